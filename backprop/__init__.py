@@ -1,0 +1,44 @@
+"""Multilayer perceptrons trained by backpropagation in C, with every term of the chain rule on show.
+
+>>> import backprop as bp
+>>> x_train, y_train, x_test, y_test = bp.datasets.load_digits()
+>>> net = bp.Network.dense(64, 30, 10, seed=0)
+>>> history = net.fit(x_train, y_train, bp.SGD(1.0), epochs=30, batch_size=10)
+>>> accuracy = net.accuracy(x_test, y_test)
+
+The notation is that of docs/notation.md: layer l has weights ``w_jk`` from node k of layer l-1 to
+node j of layer l, weighted sums ``z_j``, activation outputs ``a_j = g(z_j)`` and, for one sample, the
+loss ``C_0``.
+"""
+
+try:
+    from backprop._core import DivergenceError
+except ModuleNotFoundError as error:
+    if error.name != "backprop._core":
+        raise
+    raise ImportError(
+        "backprop's C extension, backprop._core, is not built for this Python. In a checkout, build it "
+        "with: pip install -e .   (or: python setup.py build_ext --inplace)"
+    ) from None
+
+from backprop import datasets, kernels
+from backprop.callbacks import EarlyStopping
+from backprop.files import load
+from backprop.history import History
+from backprop.layer import Layer
+from backprop.network import Network
+from backprop.optimizers import SGD
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "DivergenceError",
+    "EarlyStopping",
+    "History",
+    "Layer",
+    "Network",
+    "datasets",
+    "kernels",
+    "load",
+]

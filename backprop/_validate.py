@@ -1,0 +1,80 @@
+"""Checks of arguments that several modules share. Each returns the value or raises, naming what was
+expected and what came."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def name_among(what: str, name: object, known: Iterable[str]) -> str:
+    """`name` if it is one of `known`; a misspelt one is answered with the nearest."""
+    known = tuple(known)
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be one of the names {', '.join(known)}; got {_typed(name)}")
+    if name not in known:
+        raise ValueError(f"there is no {what} {name!r}{suggestion(name, known)}; known: {', '.join(known)}")
+    return name
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """' (did you mean ...?)', or nothing if no known name is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), tuple(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def whole_number(what: str, value: object, least: int = 1) -> int:
+    """`value` as an int of at least `least`; NumPy's integers pass, bool and floats do not."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} must be a whole number, got {_typed(value)}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, got {_typed(value)}") from None
+    if number < least:
+        raise ValueError(f"{what} must be at least {least}, got {number}")
+    return number
+
+
+def finite_number(what: str, value: object) -> float:
+    """`value` as a finite float; bool does not pass."""
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} must be a number, got {_typed(value)}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{what} must be finite, got {value}")
+    return number
+
+
+def as_array(what: str, value: object) -> NDArray[Any]:
+    """`value` itself if it is an array, else an array made of it."""
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{what} must be an array or nested lists of one length: {error}") from None
+
+
+def real_array(what: str, value: object, shape: tuple[int, ...]) -> NDArray[Any]:
+    """`value` as an array of real numbers of exactly this shape."""
+    array = as_array(what, value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} must hold real numbers, got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{what} must have shape {shape}, got {array.shape}")
+    return array
+
+
+def _typed(value: object) -> str:
+    return f"{type(value).__name__} {value!r:.60}"

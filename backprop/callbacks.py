@@ -1,0 +1,101 @@
+"""Callbacks of `Network.fit`, and one of them.
+
+A callback is any callable ``callback(network, record)``. fit calls it after every epoch with the network,
+whose parameters are up to date and may be changed, and a dict of the epoch's figures: "epoch" (from 1) and
+the keys of `History`. Training stops after an epoch for which a callback returns True. Two methods are
+called where a callback has them: ``start(network, quantities)`` before training, with the names that the
+records will hold, and ``finish(network)`` after it, unless training was ended by an exception.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from backprop._validate import finite_number, name_among, whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+
+    Callback = Callable[[Network, dict[str, float]], object]
+
+
+class EarlyStopping:
+    """Stops training when a quantity has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        "validation_loss", "validation_accuracy", "loss" or "accuracy". Losses improve downwards,
+        accuracies upwards.
+    patience : int
+        How many epochs in a row may bring no improvement; at least 1.
+    min_delta : float
+        By how much a better value must be better, ≥ 0.
+    restore_best : bool
+        Whether the network gets the parameters of its best epoch back when fit ends, whether stopped
+        early or not. The optimizer's state stays that of the last epoch.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far.
+    best_epoch : int
+        The epoch that gave it, from 1; 0 before the first.
+
+    Raises
+    ------
+    ValueError
+        If a setting makes no sense; from fit, before training, if monitor is not measured.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        self.monitor = name_among(
+            "monitor", monitor, ("validation_loss", "validation_accuracy", "loss", "accuracy")
+        )
+        self.patience = whole_number("patience", patience)
+        self.min_delta = finite_number("min_delta", min_delta)
+        if self.min_delta < 0:
+            raise ValueError(f"min_delta must be at least 0, got {min_delta}")
+        self.restore_best = restore_best
+        self._sign = 1.0 if monitor.endswith("accuracy") else -1.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = -self._sign * math.inf
+        self.best_epoch = 0
+        self._parameters: NDArray[Any] | None = None
+
+    def start(self, network: Network, quantities: Sequence[str]) -> None:
+        """Forgets an earlier training."""
+        if self.monitor not in quantities:
+            raise ValueError(
+                f"EarlyStopping watches {self.monitor!r}, but this fit measures only "
+                f"{', '.join(quantities)}; give fit validation=(x, y)"
+            )
+        self._reset()
+
+    def __call__(self, network: Network, record: dict[str, float]) -> bool:
+        """True when patience has run out."""
+        value = record[self.monitor]
+        if self._sign * (value - self.best) > self.min_delta:
+            self.best, self.best_epoch = value, int(record["epoch"])
+            if self.restore_best:
+                self._parameters = network.parameters.copy()
+        return record["epoch"] - self.best_epoch >= self.patience
+
+    def finish(self, network: Network) -> None:
+        """Puts the best epoch's parameters back."""
+        if self._parameters is not None:
+            network.parameters[:] = self._parameters
+            self._parameters = None

@@ -1,0 +1,230 @@
+"""`Network.check_gradient`: the engine's gradient against differences of the loss.
+
+A twin in float64 with the same parameters gives ∂C/∂w from values of C alone, by central differences:
+
+    smooth networks      [8 (C(w+h) − C(w−h)) − (C(w+2h) − C(w−2h))] / 12h    h = 1e-3, error h⁴/30 C⁽⁵⁾
+    networks with kinks  [C(w+h) − C(w−h)] / 2h                               h = 1e-5, error h²/6 C‴
+
+h is divided by the largest number that the parameter multiplies, so that no z of its layer moves by more.
+relu and its like have a kink at z = 0, huber where |a − y| = 1: a parameter whose h takes any sample across
+one is skipped, and a sample that lies on different sides of one in the two precisions is left out.
+
+Errors are relative to the largest entry of the array (weights, bias or inputs). The tolerance is 1e-6 for
+the differences, plus what rounding makes of the gradient in the network's dtype: a sum of K rounded terms
+is off by about √K u, u being half the spacing at 1; there are two such sums in each of L layers; and in a − y
+the outputs' error grows by κ = max|a| / max|a − y|. We take 16 √K u L κ. An array whose largest entry is so
+small that the rounding of C itself, u (|C| + max|z^(L)|) / h, would exceed the tolerance, is skipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backprop._validate import whole_number
+from backprop.layer import Layer
+from backprop.network import Network
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop.network import Seed
+
+KINKED = ("relu", "leaky_relu", "elu")
+DIFFERENCES_TOLERANCE = 1e-6
+LARGEST_TOLERANCE = 1e-2  # beyond it, agreement would say nothing
+ROUNDING_FACTOR = 16
+
+Measure = Callable[[], tuple[float, bytes]]
+
+
+class PartCheck(NamedTuple):
+    """The comparison for one layer's parameters, or for the inputs."""
+
+    max_relative_error: float  #: relative to the largest entry of the array
+    compared: int  #: entries compared
+    skipped: int  #: entries at a kink, or too small to be told from rounding
+    only_zeros: bool  #: whether nothing but zeros was compared, which checks nothing
+
+
+NOTHING = PartCheck(0.0, 0, 0, True)
+
+
+def _together(*parts: PartCheck) -> PartCheck:
+    errors, compared, skipped, only_zeros = zip(*parts, strict=True)
+    return PartCheck(float(np.max(errors)), sum(compared), sum(skipped), all(only_zeros))
+
+
+class GradientCheck(NamedTuple):
+    """What `Network.check_gradient` found; ``print`` shows it as a table."""
+
+    layers: tuple[PartCheck, ...]  #: for each layer, its weights and bias
+    inputs: PartCheck  #: for ∂C/∂a of the input layer
+    tolerance: float  #: for the relative errors, argued from the dtype's arithmetic
+    samples_skipped: int  #: samples left out, as they lie at a kink
+
+    @property
+    def max_relative_error(self) -> float:
+        """The largest relative error of all; NaN if any is."""
+        return _together(self.inputs, *self.layers).max_relative_error
+
+    @property
+    def compared(self) -> int:
+        """How many parameters and inputs were compared."""
+        return _together(self.inputs, *self.layers).compared
+
+    @property
+    def skipped(self) -> int:
+        """How many parameters and inputs were skipped."""
+        return _together(self.inputs, *self.layers).skipped
+
+    @property
+    def passed(self) -> bool:
+        """Whether all errors are within the tolerance and each layer had more to compare than zeros."""
+        return self.max_relative_error <= self.tolerance and not any(part.only_zeros for part in self.layers)
+
+    def __str__(self) -> str:
+        lines = ["layer   compared   skipped   max relative error"]
+        names = ["inputs", *(str(number) for number in range(2, len(self.layers) + 2))]
+        for name, part in zip(names, (self.inputs, *self.layers), strict=True):
+            error = "only zeros: nothing checked" if part.only_zeros else f"{part.max_relative_error:.1e}"
+            lines.append(f"{name:<6}{part.compared:>10,}{part.skipped:>10,}   {error}")
+        if self.samples_skipped:
+            lines.append(f"{self.samples_skipped} samples lie at a kink and were left out")
+        verdict = "passed" if self.passed else "FAILED"
+        return "\n".join([*lines, f"{verdict}: tolerance {self.tolerance:.1e}"])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, rng: Seed) -> GradientCheck:
+    """`Network.check_gradient`, which documents it."""
+    entries = whole_number("entries", entries)
+    network.gradient(x, y)  # raises if x or y does not fit
+    samples, targets = _as_the_engine_sees_them(network, x, y)
+    twin = _twin(network)
+    same = (_sides(network, samples, targets) == _sides(twin, samples, targets)).all(axis=1)
+    left_out = int(np.count_nonzero(~same))
+    if left_out == len(same):
+        none = tuple(NOTHING._replace(skipped=layer._size) for layer in network.layers)
+        return GradientCheck(none, NOTHING._replace(skipped=samples.shape[1]), math.nan, left_out)
+    samples, targets = np.ascontiguousarray(samples[same]), targets[same]
+
+    kinks = _sides(twin, samples, targets).size > 0
+    h, stencil = (1e-5, ((1, 1 / 2),)) if kinks else (1e-3, ((1, 2 / 3), (2, -1 / 12)))
+    tolerance = DIFFERENCES_TOLERANCE + _rounding(network, samples, targets)
+    trace, loss = twin.trace(samples).layers, twin.loss(samples, targets)
+    noise = np.finfo(np.float64).eps * (abs(loss) + float(np.abs(trace[-1].z).max())) / h
+
+    def measure() -> tuple[float, bytes]:
+        return twin.loss(samples, targets), _sides(twin, samples, targets).tobytes() if kinks else b""
+
+    def compare(gradient: NDArray[Any], numbers: NDArray[Any], multiplied: NDArray[Any]) -> PartCheck:
+        """An array's gradient (m,) with the differences. numbers, (m, ...), is a view of the twin's numbers
+        whose rows are shifted; multiplied, (m,), is the largest number that each of them multiplies."""
+        gradient, chosen = gradient.astype(np.float64), _choose(len(numbers), entries, rng)
+        factors = np.maximum(1, multiplied)
+        numeric = np.array(
+            [_difference(numbers[i : i + 1], h / factors[i], stencil, measure) for i in chosen]
+        )
+        at_kink = np.isnan(numeric) if kinks else np.zeros(len(chosen), bool)
+        numeric, compared = numeric[~at_kink], chosen[~at_kink]
+        skipped = int(np.count_nonzero(at_kink))
+        scale = max(np.abs(gradient).max(), np.abs(numeric).max(initial=0))
+        if tolerance > LARGEST_TOLERANCE or 0 < scale * tolerance < noise * factors.max():
+            return NOTHING._replace(skipped=len(chosen))
+        errors = np.abs(gradient[compared] - numeric)
+        only_zeros = not (np.any(gradient[compared]) or np.any(numeric))
+        error = 0.0 if only_zeros else float((errors / scale).max(initial=0))
+        return PartCheck(error, len(compared), skipped, only_zeros)
+
+    gradient = network.gradient(samples, targets)
+    checks = []
+    before = samples
+    for layer, now, part, g in zip(
+        network.layers,
+        trace,
+        twin._parts(twin.parameters),
+        network._parts(gradient.parameters),
+        strict=True,
+    ):
+        split = layer.inputs * layer.outputs
+        check = compare(g[:split], part[:split], np.repeat(np.abs(before).max(axis=0), layer.outputs))
+        if layer.bias is not None:
+            check = _together(check, compare(g[split:], part[split:], np.ones(layer.outputs)))
+        checks.append(check)
+        before = now.a
+    inputs = compare(gradient.inputs, samples.T, np.abs(twin.layers[0].weights).max(axis=0))
+    return GradientCheck(tuple(checks), inputs, tolerance, left_out)
+
+
+def _as_the_engine_sees_them(
+    network: Network, x: ArrayLike, y: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """x (n, inputs) and y (n, outputs) rounded to the network's dtype, in float64."""
+    samples, targets = np.asarray(x), np.asarray(y)
+    if samples.ndim == 1:
+        samples, targets = samples[None], targets[None]
+    outputs = network.layers[-1].outputs
+    if targets.ndim == 1:
+        targets = targets[:, None] if outputs == 1 else np.eye(outputs)[targets.astype(np.int64)]
+    return samples.astype(network.dtype).astype(np.float64), targets.astype(network.dtype).astype(np.float64)
+
+
+def _twin(network: Network) -> Network:
+    """The same network in float64."""
+    layers = [
+        Layer(layer.inputs, layer.outputs, layer.activation, bias=layer.bias is not None, init="zeros")
+        for layer in network.layers
+    ]
+    twin = Network(*layers, loss=network.loss_name, dtype="float64")
+    twin.parameters[:] = network.parameters
+    return twin
+
+
+def _sides(network: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+    """On which side of its kinks each sample lies, (n, kinks)."""
+    trace = network.trace(x).layers
+    sides = [
+        now.z > 0 for layer, now in zip(network.layers, trace, strict=True) if str(layer.activation) in KINKED
+    ]
+    if network.loss_name == "huber":
+        sides.append(np.abs(trace[-1].a - y) > 1)
+    return np.concatenate(sides, axis=1) if sides else np.empty((len(x), 0), bool)
+
+
+def _rounding(network: Network, x: NDArray[Any], y: NDArray[Any]) -> float:
+    """16 √K u L κ, as the head of this file says."""
+    a = np.asarray(network(x), dtype=np.float64)
+    residual = float(np.abs(a - y).max())
+    kappa = max(1.0, float(np.abs(a).max()) / residual) if residual else math.inf
+    terms = max(len(x), *(max(layer.inputs, layer.outputs) for layer in network.layers))
+    unit = float(np.finfo(network.dtype).eps) / 2
+    return ROUNDING_FACTOR * math.sqrt(terms) * unit * len(network.layers) * kappa
+
+
+def _choose(size: int, entries: int, rng: Seed) -> NDArray[np.int64]:
+    if size <= entries:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(rng).choice(size, entries, replace=False))
+
+
+def _difference(
+    view: NDArray[Any], h: float, stencil: Sequence[tuple[int, float]], measure: Measure
+) -> float:
+    """dC/dh for a shift of the numbers in view by h; NaN if that takes any sample across a kink."""
+    old, total = view.copy(), 0.0
+    for steps, weight in stencil:
+        view[...] = old + steps * h
+        high, (up, sides_up) = view.copy(), measure()
+        view[...] = old - steps * h
+        width, (down, sides_down) = float((high - view).mean()), measure()
+        if sides_up != sides_down:
+            total = math.nan
+        total += 2 * steps * weight * (up - down) / width
+    view[...] = old
+    return total

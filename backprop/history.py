@@ -1,0 +1,111 @@
+"""What `Network.fit` returns: one number per epoch and quantity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from backprop._validate import suggestion
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN_ROWS = 20
+
+
+class History(Mapping[str, list[float]]):
+    """The figures of a training, as a mapping from a name to a list with one entry per epoch.
+
+    Keys are "loss", the mean of C over the epoch's samples as they were trained on; "accuracy", the
+    same for the accuracy; with ``validation=`` "validation_loss" and "validation_accuracy", taken after
+    the epoch; "lr"; and "seconds". ``print(history)`` shows a table.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._columns: dict[str, list[float]] = {key: [] for key in keys}
+
+    def __getitem__(self, key: str) -> list[float]:
+        try:
+            return self._columns[key]
+        except KeyError:
+            near = suggestion(key, self._columns) if isinstance(key, str) else ""
+            raise KeyError(f"no {key!r} in this history{near}; it has {', '.join(self)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(next(iter(self._columns.values())))
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """A plain dict of lists, for ``json``, ``pandas.DataFrame`` and the like."""
+        return {key: list(values) for key, values in self._columns.items()}
+
+    def plot(self, *keys: str, ax: Axes | None = None) -> Axes:
+        """Draws quantities over the epochs with Matplotlib (the extra ``plot``).
+
+        Parameters
+        ----------
+        *keys : str
+            What to draw; the loss and, where there is one, the validation loss if none is given.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If Matplotlib is missing.
+        KeyError
+            If the history has no such quantity.
+        """
+        keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self._columns)
+        curves = [(key, self[key]) for key in keys]
+        if ax is None:
+            try:
+                from matplotlib import pyplot
+            except ImportError as error:
+                raise ImportError(
+                    f"plotting needs Matplotlib; install it with: pip install 'cbackprop[plot]' ({error})"
+                ) from error
+            ax = pyplot.subplots()[1]
+        for key, values in curves:
+            ax.plot(range(1, len(values) + 1), values, label=key.replace("_", " "))
+        ax.set_xlabel("epoch")
+        ax.legend()
+        return ax
+
+    def __str__(self) -> str:
+        rows = [["epoch", *(key.replace("_", " ") for key in self)], *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{key.replace('_', ' ')}</th>" for key in ("epoch", *self))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _rows(self) -> Iterator[list[str]]:
+        """The table's cells, a row per epoch; of a long history the first and the last ones."""
+        for i in range(self.epochs):
+            if self.epochs > SHOWN_ROWS and i == SHOWN_ROWS // 2:
+                yield ["…"] * (1 + len(self))
+            if self.epochs <= SHOWN_ROWS or not SHOWN_ROWS // 2 <= i < self.epochs - SHOWN_ROWS // 2:
+                yield [str(i + 1), *(_cell(values[i]) for values in self._columns.values())]
+
+
+def _cell(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4g}"

@@ -1,0 +1,182 @@
+"""One layer, a^(l) = g^(l)(W^(l) a^(l-1) + b^(l)): its sizes, its activation and its first parameters.
+
+The numbers themselves belong to the network. A layer holds views of them and no reference to the
+network, so that a network is freed as soon as it is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop._validate import name_among, real_array, whole_number
+from backprop.activations import Activation
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Initializer = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
+
+MOST_NODES = 2**31 - 1
+
+# Each draws weights of shape (outputs, inputs) in float64, so that a float32 and a float64 network of
+# one seed agree. He: He et al. 2015 (arXiv:1502.01852); Glorot: Glorot and Bengio 2010; LeCun: LeCun et
+# al. 1998, Efficient BackProp.
+INITIALIZERS: dict[str, Initializer] = {
+    "he": lambda rng, shape: rng.normal(0.0, (2 / shape[1]) ** 0.5, shape),
+    "he_uniform": lambda rng, shape: _uniform(rng, (6 / shape[1]) ** 0.5, shape),
+    "glorot": lambda rng, shape: rng.normal(0.0, (2 / sum(shape)) ** 0.5, shape),
+    "xavier": lambda rng, shape: rng.normal(0.0, (2 / sum(shape)) ** 0.5, shape),
+    "glorot_uniform": lambda rng, shape: _uniform(rng, (6 / sum(shape)) ** 0.5, shape),
+    "lecun": lambda rng, shape: rng.normal(0.0, (1 / shape[1]) ** 0.5, shape),
+    "normal": lambda rng, shape: rng.normal(0.0, 1.0, shape),
+    "uniform": lambda rng, shape: _uniform(rng, 1.0, shape),
+    "zeros": lambda rng, shape: np.zeros(shape),
+}
+
+HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+
+
+class Layer:
+    """A fully connected layer.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Nodes of the layer before and of this one.
+    activation : str or Activation
+        The name of g: identity, sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus, softmax.
+    bias : bool
+        Whether the weighted sum has a bias b_j. Biases start at zero.
+    init : str or callable
+        How the weights are drawn: "auto" is "he" before the relu family, gelu and silu, and "glorot"
+        before the rest. With i inputs and o outputs: "he" N(0, 2/i), "he_uniform" U(±√(6/i)), "glorot"
+        or "xavier" N(0, 2/(i+o)), "glorot_uniform" U(±√(6/(i+o))), "lecun" N(0, 1/i), "normal" N(0, 1),
+        "uniform" U(±1), "zeros"; N(mean, variance). A callable is given a `numpy.random.Generator` and
+        the shape (outputs, inputs), and returns an array of that shape.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a whole number of at least 1, or a name is unknown.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: str | Activation = "sigmoid",
+        *,
+        bias: bool = True,
+        init: str | Initializer = "auto",
+    ) -> None:
+        self._inputs = _size("inputs", inputs)
+        self._outputs = _size("outputs", outputs)
+        self._activation = activation if isinstance(activation, Activation) else Activation(activation)
+        if not isinstance(bias, (bool, np.bool_)):
+            raise TypeError(f"bias must be True or False, got {type(bias).__name__} {bias!r}")
+        self._has_bias = bool(bias)
+        if not callable(init):
+            init = name_among("init", init, ("auto", *INITIALIZERS))
+        self._init = init
+        self._weights: NDArray[Any] | None = None
+        self._bias: NDArray[Any] | None = None
+
+    @property
+    def inputs(self) -> int:
+        """Nodes of the layer before."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> int:
+        """Nodes of this layer."""
+        return self._outputs
+
+    @property
+    def activation(self) -> Activation:
+        """The activation function g; ``str()`` of it is its name."""
+        return self._activation
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """The live, writable weights w_jk, shape (outputs, inputs); assigning copies in.
+
+        Raises
+        ------
+        AttributeError
+            If the layer is in no network yet.
+        TypeError, ValueError
+            On assigning anything but real numbers of exactly this shape.
+        """
+        return self._bound(self._weights)
+
+    @weights.setter
+    def weights(self, values: ArrayLike) -> None:
+        weights = self._bound(self._weights)
+        np.copyto(weights, real_array("weights", values, weights.shape), casting="unsafe")
+
+    @property
+    def bias(self) -> NDArray[Any] | None:
+        """The live, writable biases b_j, shape (outputs,), or None without; assigning copies in.
+
+        Raises
+        ------
+        AttributeError
+            If the layer is in no network yet, or, on assigning, has no bias.
+        TypeError, ValueError
+            On assigning anything but real numbers of exactly this shape.
+        """
+        return self._bound(self._bias) if self._has_bias else None
+
+    @bias.setter
+    def bias(self, values: ArrayLike) -> None:
+        if not self._has_bias:
+            raise AttributeError(f"{self!r} has no bias to assign to")
+        bias = self._bound(self._bias)
+        np.copyto(bias, real_array("bias", values, bias.shape), casting="unsafe")
+
+    def __repr__(self) -> str:
+        bias = "" if self._has_bias else ", bias=False"
+        return f"Layer({self._inputs}, {self._outputs}, {str(self._activation)!r}{bias})"
+
+    def _bound(self, view: NDArray[Any] | None) -> NDArray[Any]:
+        if view is None:
+            raise AttributeError(f"{self!r} has no parameters yet: put it in a Network, which draws them")
+        return view
+
+    @property
+    def _size(self) -> int:
+        return self._outputs * (self._inputs + self._has_bias)
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
+        """The first weights, shape (outputs, inputs)."""
+        init = self._init
+        if init == "auto":
+            init = "he" if str(self._activation) in HE_ACTIVATIONS else "glorot"
+        draw = INITIALIZERS[init] if isinstance(init, str) else init
+        shape = (self._outputs, self._inputs)
+        return real_array(f"what init returns for {self!r}", draw(rng, shape), shape)
+
+    def _bind(self, parameters: NDArray[Any]) -> None:
+        """Makes the layer's part of a network's parameters its own."""
+        self._weights, self._bias = self._views(parameters)
+
+    def _views(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Weights (..., outputs, inputs) and bias (..., outputs) in this layer's part (..., size) of a
+        vector in storage order: the weights as (inputs, outputs) by rows, then the bias."""
+        split = self._inputs * self._outputs
+        weights = flat[..., :split].reshape(*flat.shape[:-1], self._inputs, self._outputs)
+        return weights.swapaxes(-1, -2), flat[..., split:] if self._has_bias else None
+
+
+def _size(what: str, value: object) -> int:
+    size = whole_number(what, value)
+    if size > MOST_NODES:
+        raise ValueError(f"{what} must be at most {MOST_NODES}, got {size}")
+    return size
+
+
+def _uniform(rng: np.random.Generator, limit: float, shape: tuple[int, int]) -> NDArray[np.float64]:
+    return rng.uniform(-limit, limit, shape)

@@ -1,0 +1,359 @@
+"""A multilayer perceptron. The arithmetic is in the engine, `backprop._core`, from which the network
+inherits ``net(x)``, ``classify``, ``loss``, ``losses``, ``accuracy``, ``step`` and ``parameters``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core, training
+from backprop._validate import name_among
+from backprop.activations import Activation
+from backprop.layer import Layer
+from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from backprop.callbacks import Callback
+    from backprop.check import GradientCheck
+    from backprop.history import History
+
+    Seed = (
+        int
+        | Sequence[int]
+        | np.random.SeedSequence
+        | np.random.BitGenerator
+        | np.random.Generator
+        | np.random.RandomState
+        | None
+    )
+
+DTYPES = ("float32", "float64")
+MOST_PARAMETERS = 2**40
+
+
+class Network(_core.Network):
+    """A multilayer perceptron: layers, a loss, and the parameters of both.
+
+    Parameters
+    ----------
+    *layers : Layer
+        From the first hidden layer to the output layer; each takes as many inputs as the one before
+        has outputs, and may be in one network only.
+    loss : str
+        The loss of one sample, C_0, summed over output nodes j: "squared_error" Σ(a−y)²,
+        "mean_squared_error" the same divided by the outputs, "binary_cross_entropy"
+        −Σ[y ln a + (1−y) ln(1−a)], "cross_entropy" −Σ y ln a, "huber" Σ(½d² where |d| ≤ 1, else
+        |d| − ½) with d = a−y. C is the mean of C_0 over the samples.
+    dtype : str or dtype
+        "float32" or "float64": of the parameters and of all arithmetic.
+    seed : int, numpy.random.Generator, or anything else that `numpy.random.default_rng` takes
+        What the first parameters, and by default fit's shuffling, are drawn from.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        The network's own generator.
+    parameters : numpy.ndarray
+        All parameters as one flat, live, writable vector: for every layer the weights, by rows of
+        the shape (inputs, outputs), then the bias if there is one.
+
+    Raises
+    ------
+    ValueError
+        If widths do not chain, a name is unknown, or a layer is already in a network.
+    TypeError
+        If an argument is of the wrong type.
+
+    Examples
+    --------
+    >>> net = Network(Layer(784, 30, "sigmoid"), Layer(30, 10, "sigmoid"), seed=0)
+    >>> net = Network.dense(784, 30, 10, seed=0)  # the same, shorter
+    """
+
+    def __init__(
+        self,
+        *layers: Layer,
+        loss: str = "squared_error",
+        dtype: DTypeLike = "float32",
+        seed: Seed = None,
+    ) -> None:
+        _check_layers(layers)
+        self._layers = layers
+        self._loss_name = name_among("loss", loss, _core.losses)
+        dtype = _dtype_name(dtype)
+        self.rng = np.random.default_rng(seed)
+        self._setup(
+            [(layer.inputs, layer.outputs, str(layer.activation), layer._has_bias) for layer in layers],
+            self._loss_name,
+            dtype,
+        )
+        parts = self._parts(self.parameters)
+        for layer, part in zip(layers, parts, strict=True):
+            layer._views(part)[0][...] = layer._draw(self.rng)
+        for layer, part in zip(layers, parts, strict=True):
+            layer._bind(part)
+
+    @classmethod
+    def dense(
+        cls,
+        *sizes: int,
+        hidden: str | Activation = "sigmoid",
+        output: str | Activation = "sigmoid",
+        bias: bool = True,
+        loss: str = "squared_error",
+        dtype: DTypeLike = "float32",
+        seed: Seed = None,
+    ) -> Network:
+        """A network of fully connected layers from its widths, the input layer's first.
+
+        Parameters
+        ----------
+        *sizes : int
+            At least two widths: inputs, any hidden ones, outputs.
+        hidden, output : str
+            The activation of all hidden layers, and that of the output layer.
+        bias, loss, dtype, seed
+            As for `Layer` and `Network`.
+        """
+        if len(sizes) < 2:
+            raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
+        activations = [hidden] * (len(sizes) - 2) + [output]
+        layers = [
+            Layer(inputs, outputs, activation, bias=bias)
+            for (inputs, outputs), activation in zip(itertools.pairwise(sizes), activations, strict=True)
+        ]
+        return cls(*layers, loss=loss, dtype=dtype, seed=seed)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, from the first hidden one to the output layer."""
+        return self._layers
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss, as `Network` takes it."""
+        return self._loss_name
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.parameters.dtype
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        optimizer: _core.Optimizer,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        rng: Seed = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+        callbacks: Sequence[Callback] = (),
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        comm: object = None,
+    ) -> History:
+        """Trains on minibatches for some epochs; more calls go on where the last one stopped.
+
+        The result depends on the data, the seed and the settings only, not on threads, progress or
+        callbacks that just look.
+
+        Parameters
+        ----------
+        x : array_like, (n, inputs)
+            Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
+            never copied whole. A 1-D x is one sample.
+        y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
+            Targets.
+        optimizer : SGD
+            Keeps its state between calls.
+        epochs : int
+            How often every sample is trained on.
+        batch_size : int
+            Samples a step. A shorter last batch is averaged over its own length.
+        shuffle : bool
+            Whether every epoch has its own order.
+        validation : (x, y), optional
+            Samples to measure loss and accuracy on after every epoch.
+        rng : optional
+            What to shuffle with: anything that `numpy.random.default_rng` takes. By default the
+            network's own generator goes on.
+        threads : int, optional
+            By default one where a step is less than about 100 µs of work, else one for each usable
+            core, 16 at most. It changes the speed, never the result.
+        progress : bool, optional
+            Whether to show tqdm's bar; by default in a terminal or a notebook.
+        callbacks : list of callables
+            Called after every epoch; see `backprop.callbacks`.
+        sample_weight : array_like, (n,), optional
+            Weights ≥ 0 of the samples: a batch's loss is Σ wᵢ C₀ᵢ / Σ wᵢ.
+        class_weight : dict or "balanced", optional
+            Weights of the classes 0, 1, ...: a dict (1 where it names none), or such that each class
+            has the same total. Multiplied with sample_weight.
+        comm : None
+            Training over several processes is not built yet.
+
+        Returns
+        -------
+        History
+            The figures of this call's epochs.
+
+        Raises
+        ------
+        ValueError, TypeError
+            On bad input, before anything has changed.
+        DivergenceError
+            When the loss stops being finite; the network keeps the last finite epoch's weights.
+        KeyboardInterrupt
+            On Ctrl-C, within 100 ms or a step; the network stays consistent.
+        NotImplementedError
+            If comm is given.
+        """
+        if comm is not None:
+            raise NotImplementedError("fit(comm=...): training over several processes is not built yet")
+        return training.run(
+            self,
+            x,
+            y,
+            optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation=validation,
+            rng=rng,
+            threads=threads,
+            progress=progress,
+            callbacks=callbacks,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+
+    def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:
+        """The gradient of the loss by backpropagation; changes nothing.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        per_sample : bool
+            Whether to give one gradient of C_0 for each sample, with a leading n, instead of their mean.
+
+        Returns
+        -------
+        Gradient
+            ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
+            ``g.inputs`` (inputs,), ``g.loss``.
+        """
+        parameters, inputs, loss = self._gradient(x, y, per_sample)
+        layers = tuple(
+            LayerGradient(*layer._views(part))
+            for layer, part in zip(self._layers, self._parts(parameters), strict=True)
+        )
+        return Gradient(layers, inputs, loss, parameters)
+
+    def trace(self, x: ArrayLike, y: ArrayLike | None = None) -> Trace:
+        """Every number of a forward pass and, with y, of the backward pass; changes nothing.
+
+        Returns
+        -------
+        Trace
+            ``t.layers[i].z``, ``.a``, ``.dC_da``, ``.da_dz``, ``.dC_dz``, each (n, nodes); da_dz is
+            (n, nodes, nodes) for softmax; the last three are None without y.
+        """
+        return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
+
+    def check_gradient(
+        self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0
+    ) -> GradientCheck:
+        """Compares the gradient that the engine computes with central differences in float64.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`; a few samples are enough.
+        entries : int
+            How many parameters of a layer, and how many inputs, to compare at most; drawn if there are more.
+        rng : optional
+            What to draw them with.
+
+        Returns
+        -------
+        GradientCheck
+            ``r.passed``, ``r.max_relative_error``, ``r.compared``, ``r.skipped``, ``r.layers[i]``; prints.
+        """
+        from backprop.check import check_gradient
+
+        return check_gradient(self, x, y, entries, rng)
+
+    def summary(self) -> str:
+        """The network as a table: a line for each layer, the input layer being layer 1."""
+        head = ("layer", "nodes", "activation", "weights", "biases")
+        rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
+        for number, layer in enumerate(self._layers, start=2):
+            weights = f"{layer.outputs} x {layer.inputs}"
+            biases = str(layer.outputs) if layer._has_bias else "none"
+            rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss_name}"
+        return "\n".join([*lines, total])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the network to a safetensors file, all of it or nothing; `backprop.load` reads it.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; a file that was there is then as before.
+        """
+        from backprop.files import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self._layers))
+        return f"Network({layers}, loss={self._loss_name!r}, dtype={str(self.dtype)!r})"
+
+    def _parts(self, flat: NDArray[Any]) -> list[NDArray[Any]]:
+        """Each layer's part of a vector (..., P) in storage order."""
+        ends = list(itertools.accumulate(layer._size for layer in self._layers))
+        return [flat[..., start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _check_layers(layers: Sequence[Layer]) -> None:
+    if not layers:
+        raise ValueError("a Network takes at least one Layer, got none")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"a Network takes Layers, got {type(layer).__name__} {layer!r} as layer {i}; "
+                "Network.dense takes sizes"
+            )
+        if layer._weights is not None or layer in layers[:i]:
+            raise ValueError(f"layers[{i}], {layer!r}, is already in a network; make a new Layer")
+    for i, (before, after) in enumerate(itertools.pairwise(layers)):
+        if before.outputs != after.inputs:
+            raise ValueError(
+                f"layers do not chain: layers[{i}], {before!r}, has {before.outputs} outputs, but "
+                f"layers[{i + 1}], {after!r}, takes {after.inputs} inputs"
+            )
+    parameters = sum(layer._size for layer in layers)
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")
+
+
+def _dtype_name(dtype: DTypeLike) -> str:
+    if dtype is None or isinstance(dtype, str):
+        return name_among("dtype", dtype, DTYPES)
+    return name_among("dtype", np.dtype(dtype).name, DTYPES)

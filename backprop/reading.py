@@ -1,0 +1,119 @@
+"""Data files that the command line reads: folders of IDX files, ``.npz`` and ``.csv``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backprop.datasets import load_idx
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LABEL = "label"  # the column's name in a CSV file with a head
+
+
+class Data(NamedTuple):
+    """Samples by rows with int64 labels, and those meant for testing, where the file tells them apart."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64] | None
+    x_test: NDArray[Any] | None = None
+    y_test: NDArray[np.int64] | None = None
+
+
+def read(path: str, label_column: int | None, inputs: int | None = None) -> Data:
+    """Reads a data set.
+
+    Parameters
+    ----------
+    path : str
+        A folder of MNIST-format files; an ``.npz`` file with x_train, y_train, x_test, y_test, or x and
+        y; or a ``.csv`` or ``.csv.gz`` file with a sample a line, with or without a line of names.
+    label_column : int, optional
+        The column of a CSV file that holds the labels, from 0, negative from the end; by default the
+        one called "label", or the first.
+    inputs : int, optional
+        How many inputs to expect: a CSV file with just as many columns has no labels.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or not of its format.
+    OSError
+        If it cannot be read.
+    """
+    if os.path.isdir(path):
+        return Data(*load_idx(path))
+    if path.endswith(".npz"):
+        return _read_npz(path)
+    if path.endswith((".csv", ".csv.gz")):
+        return _read_csv(path, label_column, inputs)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no {path}")
+    raise ValueError(f"{path} is neither a folder of IDX files nor an .npz, .csv or .csv.gz file")
+
+
+def scale_of(x: NDArray[Any]) -> float:
+    """What to divide by to bring samples to [0, 1]: 255 for bytes, else the largest magnitude above 1."""
+    return 255.0 if x.dtype == np.uint8 else max(1.0, float(np.abs(x).max(initial=0)))
+
+
+def _read_npz(path: str) -> Data:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = ("x_train", "y_train", "x_test", "y_test") if "x_train" in file else ("x", "y")
+            arrays = [file[name] for name in names]
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not an .npz file of a data set, or is damaged: {error}") from error
+    for i in range(0, len(arrays), 2):
+        x, y = arrays[i : i + 2]
+        if x.ndim < 2 or x.size == 0 or x.dtype.kind not in "biuf":
+            raise ValueError(f"{path}: {names[i]} must hold numbers by rows, got {x.dtype} {x.shape}")
+        if y.shape != x.shape[:1]:
+            raise ValueError(f"{path}: {names[i + 1]} must have shape {x.shape[:1]}, got {y.shape}")
+        arrays[i : i + 2] = x.reshape(len(x), -1), _labels(y, f"{path}: {names[i + 1]}")
+    return Data(*arrays)
+
+
+def _read_csv(path: str, label_column: int | None, inputs: int | None) -> Data:
+    import gzip
+
+    try:
+        with gzip.open(path, "rt") if path.endswith(".gz") else open(path, encoding="utf-8") as file:
+            names = [name.strip().strip('"').lower() for name in file.readline().split(",")]
+            has_head = not all(map(_is_number, names))
+            if not has_head:
+                file.seek(0)
+            table = np.loadtxt(file, delimiter=",", ndmin=2)
+    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} is not a table of numbers, or is damaged: {error}") from error
+    if table.size == 0:
+        raise ValueError(f"{path} has no samples")
+    columns = table.shape[1]
+    if columns == inputs:
+        return Data(table, None)
+    if label_column is None:
+        label_column = names.index(LABEL) if has_head and LABEL in names else 0
+    if not -columns <= label_column < columns:
+        raise ValueError(f"{path} has {columns} columns, so there is no column {label_column}")
+    y = _labels(table[:, label_column], f"{path}: column {label_column}")
+    return Data(np.delete(table, label_column, axis=1), y)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _labels(y: NDArray[Any], what: str) -> NDArray[np.int64]:
+    if y.dtype.kind not in "biuf" or not np.array_equal(y, np.floor(y)) or y.min() < 0:
+        raise ValueError(f"{what} must hold labels, whole numbers from 0; got {y[:3]} and so on")
+    return y.astype(np.int64)

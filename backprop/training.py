@@ -1,0 +1,189 @@
+"""The loop of `Network.fit`: what happens between calls of the engine, which trains whole epochs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core
+from backprop._validate import as_array, whole_number
+from backprop.history import History
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop.callbacks import Callback
+    from backprop.network import Network, Seed
+
+MOST_THREADS = 16
+SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
+ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
+RECORD = ("loss", "accuracy", "validation_loss", "validation_accuracy", "seconds")  # the engine's columns
+
+
+def run(
+    network: Network,
+    x: ArrayLike,
+    y: ArrayLike,
+    optimizer: _core.Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    shuffle: bool,
+    validation: tuple[ArrayLike, ArrayLike] | None,
+    rng: Seed,
+    threads: int | None,
+    progress: bool | None,
+    callbacks: Sequence[Callback],
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
+) -> History:
+    """`Network.fit`, which documents it."""
+    if not isinstance(optimizer, _core.Optimizer):
+        raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
+    epochs = whole_number("epochs", epochs)
+    batch_size = whole_number("batch_size", batch_size)
+    x, y = as_array("x", x), as_array("y", y)
+    samples = len(x) if x.ndim > 1 else 1
+    if validation is not None:
+        validation = _pair(validation)
+    generator = network.rng if rng is None else np.random.default_rng(rng)
+    if threads is None:
+        threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
+    threads = whole_number("threads", threads)
+    callbacks = _callables(callbacks)
+    if class_weight is not None:
+        outputs = network.layers[-1].outputs
+        sample_weight = _weights_of_classes(class_weight, y, samples, outputs, sample_weight)
+
+    keys = [key for key in RECORD[:4] if validation is not None or not key.startswith("validation")]
+    history = History([*keys, "lr", "seconds"])
+    for callback in callbacks:
+        if hasattr(callback, "start"):
+            callback.start(network, tuple(history))
+    bar = _progress_bar(epochs) if (_watched() if progress is None else progress) else None
+    try:
+        stop = False
+        while history.epochs < epochs and not stop:
+            most = 1 if callbacks else min(epochs - history.epochs, ROWS_OF_RECORD)
+            record = np.full((most, len(RECORD)), np.nan)
+            with generator.bit_generator.lock if shuffle else contextlib.nullcontext():
+                done = network._train(
+                    x,
+                    y,
+                    optimizer,
+                    most,
+                    batch_size,
+                    generator.bit_generator if shuffle else None,
+                    threads,
+                    None,
+                    sample_weight,
+                    validation,
+                    math.inf if bar is None else SECONDS_BETWEEN_UPDATES,
+                    history.epochs,
+                    record,
+                )
+            columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True)) | {"lr": done * [optimizer.lr]}
+            for key, values in history.items():
+                values.extend(columns[key])
+            last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+            if bar is not None:
+                bar.set_postfix({key: f"{last[key]:.4f}" for key in keys}, refresh=False)
+                bar.update(done)
+            for callback in callbacks:
+                stop |= callback(network, dict(last)) is True
+    finally:
+        if bar is not None:
+            bar.close()
+    for callback in callbacks:
+        if hasattr(callback, "finish"):
+            callback.finish(network)
+    return history
+
+
+def _pair(validation: tuple[ArrayLike, ArrayLike]) -> tuple[NDArray[Any], NDArray[Any]]:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
+    return as_array("validation x", validation[0]), as_array("validation y", validation[1])
+
+
+def _callables(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    if not isinstance(callbacks, (tuple, list)) or not all(map(callable, callbacks)):
+        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
+    return tuple(callbacks)
+
+
+def _suitable_threads(parameters: int, batch: int) -> int:
+    """One thread where a step's work is below about 100 µs at 30 GFLOP/s, else one per usable core.
+
+    A step multiplies and adds every parameter with every sample three times: forward, for the deltas
+    and for the gradient.
+    """
+    if 6 * parameters * batch < 100e-6 * 30e9:
+        return 1
+    return usable_threads()
+
+
+def usable_threads() -> int:
+    """The cores that this process may use, 16 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
+
+
+def _watched() -> bool:
+    """Whether someone looks on: in a terminal or a notebook."""
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _progress_bar(epochs: int) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
+
+
+def _weights_of_classes(
+    class_weight: Mapping[int, float] | str,
+    y: NDArray[Any],
+    samples: int,
+    outputs: int,
+    sample_weight: ArrayLike | None,
+) -> NDArray[np.float64]:
+    """A weight for each sample: its class's, times its own in sample_weight.
+
+    "balanced" gives every class that occurs the same total, n / (classes · samples of the class), as
+    scikit-learn does. A class that a dict does not name has weight 1. The class of a sample is its
+    label, its largest target, or for one output whether the target exceeds 0.5.
+    """
+    known = range(max(outputs, 2))
+    if isinstance(class_weight, Mapping):
+        wrong = [key for key in class_weight if key not in known]
+        if wrong:
+            raise ValueError(f"class_weight must name classes of 0 to {known[-1]}, got {wrong[0]!r}")
+    elif class_weight != "balanced":
+        raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
+    if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
+        return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
+    targets = y.reshape(samples, -1)
+    if outputs == 1:
+        labels = (targets[:, 0] > 0.5).astype(np.int64)
+    else:
+        labels = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
+    classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if isinstance(class_weight, Mapping):
+        of_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+    else:
+        of_class = samples / (len(classes) * counts)
+    weights: NDArray[np.float64] = of_class[of_sample]
+    if sample_weight is None:
+        return weights
+    own = as_array("sample_weight", sample_weight)
+    if own.shape != weights.shape:
+        raise ValueError(f"sample_weight must have shape {weights.shape}, got {own.shape}")
+    combined: NDArray[np.float64] = weights * own
+    return combined

@@ -1,0 +1,185 @@
+#include "data.h"
+
+#include <string.h>
+
+static const size_t bytes_of[BP_NUMBERS] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8};
+
+/* IEEE half precision, exactly: its 2^-24 steps and its 11 bits fit into a float */
+static float
+half_to_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, rest = h & 0x3ff;
+    uint32_t bits;
+    float value;
+
+    if (exponent == 31)
+        bits = 0x7f800000 | rest << 13;
+    else if (exponent > 0)
+        bits = (exponent + 112) << 23 | rest << 13;
+    else {
+        value = (float)rest * 0x1p-24F;
+        return sign ? -value : value;
+    }
+    bits |= sign;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+#define SAME(x) (x)
+
+/* One row of `columns` numbers of type SOURCE at `from`, to panels of TARGET. The first loop, over
+ * neighbours in the native byte order, is the one that compilers turn into vectors. */
+#define GATHER(name, SOURCE, TARGET, convert)                                                      \
+    static void name(const char *from, ptrdiff_t stride, bool swapped, size_t columns, void *to,   \
+                     size_t step)                                                                  \
+    {                                                                                              \
+        enum { P = BP_PANEL(TARGET) };                                                             \
+        for (size_t k = 0; k < columns; k += P) {                                                  \
+            TARGET *out = (TARGET *)to + k / P * step;                                             \
+            const size_t width = columns - k < P ? columns - k : P;                                \
+            if (stride == sizeof(SOURCE) && !swapped && width == P) {                              \
+                SOURCE in[P];                                                                      \
+                memcpy(in, from, sizeof(in));                                                      \
+                for (size_t t = 0; t < P; t++)                                                     \
+                    out[t] = (TARGET)convert(in[t]);                                               \
+                from += sizeof(in);                                                                \
+                continue;                                                                          \
+            }                                                                                      \
+            for (size_t t = 0; t < width; t++, from += stride) {                                   \
+                unsigned char bytes[sizeof(SOURCE)];                                               \
+                SOURCE in;                                                                         \
+                for (size_t i = 0; i < sizeof(SOURCE); i++)                                        \
+                    bytes[i] = (unsigned char)from[swapped ? sizeof(SOURCE) - 1 - i : i];          \
+                memcpy(&in, bytes, sizeof(in));                                                    \
+                out[t] = (TARGET)convert(in);                                                      \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#define GATHER_FROM(suffix, SOURCE, convert)                                                       \
+    GATHER(f32_from_##suffix, SOURCE, float, convert)                                              \
+    GATHER(f64_from_##suffix, SOURCE, double, convert)
+
+GATHER_FROM(bool, uint8_t, !!)
+GATHER_FROM(int8, int8_t, SAME)
+GATHER_FROM(int16, int16_t, SAME)
+GATHER_FROM(int32, int32_t, SAME)
+GATHER_FROM(int64, int64_t, SAME)
+GATHER_FROM(uint8, uint8_t, SAME)
+GATHER_FROM(uint16, uint16_t, SAME)
+GATHER_FROM(uint32, uint32_t, SAME)
+GATHER_FROM(uint64, uint64_t, SAME)
+GATHER_FROM(half, uint16_t, half_to_float)
+GATHER_FROM(float, float, SAME)
+GATHER_FROM(double, double, SAME)
+
+typedef void (*gather_row)(const char *from, ptrdiff_t stride, bool swapped, size_t columns,
+                           void *to, size_t step);
+
+#define ROW(suffix)                                                                                \
+    {                                                                                              \
+        f32_from_##suffix, f64_from_##suffix                                                       \
+    }
+static const gather_row gather_rows[BP_NUMBERS][BP_DTYPES] = {
+    [BP_BOOL] = ROW(bool),     [BP_INT8] = ROW(int8),     [BP_INT16] = ROW(int16),
+    [BP_INT32] = ROW(int32),   [BP_INT64] = ROW(int64),   [BP_UINT8] = ROW(uint8),
+    [BP_UINT16] = ROW(uint16), [BP_UINT32] = ROW(uint32), [BP_UINT64] = ROW(uint64),
+    [BP_HALF] = ROW(half),     [BP_FLOAT] = ROW(float),   [BP_DOUBLE] = ROW(double),
+};
+
+static const char *
+row_of(const struct bp_array *array, struct bp_rows rows, size_t n)
+{
+    const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
+    return array->data + (ptrdiff_t)row * array->row_stride;
+}
+
+void
+bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows rows, bp_real *out,
+          size_t step)
+{
+    const gather_row gather = gather_rows[x->type][net->kernels->dtype];
+
+    for (size_t n = 0; n < rows.count; n++)
+        gather(row_of(x, rows, n), x->column_stride, x->swapped, x->columns,
+               bp_at(net, out, n * net->kernels->panel), step);
+}
+
+static int64_t
+label_of(const struct bp_array *labels, const char *from)
+{
+    unsigned char bytes[8] = {0};
+    const size_t size = bytes_of[labels->type];
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)from[labels->swapped ? size - 1 - i : i];
+
+    switch (labels->type) {
+#define LABEL(kind, TYPE)                                                                          \
+    case kind: {                                                                                   \
+        TYPE value;                                                                                \
+        memcpy(&value, bytes, sizeof(value));                                                      \
+        return (int64_t)value;                                                                     \
+    }
+        LABEL(BP_INT8, int8_t)
+        LABEL(BP_INT16, int16_t)
+        LABEL(BP_INT32, int32_t)
+        LABEL(BP_INT64, int64_t)
+        LABEL(BP_UINT8, uint8_t)
+        LABEL(BP_UINT16, uint16_t)
+        LABEL(BP_UINT32, uint32_t)
+        LABEL(BP_UINT64, uint64_t) /* past 2^63 it turns negative, which is no label either */
+#undef LABEL
+    case BP_BOOL:
+        return bytes[0] != 0;
+    default:
+        return -1; /* a fraction is no label */
+    }
+}
+
+bool
+bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong)
+{
+    for (size_t n = 0; n < labels->rows; n++) {
+        *wrong = label_of(labels, labels->data + (ptrdiff_t)n * labels->row_stride);
+        if (*wrong < 0 || (uint64_t)*wrong >= classes)
+            return false;
+    }
+    return true;
+}
+
+void
+bp_gather_targets(const struct bp_network *net, const struct bp_data *data, struct bp_rows rows,
+                  bp_real *out, size_t step)
+{
+    const size_t panel = net->kernels->panel, outputs = net->layers[net->count - 1].outputs;
+
+    if (!data->labels) {
+        bp_gather(net, &data->y, rows, out, step);
+        return;
+    }
+    for (size_t q = 0; q < bp_panels(net, outputs); q++)
+        memset(bp_at(net, out, q * step), 0, rows.count * BP_PANEL_BYTES);
+    for (size_t n = 0; n < rows.count; n++) {
+        /* the array may have been written to since it was checked: never outside the row */
+        const size_t label = (uint64_t)label_of(&data->y, row_of(&data->y, rows, n)) % outputs;
+        void *entry = bp_at(net, out, label / panel * step + n * panel + label % panel);
+        if (net->kernels->dtype == BP_FLOAT32)
+            *(float *)entry = 1;
+        else
+            *(double *)entry = 1;
+    }
+}
+
+void
+bp_read_panels(const struct bp_network *net, size_t rows, size_t columns, const bp_real *panels,
+               size_t step, bp_real *out, size_t out_row)
+{
+    const size_t panel = net->kernels->panel, size = net->kernels->size;
+
+    for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
+        const size_t width = columns - j < panel ? columns - j : panel;
+        for (size_t n = 0; n < rows; n++)
+            memcpy(bp_at(net, out, n * out_row + j), bp_at(net, panels, q * step + n * panel),
+                   width * size);
+    }
+}

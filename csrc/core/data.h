@@ -1,0 +1,61 @@
+/* data.h: rows of an array of any number type, gathered into panels as they are used.
+ * Depends on layout.h and libc. */
+#ifndef BP_DATA_H
+#define BP_DATA_H
+
+#include "layout.h"
+
+enum bp_number {
+    BP_BOOL,
+    BP_INT8,
+    BP_INT16,
+    BP_INT32,
+    BP_INT64,
+    BP_UINT8,
+    BP_UINT16,
+    BP_UINT32,
+    BP_UINT64,
+    BP_HALF,
+    BP_FLOAT,
+    BP_DOUBLE,
+    BP_NUMBERS,
+};
+
+/* rows x columns numbers that belong to someone else, at any alignment; strides in bytes */
+struct bp_array {
+    const char *data;
+    ptrdiff_t row_stride, column_stride;
+    size_t rows, columns;
+    enum bp_number type;
+    bool swapped; /* the other byte order */
+};
+
+/* n samples. y has either a column per output node or, as labels, one column of class indices. */
+struct bp_data {
+    struct bp_array x, y;
+    bool labels;
+    const double *weights; /* one per sample, or NULL for 1 each */
+};
+
+/* Rows order[first], ..., or first, first + 1, ... where order is NULL, into panels. */
+struct bp_rows {
+    const uint32_t *order;
+    size_t first, count;
+};
+
+/* out[n][k] = x[row n][k], n < rows.count */
+void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_rows, bp_real *out,
+               size_t step);
+
+/* out[n][j] = y[row n][j], or 1 where j is the label of row n, else 0 */
+void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct bp_rows,
+                       bp_real *out, size_t step);
+
+/* Whether every label is one of 0 ... classes - 1; *wrong is the first that is not. */
+bool bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong);
+
+/* Panels of rows x columns numbers to a plain matrix whose rows are out_row numbers apart. */
+void bp_read_panels(const struct bp_network *, size_t rows, size_t columns, const bp_real *panels,
+                    size_t step, bp_real *out, size_t out_row);
+
+#endif

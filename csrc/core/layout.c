@@ -1,0 +1,131 @@
+#include "layout.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* *sum += a * b; false where that does not fit */
+static bool
+add_product(size_t *sum, size_t a, size_t b)
+{
+    size_t product;
+    return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(*sum, product, sum);
+}
+
+size_t
+bp_room(const struct bp_network *net)
+{
+    return net->parameters + net->kernels->panel;
+}
+
+enum bp_status
+bp_network_lay_out(struct bp_network *net)
+{
+    const size_t panel = net->kernels->panel;
+    /* byte counts, sums of several buffers and signed differences must fit as well */
+    const size_t most = SIZE_MAX / 64;
+
+    net->parameters = net->packed = 0;
+    net->widest = net->layers[0].inputs;
+    for (size_t l = 0; l < net->count; l++) {
+        struct bp_layer *layer = &net->layers[l];
+        if (layer->outputs > most || layer->inputs > most)
+            return BP_TOO_LARGE;
+        const size_t panels = bp_panels(net, layer->outputs);
+        bool fits = true;
+
+        layer->weights_at = net->parameters;
+        fits &= add_product(&net->parameters, layer->inputs, layer->outputs);
+        layer->bias_at = net->parameters;
+        fits &= add_product(&net->parameters, layer->bias, layer->outputs);
+
+        layer->packed_step = bp_padded(layer->inputs) * panel;
+        layer->packed_weights_at = net->packed;
+        fits &= add_product(&net->packed, panels, layer->packed_step);
+        layer->packed_bias_at = net->packed;
+        fits &= add_product(&net->packed, panels, layer->bias ? panel : 0);
+        if (!fits || net->packed > most)
+            return BP_TOO_LARGE;
+        if (layer->outputs > net->widest)
+            net->widest = layer->outputs;
+    }
+
+    const enum bp_activation last = net->layers[net->count - 1].activation;
+    net->fused = (last == BP_SOFTMAX && net->loss == BP_CROSS_ENTROPY) ||
+                 (last == BP_SIGMOID && net->loss == BP_BINARY_CROSS_ENTROPY);
+    return BP_OK;
+}
+
+struct bp_weights
+bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector)
+{
+    const struct bp_layer *layer = &net->layers[l];
+    assert(l < net->count);
+    if (vector.packed)
+        return (struct bp_weights){
+            .w = bp_at(net, vector.numbers, layer->packed_weights_at),
+            .row = net->kernels->panel,
+            .step = layer->packed_step,
+            .bias = layer->bias ? bp_at(net, vector.numbers, layer->packed_bias_at) : NULL,
+        };
+    return (struct bp_weights){
+        .w = bp_at(net, vector.numbers, layer->weights_at),
+        .row = layer->outputs,
+        .step = net->kernels->panel,
+        .bias = layer->bias ? bp_at(net, vector.numbers, layer->bias_at) : NULL,
+    };
+}
+
+/* Copies each row of each panel of `from` to `to`, which lie differently. */
+static void
+copy_parameters(const struct bp_network *net, struct bp_vector from, struct bp_vector to)
+{
+    const size_t panel = net->kernels->panel, size = net->kernels->size;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights source = bp_layer_weights(net, l, from);
+        const struct bp_weights target = bp_layer_weights(net, l, to);
+        for (size_t j = 0, q = 0; j < layer->outputs; j += panel, q++) {
+            const size_t width = layer->outputs - j < panel ? layer->outputs - j : panel;
+            const char *in = bp_at(net, source.w, q * source.step);
+            char *out = bp_at(net, target.w, q * target.step);
+            for (size_t k = 0; k < layer->inputs; k++) {
+                memcpy(out, in, width * size);
+                in += source.row * size;
+                out += target.row * size;
+            }
+        }
+        if (layer->bias)
+            memcpy(target.bias, source.bias, layer->outputs * size);
+    }
+}
+
+void
+bp_pack(const struct bp_network *net, const bp_real *parameters, bp_real *packed)
+{
+    copy_parameters(net, (struct bp_vector){(bp_real *)parameters, false},
+                    (struct bp_vector){packed, true});
+}
+
+void
+bp_unpack(const struct bp_network *net, const bp_real *packed, bp_real *parameters)
+{
+    copy_parameters(net, (struct bp_vector){(bp_real *)packed, true},
+                    (struct bp_vector){parameters, false});
+}
+
+size_t
+bp_first_not_finite(const struct bp_network *net, struct bp_vector vector)
+{
+    for (size_t l = 0; l < net->count; l++) {
+        /* a layer's weights and bias lie next to each other in both layouts; pads are finite */
+        const struct bp_layer *layer = &net->layers[l];
+        const size_t first = vector.packed ? layer->packed_weights_at : layer->weights_at;
+        const size_t end = l + 1 == net->count
+                               ? (vector.packed ? net->packed : net->parameters)
+                               : (vector.packed ? layer[1].packed_weights_at : layer[1].weights_at);
+        if (!net->kernels->all_finite(end - first, bp_at(net, vector.numbers, first)))
+            return l;
+    }
+    return net->count;
+}

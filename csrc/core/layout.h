@@ -1,0 +1,86 @@
+/* layout.h: what a network is, and where each of its numbers lies.
+ * Depends on kernels/kernels.h, status.h and libc.
+ *
+ * The parameters are one vector. In storage order, the one that users see, each layer has its
+ * weights as [inputs][outputs], then its bias as [outputs]. Packed, the one that training runs on,
+ * the weights lie in panels [outputs / P][inputs][P] and the bias is filled up to whole panels.
+ */
+#ifndef BP_LAYOUT_H
+#define BP_LAYOUT_H
+
+#include "kernels/kernels.h"
+#include "status.h"
+
+/* one layer l: z = W a_prev + b, a = g(z); offsets count numbers */
+struct bp_layer {
+    size_t inputs, outputs;
+    bool bias;
+    enum bp_activation activation;
+    size_t weights_at, bias_at;               /* in storage order */
+    size_t packed_weights_at, packed_bias_at; /* packed */
+    size_t packed_step;                       /* from a panel of weights to the next */
+};
+
+struct bp_network {
+    const struct bp_kernels *kernels;
+    enum bp_loss loss;
+    size_t count; /* of layers */
+    struct bp_layer *layers;
+    size_t parameters; /* numbers in storage order */
+    size_t packed;     /* numbers when packed, pads included */
+    size_t widest;     /* the most nodes of any layer, the input layer included */
+    bool fused;        /* the last activation and the loss have a common stable derivative */
+};
+
+/* A vector of parameters, gradients or optimizer state. */
+struct bp_vector {
+    bp_real *numbers;
+    bool packed;
+};
+
+/* One layer's part of a bp_vector: w_jk = w[(j / P) * step + k * row + j % P]; bias[j] or NULL. */
+struct bp_weights {
+    bp_real *w;
+    size_t row, step;
+    bp_real *bias;
+};
+
+/* The numbers a vector in storage order must have room for: kernels read whole panels, so a panel
+ * follows the last parameter. */
+size_t bp_room(const struct bp_network *);
+
+/* Fills in all that follows from inputs, outputs, bias and activation of the layers, from kernels
+ * and from loss. BP_OK or BP_TOO_LARGE. */
+enum bp_status bp_network_lay_out(struct bp_network *);
+
+struct bp_weights bp_layer_weights(const struct bp_network *, size_t layer, struct bp_vector);
+
+/* Copies parameters [bp_room] into packed [net->packed], or back; pads are left alone. */
+void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *packed);
+void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parameters);
+
+/* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */
+size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);
+
+static inline size_t
+bp_panels(const struct bp_network *net, size_t columns)
+{
+    return (columns + net->kernels->panel - 1) / net->kernels->panel;
+}
+
+/* base + offset, in numbers */
+static inline bp_real *
+bp_at(const struct bp_network *net, const bp_real *base, size_t offset)
+{
+    return (char *)base + offset * net->kernels->size;
+}
+
+/* The least odd number not below rows: panels one after the other then do not meet in the same
+ * sets of a cache. */
+static inline size_t
+bp_padded(size_t rows)
+{
+    return rows | 1;
+}
+
+#endif

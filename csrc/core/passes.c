@@ -1,0 +1,365 @@
+#include "passes.h"
+
+#include <string.h>
+
+/* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
+ * then stays in the nearest cache while all rows pass by. */
+enum { BLOCK = 256 };
+
+/* p over all of its depth, block by block; every panel's block in turn */
+static void
+product_in_blocks(const struct bp_pass *pass, struct bp_product p)
+{
+    const struct bp_network *net = pass->net;
+    const size_t depth = p.depth;
+
+    for (size_t s = 0; s < depth; s += BLOCK) {
+        p.depth = depth - s < BLOCK ? depth - s : BLOCK;
+        net->kernels->product(&p);
+        p.a = bp_at(net, p.a, p.depth / net->kernels->panel * p.a_step);
+        p.b = bp_at(net, p.b, p.depth * p.b_row);
+        p.resume = true;
+    }
+}
+
+/* the rows of the batch that are this thread's */
+static struct bp_rows
+own_rows(const struct bp_pass *pass)
+{
+    size_t first, last;
+    bp_share(pass->rows, pass->threads, pass->me, &first, &last);
+    return (struct bp_rows){NULL, first, last - first};
+}
+
+void
+bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows,
+              bool targets)
+{
+    const struct bp_network *net = pass->net;
+    struct bp_workspace *ws = pass->ws;
+    const struct bp_rows own = own_rows(pass);
+    const struct bp_rows from = {rows.order, rows.first + own.first, own.count};
+    const size_t at = own.first * net->kernels->panel;
+
+    bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->step);
+    if (targets)
+        bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->step);
+}
+
+/* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
+static void
+forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const struct bp_workspace *ws = pass->ws;
+    const size_t at = rows.first * kernels->panel;
+    const bp_real *a_prev = l == 0 ? ws->x : ws->nodes[l - 1].a;
+
+    product_in_blocks(
+        pass, (struct bp_product){
+                  .rows = rows.count,
+                  .panels = last - first,
+                  .depth = layer->inputs,
+                  .a = bp_at(net, a_prev, at),
+                  .a_row = kernels->panel,
+                  .a_step = ws->step,
+                  .b = bp_at(net, weights.w, first * weights.step),
+                  .b_row = weights.row,
+                  .b_step = weights.step,
+                  .c = bp_at(net, ws->nodes[l].z, first * ws->step + at),
+                  .c_step = ws->step,
+                  .start = weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
+              });
+    for (size_t q = first; q < last; q++) {
+        const size_t offset = q * ws->step + at;
+        kernels->activate(layer->activation, rows.count * kernels->panel,
+                          bp_at(net, ws->nodes[l].z, offset), bp_at(net, ws->nodes[l].a, offset));
+    }
+}
+
+void
+bp_forward(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_nodes *nodes = &ws->nodes[l];
+        const size_t panels = bp_panels(net, layer->outputs);
+        const struct bp_rows own = own_rows(pass);
+        size_t first = 0, last = panels;
+
+        if (l > 0)
+            bp_meet(pass->team);
+        if (panels >= pass->threads) { /* by columns, or, where there are too few, by rows */
+            bp_share(panels, pass->threads, pass->me, &first, &last);
+            forward_share(pass, l, first, last, (struct bp_rows){NULL, 0, pass->rows});
+        }
+        else
+            forward_share(pass, l, first, last, own);
+        if (layer->activation == BP_SOFTMAX) {
+            const size_t at = own.first * net->kernels->panel;
+            bp_meet(pass->team);
+            net->kernels->softmax(own.count, layer->outputs, bp_at(net, nodes->z, at),
+                                  bp_at(net, nodes->a, at), ws->step);
+        }
+    }
+}
+
+void
+bp_losses(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const struct bp_nodes *last = &ws->nodes[net->count - 1];
+    const struct bp_rows own = own_rows(pass);
+    const size_t outputs = net->layers[net->count - 1].outputs;
+    const size_t at = own.first * net->kernels->panel;
+    const bp_real *a = bp_at(net, last->a, at), *y = bp_at(net, ws->y, at);
+
+    net->kernels->loss(net->loss, own.count, outputs, net->fused ? bp_at(net, last->z, at) : NULL,
+                       a, y, ws->step, ws->losses + own.first);
+    net->kernels->classify(own.count, outputs, a, ws->step, ws->classes + own.first);
+    net->kernels->classify(own.count, outputs, y, ws->step, ws->wanted + own.first);
+}
+
+/* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */
+static void
+multiply_by_slope(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+                  struct bp_rows rows)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_nodes *nodes = &pass->ws->nodes[l];
+    const size_t panel = net->kernels->panel;
+
+    for (size_t q = first; q < last; q++) {
+        const size_t at = q * pass->ws->step + rows.first * panel;
+        net->kernels->derivative(net->layers[l].activation, rows.count * panel,
+                                 bp_at(net, nodes->z, at), bp_at(net, nodes->a, at),
+                                 bp_at(net, nodes->dC_da, at), bp_at(net, nodes->delta, at));
+    }
+}
+
+/* the same for softmax, whose da_dz is a matrix: needs all columns of dC_da */
+static void
+multiply_by_jacobian(const struct bp_pass *pass, size_t l)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_nodes *nodes = &pass->ws->nodes[l];
+    const struct bp_rows own = own_rows(pass);
+    const size_t at = own.first * net->kernels->panel;
+
+    net->kernels->softmax_delta(own.count, net->layers[l].outputs, bp_at(net, nodes->a, at),
+                                bp_at(net, nodes->dC_da, at), bp_at(net, nodes->delta, at),
+                                pass->ws->step);
+}
+
+void
+bp_output_delta(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t l = net->count - 1, outputs = net->layers[l].outputs;
+    const size_t panels = bp_panels(net, outputs);
+    const struct bp_nodes *nodes = &ws->nodes[l];
+    const struct bp_rows own = own_rows(pass);
+    const size_t at = own.first * net->kernels->panel;
+    const bp_real *a = bp_at(net, nodes->a, at), *y = bp_at(net, ws->y, at);
+    bp_real *dC_da = bp_at(net, nodes->dC_da, at), *delta = bp_at(net, nodes->delta, at);
+
+    if (!net->fused || nodes->dC_da != nodes->delta)
+        net->kernels->loss_derivative(net->loss, own.count, outputs, a, y, dC_da, ws->step);
+    if (net->fused)
+        net->kernels->fused_delta(net->loss, own.count, outputs, a, y, delta, ws->step);
+    else if (net->layers[l].activation == BP_SOFTMAX)
+        multiply_by_jacobian(pass, l);
+    else
+        multiply_by_slope(pass, l, 0, panels, own);
+    net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);
+}
+
+/* Rows [first, last) of layer l's gradient, and what is to be done with it. */
+static void
+update_rows(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+            const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = kernels->panel, columns = net->layers[l].outputs;
+    struct bp_outer outer = {
+        .first = first,
+        .last = last,
+        .columns = columns,
+        .depth = pass->rows,
+        .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+        .a_step = ws->step,
+        .delta = ws->nodes[l].delta,
+        .delta_step = ws->step,
+        .keep = update->keep,
+    };
+
+    if (update->what != BP_OPTIMIZE) {
+        const struct bp_vector target =
+            update->what == BP_STORE ? update->gradient : pass->parameters;
+        const struct bp_weights weights = bp_layer_weights(net, l, target);
+        outer.c = weights.w;
+        outer.c_row = weights.row;
+        outer.c_step = weights.step;
+        kernels->outer(&outer);
+        return;
+    }
+    /* chunk by chunk, so that the gradient never leaves the nearest cache */
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const struct bp_weights state =
+        bp_layer_weights(net, l, (struct bp_vector){update->state, true});
+    bp_real *chunk = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
+    outer.c_row = panel;
+    outer.keep = 0;
+    for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
+        outer.columns = columns - j < panel ? columns - j : panel;
+        outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
+        for (size_t k = first; k < last; k += BP_CHUNK_ROWS) {
+            const size_t rows = last - k < BP_CHUNK_ROWS ? last - k : BP_CHUNK_ROWS;
+            const size_t at = q * weights.step + k * panel;
+            outer.first = 0;
+            outer.last = rows;
+            outer.a = bp_at(net, l == 0 ? ws->x : ws->nodes[l - 1].a, k / panel * ws->step);
+            outer.c = chunk;
+            kernels->outer(&outer);
+            kernels->optimize(update->rule, rows * panel, bp_at(net, weights.w, at),
+                              chunk, bp_at(net, state.w, at));
+        }
+    }
+}
+
+/* The bias of layer l in panels [first, last) */
+static void
+update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+            const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const size_t panel = kernels->panel, outputs = net->layers[l].outputs;
+    const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
+    bp_real *bias = bp_layer_weights(net, l, target).bias;
+
+    if (!bias || first == last)
+        return;
+    const size_t end = last * panel < outputs ? last * panel : outputs;
+    const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
+    if (update->what != BP_OPTIMIZE) {
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->keep,
+                             bp_at(net, bias, first * panel));
+        return;
+    }
+    bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
+    bp_real *state = bp_layer_weights(net, l, (struct bp_vector){update->state, true}).bias;
+    for (size_t q = first; q < last; q++) {
+        const size_t width = end - q * panel < panel ? end - q * panel : panel;
+        kernels->column_sums(pass->rows, width,
+                             bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
+                             pass->ws->step, 0, chunk);
+        kernels->optimize(update->rule, width, bp_at(net, bias, q * panel), chunk,
+                          bp_at(net, state, q * panel));
+    }
+}
+
+/* ∂C/∂a_k^(l-1) = Σ_j delta_j w_jk for the nodes k in panels [first, last) of the layer before,
+ * turned round: [rows / P][k][P] */
+static void
+propagate(const struct bp_pass *pass, size_t l, const bp_real *delta_turned, size_t first,
+          size_t last)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_workspace *ws = pass->ws;
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const size_t panel = net->kernels->panel;
+    const size_t k_end = last * panel < layer->inputs ? last * panel : layer->inputs;
+
+    /* some rows of W at a time: all of their columns then stay cached for every panel of samples */
+    for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS)
+        product_in_blocks(pass, (struct bp_product){
+                                    .rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS,
+                                    .panels = bp_panels(net, pass->rows),
+                                    .depth = layer->outputs,
+                                    .a = bp_at(net, weights.w, k * weights.row),
+                                    .a_row = weights.row,
+                                    .a_step = weights.step,
+                                    .b = delta_turned,
+                                    .b_row = panel,
+                                    .b_step = ws->turned_step,
+                                    .c = bp_at(net, ws->dC_da_turned, k * panel),
+                                    .c_step = ws->turned_step,
+                                });
+}
+
+/* Turns panels [first, last) of the `nodes` nodes in dC_da_turned back, [k / P][rows][P]. */
+static void
+turn_back(const struct bp_pass *pass, size_t nodes, size_t first, size_t last, bp_real *dC_da)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = net->kernels->panel;
+
+    for (size_t q = first; q < last; q++) {
+        const size_t left = nodes - q * panel;
+        net->kernels->transpose(left < panel ? left : panel, pass->rows,
+                                bp_at(net, ws->dC_da_turned, q * panel * panel), ws->turned_step,
+                                bp_at(net, dC_da, q * ws->step), ws->step);
+    }
+}
+
+void
+bp_backward(const struct bp_pass *pass, const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = net->kernels->panel;
+
+    for (size_t l = net->count; l-- > 0;) {
+        const struct bp_layer *layer = &net->layers[l];
+        const bool carry = l > 0 || update->inputs;
+        bp_real *delta_turned = ws->delta_turned[l % 2]; /* others may still read the layer above's */
+        size_t first, last, k_first, k_last;
+
+        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &last);
+        if (carry && first < last) {
+            const size_t end = last * panel < layer->outputs ? last * panel : layer->outputs;
+            net->kernels->transpose(
+                pass->rows, end - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->step),
+                ws->step, bp_at(net, delta_turned, first * panel * panel), ws->turned_step);
+        }
+        bp_meet(pass->team); /* all of delta is there */
+
+        /* Rows k of W belong to one thread: it reads them, then changes them. */
+        bp_share(bp_panels(net, layer->inputs), pass->threads, pass->me, &k_first, &k_last);
+        if (carry)
+            propagate(pass, l, delta_turned, k_first, k_last);
+        if (update->what != BP_NO_GRADIENT) {
+            const size_t end = k_last * panel < layer->inputs ? k_last * panel : layer->inputs;
+            if (k_first < k_last)
+                update_rows(pass, l, k_first * panel, end, update);
+            update_bias(pass, l, first, last, update);
+        }
+        if (carry)
+            turn_back(pass, layer->inputs, k_first, k_last,
+                      l > 0 ? ws->nodes[l - 1].dC_da : ws->dC_dx);
+        if (l == 0)
+            continue;
+        /* the share of columns k is the share of outputs of the layer before: no need to meet */
+        if (net->layers[l - 1].activation == BP_SOFTMAX) {
+            bp_meet(pass->team);
+            multiply_by_jacobian(pass, l - 1);
+            bp_meet(pass->team);
+        }
+        else
+            multiply_by_slope(pass, l - 1, k_first, k_last,
+                              (struct bp_rows){NULL, 0, pass->rows});
+    }
+}

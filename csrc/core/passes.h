@@ -1,0 +1,55 @@
+/* passes.h: forward and backward through a network, on one batch.
+ * Depends on layout.h, workspace.h and team.h.
+ *
+ * Every thread of a team calls these functions with the same arguments but `me`; each does its
+ * share. A result is complete after the next bp_meet(). The bits do not depend on the number of
+ * threads, nor on how samples are grouped into batches.
+ */
+#ifndef BP_PASSES_H
+#define BP_PASSES_H
+
+#include "data.h"
+#include "team.h"
+#include "workspace.h"
+
+struct bp_pass {
+    const struct bp_network *net;
+    struct bp_workspace *ws;
+    struct bp_vector parameters;
+    struct bp_team *team;
+    size_t me, threads;
+    size_t rows; /* of this batch, at most ws->rows */
+};
+
+/* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
+struct bp_update {
+    enum {
+        BP_NO_GRADIENT,
+        BP_DESCEND, /* w = keep w + Σ: a plain step, -rate being in the delta already */
+        BP_STORE,   /* gradient = keep gradient + Σ */
+        BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
+    } what;
+    double keep;
+    struct bp_vector gradient;             /* for BP_STORE */
+    const struct bp_optimizer_step *rule;  /* for BP_OPTIMIZE */
+    bp_real *state;                        /* for BP_OPTIMIZE, packed */
+    bool inputs;                           /* leaves ∂C/∂x in ws->dC_dx */
+};
+
+/* ws->x and ws->y from rows of the data; y may be left out. Then bp_meet(). */
+void bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows, bool targets);
+
+/* a^(l) = g(W a^(l-1) + b) for every layer, from ws->x. The last layer is complete after
+ * bp_meet(). */
+void bp_forward(const struct bp_pass *);
+
+/* ws->losses, and ws->classes and ws->wanted from a and y of the last layer. Then bp_meet(). */
+void bp_losses(const struct bp_pass *);
+
+/* delta of the last layer, row n multiplied by ws->factors[n]. Then bp_meet(). */
+void bp_output_delta(const struct bp_pass *);
+
+/* Carries delta back through all layers and does the update. Then bp_meet(). */
+void bp_backward(const struct bp_pass *, const struct bp_update *);
+
+#endif

@@ -1,0 +1,14 @@
+/* status.h: how a function of the core says what happened. Depends on libc only. */
+#ifndef BP_STATUS_H
+#define BP_STATUS_H
+
+enum bp_status {
+    BP_OK,
+    BP_NO_MEMORY,
+    BP_TOO_LARGE,   /* a size does not fit into size_t */
+    BP_NO_THREAD,   /* the system refused a thread */
+    BP_INTERRUPTED, /* poll() asked to stop */
+    BP_DIVERGED,    /* the loss or a weight stopped being finite */
+};
+
+#endif

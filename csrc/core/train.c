@@ -1,0 +1,317 @@
+#define _POSIX_C_SOURCE 200112L /* clock_gettime */
+#include "train.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "memory.h"
+
+/* what all threads of a training share */
+struct run {
+    struct bp_training *t;
+    struct bp_workspace ws;
+    bp_real *packed;       /* the parameters while they are trained */
+    bp_real *packed_state; /* the optimizer's, or NULL */
+    uint32_t *order;       /* of the samples in this epoch, or NULL */
+    double begun;          /* seconds, of this call */
+    double polled;         /* when poll was last called */
+    size_t look_every;     /* steps between two looks at the clock */
+    size_t steps;          /* since the last commit */
+    /* written by thread 0 before a meeting, read by all after it */
+    bool stop;
+    bool enough;
+    enum bp_status status;
+};
+
+/* sums over the samples of an epoch; each thread has the same ones */
+struct sums {
+    double loss, weight;
+    size_t right;
+};
+
+enum { POLL_SECONDS_INVERSE = 100, LOOK_SECONDS_INVERSE = 20000 };
+
+static double
+seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* 0 ... below - 1, each equally likely: Lemire, "Fast random integer generation in an interval" */
+static uint32_t
+random_below(const struct bp_random *random, uint32_t below)
+{
+    uint64_t product = (uint64_t)random->next(random->state) * below;
+    if ((uint32_t)product < below) {
+        const uint32_t excess = -below % below;
+        while ((uint32_t)product < excess)
+            product = (uint64_t)random->next(random->state) * below;
+    }
+    return (uint32_t)(product >> 32);
+}
+
+/* A fresh order, whatever the last one was, by Fisher and Yates. */
+static void
+shuffle(const struct bp_random *random, size_t count, uint32_t *order)
+{
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint32_t)i;
+    for (size_t i = count - 1; i > 0; i--) {
+        const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
+        order[j] = order[i];
+        order[i] = other;
+    }
+}
+
+/* factors[n] = sign times the share of row n in the mean over its batch; the sum of the weights */
+static double
+set_factors(const struct bp_training *t, struct bp_workspace *ws, struct bp_rows rows, double sign)
+{
+    double sum = 0;
+
+    for (size_t n = 0; n < rows.count; n++) {
+        const size_t at = rows.first + n;
+        ws->factors[n] = t->data.weights ? t->data.weights[rows.order ? rows.order[at] : at] : 1;
+        sum += ws->factors[n];
+    }
+    for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
+        ws->factors[n] = sum == 0 ? 0 : sign * ws->factors[n] / sum;
+    return sum;
+}
+
+/* The first layer in which a weight or an output of this batch is not finite. */
+static size_t
+first_bad_layer(const struct run *run, size_t rows)
+{
+    const struct bp_network *net = run->t->net;
+    const size_t bad = bp_first_not_finite(net, (struct bp_vector){run->packed, true});
+
+    for (size_t l = 0; l < bad; l++)
+        for (size_t q = 0; q < bp_panels(net, net->layers[l].outputs); q++)
+            if (!net->kernels->all_finite(rows * net->kernels->panel,
+                                          bp_at(net, run->ws.nodes[l].a, q * run->ws.step)))
+                return l;
+    return bad < net->count ? bad : net->count - 1;
+}
+
+/* Makes the parameters and the state of now the ones that stay, if all of them are finite. */
+static bool
+commit(struct run *run)
+{
+    struct bp_training *t = run->t;
+    const size_t bad = bp_first_not_finite(t->net, (struct bp_vector){run->packed, true});
+
+    if (bad < t->net->count) {
+        t->bad_layer = bad;
+        return false;
+    }
+    bp_unpack(t->net, run->packed, t->parameters);
+    if (run->packed_state)
+        bp_unpack(t->net, run->packed_state, t->optimizer->state);
+    t->optimizer->steps += run->steps;
+    run->steps = 0;
+    return true;
+}
+
+/* Looks at the clock now and then; whether to stop. Thread 0 only. */
+static bool
+asked_to_stop(struct run *run, size_t step)
+{
+    const struct bp_training *t = run->t;
+
+    if (!t->poll || step % run->look_every != 0)
+        return false;
+    const double now = seconds_now();
+    if (now - run->polled < 1.0 / POLL_SECONDS_INVERSE)
+        return false;
+    run->polled = now;
+    return t->poll(t->poll_context);
+}
+
+/* One batch, forward, backward and update; false when training ends here. */
+static bool
+train_batch(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t step,
+            struct sums *sums)
+{
+    struct bp_training *t = run->t;
+    struct bp_workspace *ws = pass->ws;
+    struct bp_optimizer optimizer = *t->optimizer;
+    const bool plain = bp_is_plain(&optimizer);
+
+    if (t->rates)
+        optimizer.rate = t->rates[step];
+    pass->rows = rows.count;
+    bp_load_batch(pass, &t->data, rows, true);
+    if (pass->me == 0)
+        run->stop = asked_to_stop(run, step);
+    bp_meet(pass->team);
+    if (run->stop)
+        return false;
+    bp_forward(pass);
+    bp_meet(pass->team);
+    bp_losses(pass);
+    if (pass->me == 0)
+        set_factors(t, ws, rows, plain ? -optimizer.rate : 1);
+    bp_meet(pass->team);
+
+    double loss = 0;
+    for (size_t n = 0; n < rows.count; n++) {
+        const size_t at = rows.first + n;
+        const double weight =
+            t->data.weights ? t->data.weights[rows.order ? rows.order[at] : at] : 1;
+        loss += weight * ws->losses[n];
+        sums->weight += weight;
+        sums->right += ws->classes[n] == ws->wanted[n];
+    }
+    sums->loss += loss;
+    if (!isfinite(loss)) {
+        if (pass->me == 0) {
+            t->bad_layer = first_bad_layer(run, rows.count);
+            run->status = BP_DIVERGED;
+        }
+        return false;
+    }
+
+    const struct bp_optimizer_step rule = bp_next_step(&optimizer);
+    bp_output_delta(pass);
+    bp_meet(pass->team);
+    bp_backward(pass, &(struct bp_update){
+                          .what = plain ? BP_DESCEND : BP_OPTIMIZE,
+                          .keep = 1 - optimizer.rate * optimizer.decay,
+                          .rule = &rule,
+                          .state = run->packed_state,
+                      });
+    bp_meet(pass->team);
+    if (pass->me == 0)
+        run->steps++;
+    return true;
+}
+
+/* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
+static void
+finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
+             const struct bp_results *validation, double begun)
+{
+    struct bp_training *t = run->t;
+    double *record = t->record + epoch * BP_FIGURES;
+    const double now = seconds_now(), samples = (double)t->data.x.rows;
+
+    if (!commit(run)) {
+        run->status = BP_DIVERGED;
+        return;
+    }
+    record[BP_LOSS] = sums->loss / sums->weight;
+    record[BP_ACCURACY] = (double)sums->right / samples;
+    record[BP_VALIDATION_LOSS] = NAN;
+    record[BP_VALIDATION_ACCURACY] = NAN;
+    if (t->validation) {
+        const double count = (double)t->validation->x.rows;
+        record[BP_VALIDATION_LOSS] = validation->total / count;
+        record[BP_VALIDATION_ACCURACY] = (double)validation->right / count;
+    }
+    record[BP_SECONDS] = now - begun;
+    t->epochs_done = epoch + 1;
+    run->enough = now - run->begun > t->budget;
+}
+
+static void
+train_on_thread(struct bp_team *team, size_t me, void *context)
+{
+    struct run *run = context;
+    struct bp_training *t = run->t;
+    const size_t samples = t->data.x.rows;
+    struct bp_pass pass = {
+        .net = t->net,
+        .ws = &run->ws,
+        .parameters = {run->packed, true},
+        .team = team,
+        .me = me,
+        .threads = t->threads,
+    };
+    size_t step = 0;
+
+    for (size_t epoch = 0; epoch < t->epochs; epoch++) {
+        const double begun = me == 0 ? seconds_now() : 0;
+        struct sums sums = {0};
+        struct bp_results validation = {0};
+
+        if (me == 0 && run->order)
+            shuffle(t->random, samples, run->order);
+        bp_meet(team);
+        for (size_t first = 0; first < samples; first += t->batch) {
+            const size_t left = samples - first;
+            const struct bp_rows rows = {run->order, first, left < t->batch ? left : t->batch};
+            if (!train_batch(run, &pass, rows, step++, &sums))
+                return;
+        }
+        if (t->validation)
+            bp_evaluate(pass, t->validation, true, &validation);
+        if (me == 0)
+            finish_epoch(run, epoch, &sums, &validation, begun);
+        bp_meet(team);
+        if (run->status != BP_OK || run->enough)
+            return;
+    }
+}
+
+static void
+free_run(struct run *run)
+{
+    bp_workspace_free(&run->ws);
+    bp_free(run->packed);
+    bp_free(run->packed_state);
+    bp_free(run->order);
+}
+
+static enum bp_status
+init_run(struct run *run, struct bp_training *t)
+{
+    const struct bp_network *net = t->net;
+    const size_t size = net->kernels->size, samples = t->data.x.rows;
+    const double step_seconds =
+        6 * (double)net->parameters * (double)t->batch / 2e10; /* about, and rather too short */
+
+    *run = (struct run){.t = t, .status = BP_OK};
+    run->begun = run->polled = seconds_now();
+    run->look_every = (size_t)fmax(1, 1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+
+    enum bp_status status = bp_workspace_lay_out(&run->ws, net, t->batch, t->threads, 0);
+    if (status != BP_OK)
+        return status;
+    run->packed = bp_allocate(net->packed * size);
+    if (t->optimizer->state)
+        run->packed_state = bp_allocate(net->packed * size);
+    if (t->random)
+        run->order = bp_allocate(samples * sizeof(*run->order));
+    if (!run->packed || (t->optimizer->state && !run->packed_state) || (t->random && !run->order))
+        return BP_NO_MEMORY;
+    bp_pack(net, t->parameters, run->packed);
+    if (run->packed_state)
+        bp_pack(net, t->optimizer->state, run->packed_state);
+    return BP_OK;
+}
+
+enum bp_status
+bp_train(struct bp_training *t)
+{
+    struct run run;
+
+    t->epochs_done = 0;
+    if (t->batch > t->data.x.rows)
+        t->batch = t->data.x.rows;
+    enum bp_status status = init_run(&run, t);
+    if (status == BP_OK)
+        status = bp_team_run(t->threads, train_on_thread, &run);
+    if (status == BP_OK) {
+        status = run.status;
+        if (run.stop) {
+            status = BP_INTERRUPTED;
+            (void)commit(&run); /* where they are not finite, the last epoch's stay */
+        }
+    }
+    free_run(&run);
+    return status;
+}

@@ -1,0 +1,111 @@
+#include "workspace.h"
+
+#include <string.h>
+
+#include "memory.h"
+
+/* Buffers are laid out in one block: first with a block of NULL, which only adds up the size, then
+ * with the memory. Each begins on a cache line. */
+struct block {
+    char *memory;
+    size_t used;
+    bool overflow;
+};
+
+static void *
+take(struct block *block, size_t count, size_t size)
+{
+    size_t bytes;
+    void *at = block->memory ? block->memory + block->used : NULL;
+
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 - 63 ||
+        __builtin_add_overflow(block->used, (bytes + 63) / 64 * 64, &block->used))
+        block->overflow = true;
+    return at;
+}
+
+static bp_real *
+take_panels(struct block *block, const struct bp_network *net, size_t columns, size_t step)
+{
+    return take(block, bp_panels(net, columns), step * net->kernels->size);
+}
+
+static void
+carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net, size_t threads,
+        unsigned flags)
+{
+    const size_t rows = ws->rows, size = net->kernels->size;
+
+    ws->nodes = take(block, net->count, sizeof(*ws->nodes));
+    ws->x = take_panels(block, net, net->layers[0].inputs, ws->step);
+    ws->y = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
+    if (flags & BP_INPUT_GRADIENT)
+        ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->step);
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const bool keep_z = (flags & BP_KEEP_Z) || (l + 1 == net->count && net->fused) ||
+                            (bp_derivative_needs_z(layer->activation) && !(flags & BP_FORWARD_ONLY));
+        struct bp_nodes nodes = {0};
+        nodes.a = take_panels(block, net, layer->outputs, ws->step);
+        nodes.z = keep_z ? take_panels(block, net, layer->outputs, ws->step) : nodes.a;
+        if (!(flags & BP_FORWARD_ONLY)) {
+            nodes.delta = take_panels(block, net, layer->outputs, ws->step);
+            nodes.dC_da = flags & BP_KEEP_Z ? take_panels(block, net, layer->outputs, ws->step)
+                                            : nodes.delta;
+        }
+        if (ws->nodes)
+            ws->nodes[l] = nodes;
+    }
+    if (!(flags & BP_FORWARD_ONLY)) {
+        ws->delta_turned[0] = take_panels(block, net, rows, ws->turned_step);
+        ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_step);
+        ws->dC_da_turned = take_panels(block, net, rows, ws->turned_step);
+        ws->gradient_chunks = take(block, threads, BP_CHUNK_ROWS * net->kernels->panel * size);
+    }
+    ws->losses = take(block, rows, sizeof(*ws->losses));
+    ws->factors = take(block, rows, sizeof(*ws->factors));
+    ws->classes = take(block, rows, sizeof(*ws->classes));
+    ws->wanted = take(block, rows, sizeof(*ws->wanted));
+}
+
+enum bp_status
+bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size_t rows,
+                     size_t threads, unsigned flags)
+{
+    if (ws->memory && ws->rows == rows && ws->flags == flags)
+        return BP_OK;
+    if (rows > SIZE_MAX / 64 / net->kernels->panel) {
+        bp_workspace_free(ws);
+        return BP_TOO_LARGE;
+    }
+    struct block block = {0};
+    struct bp_workspace next = {
+        .rows = rows,
+        .step = bp_padded(rows) * net->kernels->panel,
+        .turned_step = bp_padded(net->widest) * net->kernels->panel,
+        .memory = ws->memory,
+        .size = ws->size,
+        .flags = flags,
+    };
+    carve(&next, &block, net, threads, flags);
+    if (block.overflow || block.used > next.size) {
+        bp_workspace_free(ws);
+        if (block.overflow)
+            return BP_TOO_LARGE;
+        next.memory = bp_allocate(block.used);
+        next.size = block.used;
+        if (!next.memory)
+            return BP_NO_MEMORY;
+    }
+    block = (struct block){.memory = next.memory};
+    carve(&next, &block, net, threads, flags);
+    *ws = next;
+    return BP_OK;
+}
+
+void
+bp_workspace_free(struct bp_workspace *ws)
+{
+    bp_free(ws->memory);
+    memset(ws, 0, sizeof(*ws));
+}

@@ -1,0 +1,50 @@
+/* workspace.h: all that a forward and a backward pass write besides parameters and results, sized
+ * once. Depends on layout.h. */
+#ifndef BP_WORKSPACE_H
+#define BP_WORKSPACE_H
+
+#include "layout.h"
+
+/* Panels of one layer, [nodes / P][rows][P]. Some share memory: z with a where nothing asks for z
+ * afterwards, dC_da with delta where nothing asks for dC_da. */
+struct bp_nodes {
+    bp_real *z, *a;
+    bp_real *dC_da, *delta;
+};
+
+struct bp_workspace {
+    size_t rows; /* there is room for */
+    size_t step; /* from a panel of [rows][P] to the next */
+    bp_real *x, *y;
+    bp_real *dC_dx;         /* NULL unless asked for */
+    struct bp_nodes *nodes; /* one per layer */
+    /* delta and dC_da turned round, [rows / P][nodes][P], turned_step from a panel to the next */
+    bp_real *delta_turned[2], *dC_da_turned;
+    size_t turned_step;
+    double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
+    int64_t *classes, *wanted;
+    bp_real *gradient_chunks; /* one per thread, BP_CHUNK_ROWS rows of a panel */
+    void *memory;
+    size_t size;    /* bytes of memory */
+    unsigned flags; /* it was laid out with */
+};
+
+enum {
+    BP_KEEP_Z = 1,        /* z and dC_da of every layer can be read afterwards */
+    BP_FORWARD_ONLY = 2,  /* no room for a backward pass */
+    BP_INPUT_GRADIENT = 4 /* dC_dx too */
+};
+
+/* Rows of a panel of weights whose gradient is computed and used at a time: 8 KiB of it. */
+enum { BP_CHUNK_ROWS = 128 };
+
+/* Makes room for `rows` rows: anew in an empty workspace, all zeros, or in the memory that `ws`
+ * has, or in more. What it held is lost. BP_OK, or BP_NO_MEMORY or BP_TOO_LARGE and `ws` is
+ * empty. */
+enum bp_status bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *,
+                                    size_t rows, size_t threads, unsigned flags);
+
+/* Leaves it empty, all zeros. */
+void bp_workspace_free(struct bp_workspace *);
+
+#endif

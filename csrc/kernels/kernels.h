@@ -1,0 +1,174 @@
+/* kernels.h: the arithmetic on vectors and matrices, one table of it per instruction set and
+ * precision. Depends on libc only. Nothing here knows of layers, allocates, or can fail.
+ *
+ * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
+ * panel is a cache line. `step` is the distance in numbers from one panel to the next, at least
+ * rows * P. Columns past the last one (`pads`) are there to be computed with and never mean
+ * anything; no kernel lets a pad reach a number that does.
+ */
+#ifndef BP_KERNELS_H
+#define BP_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BP_PANEL_BYTES = 64 };
+
+/* numbers in a row of a panel */
+#define BP_PANEL(type) (BP_PANEL_BYTES / sizeof(type))
+
+/* A number of the table's precision: float or double. */
+typedef void bp_real;
+
+enum bp_dtype { BP_FLOAT32, BP_FLOAT64, BP_DTYPES };
+
+enum bp_activation {
+    BP_IDENTITY,
+    BP_SIGMOID,
+    BP_TANH,
+    BP_RELU,
+    BP_LEAKY_RELU,
+    BP_ELU,
+    BP_GELU,
+    BP_SILU,
+    BP_SOFTPLUS,
+    BP_SOFTMAX, /* takes a whole row: the only one that is not elementwise */
+    BP_ACTIVATIONS,
+};
+
+enum bp_loss {
+    BP_SQUARED_ERROR,
+    BP_MEAN_SQUARED_ERROR,
+    BP_BINARY_CROSS_ENTROPY,
+    BP_CROSS_ENTROPY,
+    BP_HUBER,
+    BP_LOSSES,
+};
+
+/* C[r][j] = start[j] + Σ_s A(r, s) B[s][j], the sum over s in order.
+ *   A(r, s) = a[(s / P) * a_step + r * a_row + s % P]      r < rows, s < depth
+ *   B[s][j] = b[(j / P) * b_step + s * b_row + j % P]      j < panels * P: pads are read
+ *   C[r][j] = c[(j / P) * c_step + r * P + j % P]          pads are written
+ * start is NULL for zero, else panels * P numbers. resume: C itself is the start. */
+struct bp_product {
+    size_t rows, panels, depth;
+    const bp_real *a;
+    size_t a_row, a_step;
+    const bp_real *b;
+    size_t b_row, b_step;
+    bp_real *c;
+    size_t c_step;
+    const bp_real *start;
+    bool resume;
+};
+
+/* C[k][j] = keep * C[k][j] + Σ_n a[n][k] delta[n][j], first <= k < last, j < columns,
+ * the sum over n in order and from zero; one fused multiply-add where depth is 1 and keep is 1.
+ *   a[n][k]  panels with a_step;  delta[n][j]  panels with delta_step;  n < depth
+ *   C[k][j] = c[(j / P) * c_step + k * c_row + j % P]
+ * c_row is P where C lies in panels, whose pads are then written too, or the row of a plain
+ * matrix, of which nothing past `columns` is touched. keep = 0 stores without using C. */
+struct bp_outer {
+    size_t first, last, columns, depth;
+    const bp_real *a;
+    size_t a_step;
+    const bp_real *delta;
+    size_t delta_step;
+    bp_real *c;
+    size_t c_row, c_step;
+    double keep;
+};
+
+/* What an optimizer does with a gradient; PyTorch's rules of the same names. */
+enum bp_rule { BP_SGD, BP_RULES };
+
+struct bp_optimizer_step {
+    enum bp_rule rule;
+    bool nesterov;
+    double rate, momentum, decay;
+};
+
+struct bp_kernels {
+    const char *isa;
+    enum bp_dtype dtype;
+    size_t size;  /* bytes of a number */
+    size_t panel; /* numbers in a row of a panel */
+
+    void (*product)(const struct bp_product *);
+    void (*outer)(const struct bp_outer *);
+
+    /* sum[j] = keep * sum[j] + Σ_n delta[n][j], n < rows, j < columns, in the order of outer */
+    void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t step,
+                        double keep, bp_real *sum);
+
+    /* out panels [rows / P][columns][P] = transpose of in panels [columns / P][rows][P] */
+    void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_step,
+                      bp_real *out, size_t out_step);
+
+    /* a[i] = g(z[i]), i < count; a may be z. Not for softmax. */
+    void (*activate)(enum bp_activation g, size_t count, const bp_real *z, bp_real *a);
+
+    /* out[i] = g'(z[i]) * factor[i], or g'(z[i]) where factor is NULL; a = g(z) as activate left
+     * it. out may be factor. Reads only the one of z and a that bp_derivative_needs_z names. */
+    void (*derivative)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
+                       const bp_real *factor, bp_real *out);
+
+    /* a[n] = softmax(z[n]); a may be z */
+    void (*softmax)(size_t rows, size_t columns, const bp_real *z, bp_real *a, size_t step);
+
+    /* delta[n][j] = a_j (dC_da_j - Σ_i a_i dC_da_i): dC_da times softmax's Jacobian.
+     * delta may be dC_da */
+    void (*softmax_delta)(size_t rows, size_t columns, const bp_real *a, const bp_real *dC_da,
+                          bp_real *delta, size_t step);
+
+    /* out[n][j][i] = a_j ((i == j) - a_i) = da_j/dz_i, plain (rows, columns, columns) */
+    void (*softmax_jacobian)(size_t rows, size_t columns, const bp_real *a, size_t step,
+                             bp_real *out);
+
+    /* losses[n] = C_0 of row n. z is NULL, or, for sigmoid with binary and softmax with plain
+     * cross-entropy, the weighted sums, from which the value stays finite for any finite z. */
+    void (*loss)(enum bp_loss, size_t rows, size_t columns, const bp_real *z, const bp_real *a,
+                 const bp_real *y, size_t step, double *losses);
+
+    /* dC_da[n][j] of one sample's loss; pads become 0 */
+    void (*loss_derivative)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                            const bp_real *y, bp_real *dC_da, size_t step);
+
+    /* delta[n][j] = dC_0/dz of the two fused pairs: a Σy - y for (softmax, cross-entropy), a - y
+     * for (sigmoid, binary cross-entropy); pads become 0 */
+    void (*fused_delta)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                        const bp_real *y, bp_real *delta, size_t step);
+
+    /* m[n][j] *= factors[n], over all panels */
+    void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
+                       size_t step);
+
+    /* m[i] *= factor[i], i < count, count a multiple of P */
+    void (*multiply)(size_t count, const bp_real *factor, bp_real *m);
+
+    /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5 */
+    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t step, int64_t *out);
+
+    /* parameters w, gradient g and the optimizer's state, count numbers each; the state begins as
+     * zeros, and is NULL for a rule without one */
+    void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w, const bp_real *g,
+                     bp_real *state);
+
+    bool (*all_finite)(size_t count, const bp_real *x);
+};
+
+/* Whether g' is computed from z; from a = g(z) otherwise. */
+static inline bool
+bp_derivative_needs_z(enum bp_activation g)
+{
+    return g == BP_GELU || g == BP_SILU || g == BP_SOFTPLUS;
+}
+
+/* The tables this processor can use, best first, for one dtype; NULL ends them. */
+const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype);
+
+/* The best candidate, or the one called isa; NULL where this processor has none of that name. */
+const struct bp_kernels *bp_select_kernels(enum bp_dtype dtype, const char *isa);
+
+#endif

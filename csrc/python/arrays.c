@@ -1,0 +1,186 @@
+#include "arrays.h"
+
+PyObject *
+bp_shape_text(PyArrayObject *array)
+{
+    PyObject *shape = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
+    if (!shape)
+        return NULL;
+    PyObject *text = PyObject_Repr(shape);
+    Py_DECREF(shape);
+    return text;
+}
+
+/* Raises ValueError with `format`, whose last %U is the array's shape. */
+static int
+wrong_shape(PyArrayObject *array, const char *name, const char *expected, size_t a, size_t b)
+{
+    PyObject *shape = bp_shape_text(array);
+    if (!shape)
+        return -1;
+    PyObject *wanted = PyUnicode_FromFormat(expected, a, b);
+    if (wanted)
+        PyErr_Format(PyExc_ValueError, "%s must have shape %U, but has shape %U", name, wanted,
+                     shape);
+    Py_XDECREF(wanted);
+    Py_DECREF(shape);
+    return -1;
+}
+
+/* The number type of an array, or BP_NUMBERS for one that the core does not read. */
+static enum bp_number
+number_type(PyArrayObject *array)
+{
+    static const enum bp_number whole[] = {BP_INT8, BP_INT16, BP_INT32, BP_INT64};
+    static const enum bp_number natural[] = {BP_UINT8, BP_UINT16, BP_UINT32, BP_UINT64};
+    const npy_intp size = PyArray_ITEMSIZE(array);
+    const int place = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : -1;
+
+    if (place < 0)
+        return BP_NUMBERS;
+    switch (PyArray_DESCR(array)->kind) {
+    case 'b':
+        return BP_BOOL;
+    case 'i':
+        return whole[place];
+    case 'u':
+        return natural[place];
+    case 'f':
+        return place == 0 ? BP_NUMBERS : place == 1 ? BP_HALF : place == 2 ? BP_FLOAT : BP_DOUBLE;
+    default:
+        return BP_NUMBERS;
+    }
+}
+
+PyArrayObject *
+bp_read_numbers(PyObject *object, const char *name, struct bp_array *array)
+{
+    PyArrayObject *numbers;
+
+    if (PyArray_Check(object)) {
+        Py_INCREF(object);
+        numbers = (PyArrayObject *)object;
+    }
+    else {
+        numbers = (PyArrayObject *)PyArray_FromAny(object, NULL, 0, 0, 0, NULL);
+        if (!numbers)
+            return NULL;
+    }
+    const enum bp_number type = number_type(numbers);
+    if (type == BP_NUMBERS) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s must be of float16, float32, float64, an integer type or bool, but is of "
+                     "dtype %S",
+                     name, (PyObject *)PyArray_DESCR(numbers));
+        Py_DECREF(numbers);
+        return NULL;
+    }
+    const int dimensions = PyArray_NDIM(numbers);
+    const npy_intp *shape = PyArray_DIMS(numbers), *strides = PyArray_STRIDES(numbers);
+    *array = (struct bp_array){
+        .data = PyArray_BYTES(numbers),
+        .rows = dimensions > 1 ? (size_t)shape[0] : 1,
+        .columns = dimensions > 0 ? (size_t)shape[dimensions - 1] : 1,
+        .row_stride = dimensions > 1 ? strides[0] : 0,
+        .column_stride = dimensions > 0 ? strides[dimensions - 1] : 0,
+        .type = type,
+        .swapped = PyArray_ISBYTESWAPPED(numbers),
+    };
+    return numbers;
+}
+
+static int
+read_x(struct bp_samples *samples, const struct bp_network *net, PyObject *x, const char *name)
+{
+    const size_t inputs = net->layers[0].inputs;
+    PyArrayObject *array = bp_read_numbers(x, name, &samples->data.x);
+    if (!array)
+        return -1;
+    samples->x = (PyObject *)array;
+
+    const int dimensions = PyArray_NDIM(array);
+    samples->single = dimensions == 1;
+    if ((dimensions != 1 && dimensions != 2) || samples->data.x.columns != inputs)
+        return wrong_shape(array, name, "(n, %zu), or (%zu,) for one sample", inputs, inputs);
+    if (samples->data.x.rows == 0)
+        return wrong_shape(array, name, "(n, %zu) with at least one sample", inputs, 0);
+    return 0;
+}
+
+static int
+read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, const char *name)
+{
+    const size_t outputs = net->layers[net->count - 1].outputs, rows = samples->data.x.rows;
+    struct bp_array *array = &samples->data.y;
+    PyArrayObject *object = bp_read_numbers(y, name, array);
+    if (!object)
+        return -1;
+    samples->y = (PyObject *)object;
+
+    const int dimensions = PyArray_NDIM(object);
+    const npy_intp *shape = PyArray_DIMS(object);
+    /* axes of samples that y has: none for one sample */
+    const int sample_axes = samples->single ? 0 : 1;
+    const bool whole = dimensions == sample_axes + 1 && array->columns == outputs &&
+                       (samples->single || (size_t)shape[0] == rows);
+    const bool column = dimensions == sample_axes && (samples->single || (size_t)shape[0] == rows);
+
+    if (whole)
+        return 0;
+    if (!column) {
+        if (samples->single)
+            return wrong_shape(object, name,
+                               outputs == 1 ? "(%zu,) or () for one sample"
+                                            : "(%zu,), or () for a label, for one sample",
+                               outputs, 0);
+        return wrong_shape(object, name,
+                           outputs == 1 ? "(%zu, %zu), or (n,)" : "(%zu, %zu), or (n,) for labels",
+                           rows, outputs);
+    }
+    /* one number a sample: the only output's target, or a label */
+    if (!samples->single)
+        array->row_stride = PyArray_STRIDES(object)[0];
+    array->rows = rows;
+    array->columns = 1;
+    samples->data.labels = outputs > 1;
+    if (!samples->data.labels)
+        return 0;
+    if (array->type >= BP_HALF) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s must have shape (%zu, %zu), or be integer class labels of shape (%zu,), but "
+                     "has one number of dtype %S a sample",
+                     name, rows, outputs, rows, (PyObject *)PyArray_DESCR(object));
+        return -1;
+    }
+    int64_t wrong;
+    bool valid;
+    Py_BEGIN_ALLOW_THREADS
+    valid = bp_labels_valid(array, outputs, &wrong);
+    Py_END_ALLOW_THREADS
+    if (!valid) {
+        PyErr_Format(PyExc_ValueError,
+                     "labels in %s must be 0 to %zu, one for each of the %zu outputs, but one is %lld",
+                     name, outputs - 1, outputs, (long long)wrong);
+        return -1;
+    }
+    return 0;
+}
+
+int
+bp_read_samples(struct bp_samples *samples, const struct bp_network *net, PyObject *x, PyObject *y,
+                const char *x_name, const char *y_name)
+{
+    *samples = (struct bp_samples){0};
+    if (read_x(samples, net, x, x_name) < 0 || (y && read_y(samples, net, y, y_name) < 0)) {
+        bp_release_samples(samples);
+        return -1;
+    }
+    return 0;
+}
+
+void
+bp_release_samples(struct bp_samples *samples)
+{
+    Py_CLEAR(samples->x);
+    Py_CLEAR(samples->y);
+}

@@ -1,0 +1,38 @@
+/* arrays.h: from what users pass to what the core takes. Depends on module.h and core/data.h.
+ * Nothing is copied but lists: the core reads the caller's arrays, whatever their type, strides,
+ * alignment and byte order. */
+#ifndef BP_ARRAYS_H
+#define BP_ARRAYS_H
+
+#include "module.h"
+
+#include "core/data.h"
+
+/* samples and targets, and the objects that keep them alive */
+struct bp_samples {
+    struct bp_data data;
+    bool single; /* x was 1-D: one sample, and results lack the axis of samples */
+    PyObject *x, *y;
+};
+
+/* Fills `samples` from x, and from y unless it is NULL; `name` and `y_name` are for messages.
+ * 0, or -1 with a TypeError or ValueError and nothing held. */
+int bp_read_samples(struct bp_samples *samples, const struct bp_network *net, PyObject *x,
+                    PyObject *y, const char *x_name, const char *y_name);
+
+void bp_release_samples(struct bp_samples *samples);
+
+/* An array of numbers of any real type, from an object: a new reference to it, and how it lies in
+ * `array` as rows x columns (1-D: one row; 0-D: one number). NULL with a TypeError. */
+PyArrayObject *bp_read_numbers(PyObject *object, const char *name, struct bp_array *array);
+
+/* "(3, 4)", a new reference, for messages */
+PyObject *bp_shape_text(PyArrayObject *array);
+
+static inline int
+bp_type_number(enum bp_dtype dtype)
+{
+    return dtype == BP_FLOAT32 ? NPY_FLOAT : NPY_DOUBLE;
+}
+
+#endif

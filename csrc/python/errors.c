@@ -1,0 +1,25 @@
+/* errors.c: from what the core says to what Python raises. */
+#include "module.h"
+
+PyObject *
+bp_raise(enum bp_status status)
+{
+    switch (status) {
+    case BP_NO_MEMORY:
+        return PyErr_NoMemory();
+    case BP_TOO_LARGE:
+        PyErr_SetString(PyExc_ValueError, "the network is too large: its size in bytes must fit "
+                                          "into the address space");
+        return NULL;
+    case BP_NO_THREAD:
+        PyErr_SetString(PyExc_RuntimeError, "the system refused to start a thread; use fewer");
+        return NULL;
+    case BP_INTERRUPTED: /* the signal's handler has raised already */
+        return NULL;
+    case BP_OK:
+    case BP_DIVERGED: /* its exception says where: network_train raises it */
+        break;
+    }
+    PyErr_SetString(PyExc_SystemError, "the core reported an unknown status");
+    return NULL;
+}

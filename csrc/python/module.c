@@ -1,0 +1,204 @@
+/* module.c: the module object, its state, and the names in it. */
+#define BP_IMPORTS_NUMPY
+#include "module.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+
+const char *const bp_activation_names[] = {
+    [BP_IDENTITY] = "identity", [BP_SIGMOID] = "sigmoid",       [BP_TANH] = "tanh",
+    [BP_RELU] = "relu",         [BP_LEAKY_RELU] = "leaky_relu", [BP_ELU] = "elu",
+    [BP_GELU] = "gelu",         [BP_SILU] = "silu",             [BP_SOFTPLUS] = "softplus",
+    [BP_SOFTMAX] = "softmax",   [BP_ACTIVATIONS] = NULL,
+};
+
+const char *const bp_loss_names[] = {
+    [BP_SQUARED_ERROR] = "squared_error",
+    [BP_MEAN_SQUARED_ERROR] = "mean_squared_error",
+    [BP_BINARY_CROSS_ENTROPY] = "binary_cross_entropy",
+    [BP_CROSS_ENTROPY] = "cross_entropy",
+    [BP_HUBER] = "huber",
+    [BP_LOSSES] = NULL,
+};
+
+int
+bp_find_name(const char *const names[], const char *name, const char *kind)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    PyErr_Format(PyExc_ValueError, "unknown %s %s", kind, name);
+    return -1;
+}
+
+struct bp_module *
+bp_module_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &bp_module_def);
+    return module ? PyModule_GetState(module) : NULL;
+}
+
+static void
+free_capsule(PyObject *capsule)
+{
+    bp_free(PyCapsule_GetPointer(capsule, NULL));
+}
+
+PyObject *
+bp_array_on(void *memory, int dimensions, const npy_intp *shape, int type_number)
+{
+    PyObject *owner = PyCapsule_New(memory, NULL, free_capsule);
+    if (!owner) {
+        bp_free(memory);
+        return NULL;
+    }
+    PyObject *array = PyArray_SimpleNewFromData(dimensions, shape, type_number, memory);
+    if (!array || PyArray_SetBaseObject((PyArrayObject *)array, owner) < 0) {
+        /* SetBaseObject takes the reference to the owner even when it fails */
+        if (!array)
+            Py_DECREF(owner);
+        Py_XDECREF(array);
+        return NULL;
+    }
+    return array;
+}
+
+/* A new tuple of the names in an array that NULL ends. */
+static PyObject *
+tuple_of_names(const char *const names[])
+{
+    Py_ssize_t count = 0;
+    while (names[count])
+        count++;
+    PyObject *tuple = PyTuple_New(count);
+    for (Py_ssize_t i = 0; tuple && i < count; i++) {
+        PyObject *name = PyUnicode_FromString(names[i]);
+        if (!name) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, i, name);
+    }
+    return tuple;
+}
+
+/* Adds `value`, a new reference or NULL, to the module. */
+static int
+add(PyObject *module, const char *name, PyObject *value)
+{
+    const int result = value ? PyModule_AddObjectRef(module, name, value) : -1;
+    Py_XDECREF(value);
+    return result;
+}
+
+static int
+choose_kernels(PyObject *module, struct bp_module *state)
+{
+    const struct bp_kernels *const *candidates = bp_kernel_candidates(BP_FLOAT32);
+    const char *names[8] = {NULL}, *wanted = getenv("BACKPROP_ISA");
+
+    for (size_t i = 0; candidates[i] && i < 7; i++)
+        names[i] = candidates[i]->isa;
+    PyObject *tuple = tuple_of_names(names);
+    if (!tuple || PyModule_AddObjectRef(module, "candidates", tuple) < 0) {
+        Py_XDECREF(tuple);
+        return -1;
+    }
+    if (wanted && !*wanted)
+        wanted = NULL;
+    for (int dtype = 0; dtype < BP_DTYPES; dtype++)
+        state->kernels[dtype] = bp_select_kernels((enum bp_dtype)dtype, wanted);
+    if (!state->kernels[BP_FLOAT32]) {
+        PyErr_Format(PyExc_ImportError,
+                     "BACKPROP_ISA is '%s', but this processor can use only %R", wanted, tuple);
+        Py_DECREF(tuple);
+        return -1;
+    }
+    Py_DECREF(tuple);
+    return add(module, "isa", PyUnicode_FromString(state->kernels[BP_FLOAT32]->isa));
+}
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type && PyModule_AddType(module, type) < 0)
+        Py_CLEAR(type);
+    return type;
+}
+
+static int
+execute(PyObject *module)
+{
+    struct bp_module *state = PyModule_GetState(module);
+
+    if (PyArray_ImportNumPyAPI() < 0)
+        return -1;
+    if (choose_kernels(module, state) < 0 ||
+        add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
+        add(module, "losses", tuple_of_names(bp_loss_names)) < 0)
+        return -1;
+    state->divergence_error = PyErr_NewExceptionWithDoc(
+        "backprop.DivergenceError",
+        "The loss or a weight stopped being finite while training.\n\n"
+        "Attributes\n----------\n"
+        "epoch : int\n    The epoch in which it happened, counted from 1.\n"
+        "layer : int\n    The first layer that is not finite, counted from 1.\n",
+        PyExc_ArithmeticError, NULL);
+    if (!state->divergence_error ||
+        PyModule_AddObjectRef(module, "DivergenceError", state->divergence_error) < 0)
+        return -1;
+    state->network_type = add_type(module, &bp_network_spec);
+    state->optimizer_type = add_type(module, &bp_optimizer_spec);
+    return state->network_type && state->optimizer_type ? 0 : -1;
+}
+
+static int
+traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct bp_module *state = PyModule_GetState(module);
+    Py_VISIT(state->network_type);
+    Py_VISIT(state->optimizer_type);
+    Py_VISIT(state->divergence_error);
+    return 0;
+}
+
+static int
+clear(PyObject *module)
+{
+    struct bp_module *state = PyModule_GetState(module);
+    Py_CLEAR(state->network_type);
+    Py_CLEAR(state->optimizer_type);
+    Py_CLEAR(state->divergence_error);
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#if PY_VERSION_HEX >= 0x030C0000
+    /* NumPy itself can't be imported into a second interpreter */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef bp_module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_doc = "The engine of backprop: networks, training and kernels.",
+    .m_size = sizeof(struct bp_module),
+    .m_methods = bp_kernel_methods,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&bp_module_def);
+}

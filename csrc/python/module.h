@@ -1,0 +1,49 @@
+/* module.h: what the files of this folder share. The only folder that sees Python.h and NumPy.
+ * Depends on core/. */
+#ifndef BP_MODULE_H
+#define BP_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* one table of NumPy's functions for all files: module.c fills it in */
+#define PY_ARRAY_UNIQUE_SYMBOL backprop_array_api
+#ifndef BP_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "core/layout.h"
+
+/* the state of one module object */
+struct bp_module {
+    PyTypeObject *network_type, *optimizer_type;
+    PyObject *divergence_error;
+    const struct bp_kernels *kernels[BP_DTYPES];
+};
+
+extern struct PyModuleDef bp_module_def;
+
+/* The module's state, found from a type that it made, or a subclass of one; NULL with an
+ * exception. */
+struct bp_module *bp_module_of_type(PyTypeObject *type);
+
+/* The types, as specifications for PyType_FromModuleAndSpec. */
+extern PyType_Spec bp_network_spec, bp_optimizer_spec;
+
+/* The functions of backprop.kernels. */
+extern PyMethodDef bp_kernel_methods[];
+
+/* Sets the exception for a status; returns NULL. The one table of them. */
+PyObject *bp_raise(enum bp_status status);
+
+/* Names of the activations and losses, in the order of their enums; NULL ends each. */
+extern const char *const bp_activation_names[], *const bp_loss_names[];
+
+/* The place of `name` in `names`, or -1 and a ValueError that says what kind of name was wrong. */
+int bp_find_name(const char *const names[], const char *name, const char *kind);
+
+/* Takes over `memory` from bp_allocate: a new C-contiguous, writable array on it. */
+PyObject *bp_array_on(void *memory, int dimensions, const npy_intp *shape, int type_number);
+
+#endif

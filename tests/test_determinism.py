@@ -1,0 +1,119 @@
+"""The same bits: for any number of threads, and for a sample alone or in company."""
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits, make_data, make_network
+
+import backprop as bp
+
+# sizes, activations, loss, batch size
+SHAPES = [
+    ((784, 30, 10), "sigmoid", "squared_error", 10),
+    ((784, 30, 10), "sigmoid", "squared_error", 1),
+    ((784, 30, 10), "sigmoid", "squared_error", 128),
+    ((17, 33, 1), ("tanh", "sigmoid"), "binary_cross_entropy", 33),
+    ((17, 33, 1), ("relu", "identity"), "huber", 1),
+    ((17, 33, 1), ("gelu", "sigmoid"), "mean_squared_error", 10),
+    ((50, 40, 7), ("silu", "softmax"), "cross_entropy", 33),
+    ((50, 40, 7), ("softmax", "softmax"), "cross_entropy", 1),
+    ((300, 64, 48, 12), ("elu", "softmax", "softplus"), "huber", 33),
+    ((1, 1), "tanh", "squared_error", 10),
+    ((3, 129, 2), ("leaky_relu", "identity"), "squared_error", 128),
+]
+
+# Every activation has its vector code and its edge code, for whole panels and for part of one.
+EVERY_ACTIVATION = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu",
+                    "softplus", "softmax")  # fmt: skip
+
+
+def trained(shape, dtype, threads, settings):
+    """Parameters, optimizer state and history after two epochs with a short last batch."""
+    sizes, activations, loss, batch = shape
+    net = make_network(sizes, activations, loss, dtype)
+    n = min(2 * batch + batch // 2 + 1, 300)
+    x, y = make_data(net, n)
+    optimizer = bp.SGD(**settings)
+    history = net.fit(
+        x, y, optimizer, epochs=2, batch_size=batch, threads=threads, validation=(x[:7], y[:7])
+    )
+    figures = [history[key] for key in ("loss", "accuracy", "validation_loss")]
+    return net.parameters, optimizer.state, figures
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"lr": 0.05}, {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.01}], ids=str
+)
+def test_same_bits_for_any_number_of_threads(shape, settings, dtype):
+    parameters, state, figures = trained(shape, dtype, 1, settings)
+    start = make_network(*shape[:3], dtype).parameters
+    assert parameters.tobytes() != start.tobytes()
+    for threads in (2, 3, 7):
+        others = trained(shape, dtype, threads, settings)
+        assert_same_bits(parameters, others[0], f"{threads} threads")
+        for one, other in zip(state, others[1], strict=True):
+            assert_same_bits(one, other, f"state with {threads} threads")
+        assert figures == others[2], f"{threads} threads"
+
+
+def test_threads_none_gives_the_same_bits(dtype):
+    """Large enough for the automatic choice to be more than one thread."""
+    shape, settings = ((784, 300, 10), "sigmoid", "squared_error", 100), {"lr": 0.05}
+    automatic = trained(shape, dtype, None, settings)
+    assert_same_bits(automatic[0], trained(shape, dtype, 1, settings)[0])
+    assert automatic[2] == trained(shape, dtype, 2, settings)[2]
+
+
+@pytest.mark.parametrize("name", EVERY_ACTIVATION)
+@pytest.mark.parametrize("width", [1, 5, 16, 17, 33])
+def test_a_sample_alone_gives_the_same_bits_as_in_any_batch(name, width, dtype):
+    if name == "softmax" and width == 1:
+        width = 2
+    net = make_network((19, width, 6), (name, name), dtype=dtype)
+    x, y = make_data(net, 150)
+    whole, trace = net(x), net.trace(x).layers[0].z
+    assert np.ptp(whole) > 0
+    for n in (0, 1, 63, 149):
+        assert_same_bits(net(x[n]), whole[n], "alone")
+        assert_same_bits(net(x[n : n + 1]), whole[n : n + 1], "a batch of one")
+        assert_same_bits(net.trace(x[n]).layers[0].z, trace[n], "z alone")
+    for size in (2, 3, 5, 6, 7, 12, 13, 16, 33, 127, 128, 129):
+        assert_same_bits(net(x[1 : 1 + size]), whole[1 : 1 + size], f"a batch of {size}")
+    backwards = net(x[::-1])
+    assert_same_bits(backwards[::-1], whole, "the other way round")
+    assert_same_bits(net.losses(x[5:50], y[5:50]), net.losses(x, y)[5:50], "losses")
+
+
+@pytest.mark.parametrize("inputs", [255, 256, 257, 784, 1000])
+def test_a_long_sum_is_the_same_for_one_sample_and_for_many(inputs, dtype):
+    net = make_network((inputs, 35), "identity", dtype=dtype)
+    x, _ = make_data(net, 40)
+    whole = net(x)
+    for n in (0, 17, 39):
+        assert_same_bits(net(x[n]), whole[n])
+
+
+@pytest.mark.parametrize("shape", SHAPES[3:8], ids=str)
+def test_per_sample_gradients_are_the_same_alone_or_together(shape, dtype):
+    sizes, activations, loss, _ = shape
+    net = make_network(sizes, activations, loss, dtype)
+    x, y = make_data(net, 9)
+    each = net.gradient(x, y, per_sample=True)
+    assert each.parameters.any()
+    for n in (0, 4, 8):
+        alone = net.gradient(x[n], y[n], per_sample=True)
+        assert_same_bits(alone.parameters, each.parameters[n])
+        assert_same_bits(alone.inputs, each.inputs[n])
+
+
+def test_evaluating_does_not_change_what_training_does(dtype):
+    """Nothing of a call is left behind for the next one."""
+    nets = [make_network((20, 9, 4), ("tanh", "softmax"), "cross_entropy", dtype) for _ in range(2)]
+    x, y = make_data(nets[0], 60)
+    optimizers = bp.SGD(0.1), bp.SGD(0.1)
+    for _ in range(3):
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            net.fit(x, y, optimizer, batch_size=9)
+        nets[0](x), nets[0].loss(x[:1], y[:1]), nets[0].gradient(x[:50], y[:50])
+        nets[0].gradient(x, y, per_sample=True), nets[0].trace(x, y), nets[0].accuracy(x, y)
+    assert_same_bits(nets[0].parameters, nets[1].parameters)

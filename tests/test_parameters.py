@@ -1,0 +1,203 @@
+"""Live views, the flat vector, and what training that diverges leaves behind."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits, make_data, make_network
+
+import backprop as bp
+
+
+def test_parameters_hold_each_parameter_once_in_storage_order(dtype):
+    net = make_network((3, 5, 2), "tanh", dtype=dtype, bias=(True, False))
+    vector = net.parameters
+    assert vector.shape == (3 * 5 + 5 + 5 * 2,)
+    assert vector.dtype == np.dtype(dtype)
+    assert vector.flags.writeable
+    vector[...] = np.arange(vector.size)
+    parts = [net.layers[0].weights, net.layers[0].bias, net.layers[1].weights]
+    assert sorted(np.concatenate([part.ravel() for part in parts])) == list(range(30))
+    assert net.layers[1].bias is None
+    assert np.shares_memory(vector, net.layers[1].weights)
+
+
+def test_equal_networks_have_equal_vectors(dtype):
+    one, other = (bp.Network.dense(17, 33, 5, dtype=dtype, seed=4) for _ in range(2))
+    assert_same_bits(one.parameters, other.parameters)
+    x, y = make_data(one, 30)
+    for net in (one, other):
+        net.fit(x, y, bp.SGD(0.1), epochs=2, batch_size=7)
+    assert_same_bits(one.parameters, other.parameters)
+
+
+def test_views_are_live_before_and_after_every_call(small):
+    net, x, y = small.net, small.x, small.y
+    weights, bias, vector = net.layers[0].weights, net.layers[1].bias, net.parameters
+    for train in (
+        lambda: net.step(x, y, bp.SGD(0.5)),
+        lambda: net.fit(x, y, bp.SGD(0.5), epochs=2, batch_size=2),
+    ):
+        before = weights.copy(), bias.copy(), vector.copy()
+        train()
+        for view, old in zip((weights, bias, vector), before, strict=True):
+            assert (view != old).any()
+        assert_same_bits(weights, net.layers[0].weights)
+        assert_same_bits(bias, net.layers[1].bias)
+        assert_same_bits(vector, net.parameters)
+    out = net(x)
+    weights[0, 1] += 1
+    assert (net(x) != out).any()
+    bias[...] = 0
+    vector[...] = 0
+    assert not weights.any()
+    assert_same_bits(net(x), np.full((5, 2), 0.5))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, list])
+def test_assigning_copies_in(small, kind):
+    layer = small.net.layers[0]
+    values = np.arange(12).reshape(4, 3)
+    given = values.tolist() if kind is list else values.astype(kind)
+    view = layer.weights
+    layer.weights = given
+    assert (view == values).all()
+    layer.weights[...] = 2 * values
+    assert (view == 2 * values).all()
+    layer.bias = given[0] + [1] if kind is list else np.append(given[0], 1).astype(kind)
+    assert layer.bias.tolist() == [0, 1, 2, 1]
+    if kind is not list:
+        given[...] = 7
+        assert (view == 2 * values).all()
+    x = np.array([1.0, 0.0, 0.0])
+    assert small.net.trace(x).layers[0].z.tolist() == [0, 7, 14, 19]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        (np.ones((3, 4)), ValueError),
+        (np.ones(12), ValueError),
+        (1.0, ValueError),
+        (np.ones((4, 3), complex), TypeError),
+        (np.full((4, 3), "1"), TypeError),
+        ([[object()] * 3] * 4, TypeError),
+        (None, TypeError),
+    ],
+)
+def test_assigning_the_wrong_thing_changes_nothing(small, values, error):
+    before = small.net.parameters.copy()
+    with pytest.raises(error):
+        small.net.layers[0].weights = values
+    assert_same_bits(small.net.parameters, before)
+
+
+def test_a_layer_alone_has_no_parameters():
+    layer = bp.Layer(3, 2)
+    with pytest.raises(AttributeError, match="Network"):
+        _ = layer.weights
+    net = bp.Network(layer)
+    assert net.layers[0] is layer
+    assert layer.weights.shape == (2, 3)
+    with pytest.raises(ValueError, match="already"):
+        bp.Network(layer)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid",
+                                  "softplus", "identity", "softmax"])  # fmt: skip
+def test_auto_init_is_he_before_the_relu_family_and_glorot_before_the_rest(name):
+    """The spread of 200 · 300 weights is known to 1/√(2 · 60000) = 0.3 %; 1.5 % is five of that."""
+    net = bp.Network(bp.Layer(200, 300, name), seed=0)
+    he = name in ("relu", "leaky_relu", "elu", "gelu", "silu")
+    variance = 2 / 200 if he else 2 / 500
+    weights = net.layers[0].weights.astype(float)
+    assert weights.std() == pytest.approx(math.sqrt(variance), rel=0.015)
+    assert abs(weights.mean()) < 5 * math.sqrt(variance / weights.size)
+    # Normal, not uniform: beyond two standard deviations lie 4.6 % (uniform: none).
+    assert 0.04 < (np.abs(weights) > 2 * math.sqrt(variance)).mean() < 0.051
+    assert not net.layers[0].bias.any()
+
+
+def test_both_dtypes_of_one_seed_start_from_the_same_draws():
+    wide, narrow = (bp.Network.dense(6, 5, 4, dtype=d, seed=3) for d in ("float64", "float32"))
+    assert_same_bits(wide.parameters.astype(np.float32), narrow.parameters)
+    assert wide.parameters.any()
+    other = bp.Network.dense(6, 5, 4, dtype="float64", seed=4)
+    assert (other.parameters != wide.parameters).any()
+
+
+# Divergence.
+
+
+def diverging(dtype, activation="identity"):
+    net = bp.Network(
+        bp.Layer(3, 4, activation), bp.Layer(4, 2, "identity"), dtype=dtype, seed=0
+    )
+    return net, *make_data(net, 24)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_divergence_keeps_the_last_finite_epoch(dtype, momentum):
+    net, x, y = diverging(dtype)
+    optimizer = bp.SGD(0.6, momentum=momentum)
+    kept = [(net.parameters.copy(), optimizer.steps)]
+
+    def keep(net, record):
+        assert math.isfinite(record["loss"])
+        kept.append((net.parameters.copy(), optimizer.steps))
+
+    with pytest.raises(bp.DivergenceError) as caught:
+        net.fit(x, y, optimizer, epochs=10_000, batch_size=8, shuffle=False, callbacks=[keep])
+    assert isinstance(caught.value, ArithmeticError)
+    assert caught.value.epoch == len(kept)
+    assert caught.value.epoch > 1
+    assert caught.value.layer in (1, 2)
+    assert f"epoch {caught.value.epoch}" in str(caught.value)
+    assert f"layer {caught.value.layer}" in str(caught.value)
+    assert_same_bits(net.parameters, kept[-1][0])
+    assert np.isfinite(net.parameters).all()
+    assert optimizer.steps == kept[-1][1] == 3 * (len(kept) - 1)
+    for state in optimizer.state:
+        assert np.isfinite(state).all()
+
+
+def test_divergence_in_one_call_is_divergence_epoch_by_epoch(dtype):
+    """Without callbacks, epochs run in one call of the engine: the same epoch and weights."""
+    found = []
+    for callbacks in ([], [lambda net, record: None]):
+        net, x, y = diverging(dtype)
+        with pytest.raises(bp.DivergenceError) as caught:
+            net.fit(x, y, bp.SGD(0.6), epochs=10_000, batch_size=8, callbacks=callbacks)
+        found.append((caught.value.epoch, caught.value.layer, net.parameters.tobytes()))
+    assert found[0] == found[1]
+
+
+def test_divergence_in_the_first_epoch_keeps_the_start(dtype):
+    net, x, y = diverging(dtype)
+    before = net.parameters.copy()
+    x[7, 1] = np.nan
+    with pytest.raises(bp.DivergenceError) as caught:
+        net.fit(x, y, bp.SGD(0.01), batch_size=4, epochs=3)
+    assert (caught.value.epoch, caught.value.layer) == (1, 1)
+    assert_same_bits(net.parameters, before)
+    x[7, 1] = 0
+    net.fit(x, y, bp.SGD(0.01))
+    assert (net.parameters != before).any()
+
+
+def test_divergence_names_the_first_layer_that_is_not_finite():
+    """tanh keeps the first layer's outputs finite, so the second one overflows first."""
+    net, x, y = diverging("float64", "tanh")
+    net.layers[1].weights[...] = 1e200
+    with pytest.raises(bp.DivergenceError) as caught:
+        net.fit(x, y, bp.SGD(0.1))
+    assert (caught.value.epoch, caught.value.layer) == (1, 2)
+
+
+def test_divergence_counts_epochs_of_this_fit(small):
+    """The second call counts from one again."""
+    small.net.fit(small.x, small.y, bp.SGD(0.1), epochs=4)
+    small.x[0] = np.inf
+    with pytest.raises(bp.DivergenceError) as caught:
+        small.net.fit(small.x, small.y, bp.SGD(0.1), epochs=4)
+    assert caught.value.epoch == 1
