@@ -14,7 +14,7 @@ seconds_now(void)
 double
 bp_fma_peak(const struct bp_kernels *kernels, double seconds)
 {
-    const size_t rounds = 20000;
+    const size_t rounds = 200000;
     const double begin = seconds_now();
     double best = 0, before = begin, now;
 
