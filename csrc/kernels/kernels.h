@@ -200,6 +200,11 @@ struct bp_kernels {
                      bp_real *state);
 
     bool (*all_finite)(size_t count, const bp_real *x);
+
+    /* Multiply-adds on registers alone, peak_flops operations a round; returns a number that
+     * depends on all of them. */
+    double (*peak)(size_t rounds);
+    size_t peak_flops;
 };
 
 /* Whether g' is computed from z; from a = g(z) otherwise. */
