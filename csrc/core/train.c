@@ -8,12 +8,21 @@
 #include "chain.h"
 #include "memory.h"
 #include "online.h"
+#include "pace.h"
 
 /* How the steps are done; the bits are the same. */
 enum way {
     BATCHES, /* passes.h: any batch and any optimizer */
     ONLINE,  /* online.h: a sample a step, plain descent */
     CHAIN,   /* chain.h: the same for the smallest networks */
+};
+
+/* What a team does between two meetings at which it plans. While thread 0 is alone it may be a
+ * window ahead of the others, never two. */
+struct plan {
+    size_t batches;
+    bool alone; /* thread 0 does them, the others skip them */
+    bool ended; /* training ended before the window began */
 };
 
 /* what all threads of a training share */
@@ -32,6 +41,10 @@ struct run {
     size_t look_every;     /* steps between two looks at the clock */
     size_t looks_in;       /* steps until the next one */
     size_t steps;          /* since the last commit */
+    struct bp_pace pace;   /* of a team */
+    double window_begun;   /* seconds; moved on by what happens between epochs */
+    double epoch_ended;
+    struct plan plans[2];  /* of this window of batches, and of the next */
     /* written by thread 0 before a meeting, read by all after it */
     bool stop;
     bool enough;
@@ -51,6 +64,8 @@ struct worker {
     size_t step;
     struct sums sums;
     const struct bp_workspace *pending; /* of the sample whose step is put off, ONLINE only */
+    size_t window, left; /* of a team: windows so far, and batches until it plans again */
+    bool alone;
 };
 
 enum {
@@ -303,22 +318,95 @@ batch_at(const struct run *run, size_t first)
     return (struct bp_rows){run->order, first, left < run->ws->rows ? left : run->ws->rows};
 }
 
+static struct plan *
+next_plan(const struct worker *worker)
+{
+    return &worker->run->plans[(worker->window + 1) % 2];
+}
+
+/* All of a team: goes on to the next window; false where training has ended. */
+static bool
+next_window(struct worker *worker)
+{
+    struct run *run = worker->run;
+    struct plan *plan = next_plan(worker);
+
+    if (worker->pass.me == 0) {
+        const double now = seconds_now();
+        bp_pace_next(&run->pace, now - run->window_begun);
+        run->window_begun = now;
+        *plan = (struct plan){.batches = run->pace.steps, .alone = run->pace.alone};
+    }
+    bp_meet(worker->pass.team);
+    if (plan->ended)
+        return false;
+    worker->window++;
+    worker->left = plan->batches;
+    worker->alone = plan->alone;
+    return true;
+}
+
+/* One batch by this thread's share, or by thread 0 alone; false when training ends here. */
+static bool
+train_rows(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+{
+    struct run *run = worker->run;
+
+    if (run->way == CHAIN)
+        return train_chain(worker, rows);
+    if (!worker->alone)
+        return train_batch(worker, rows, next);
+    if (worker->pass.me == 0) {
+        const struct bp_pass of_team = worker->pass;
+        worker->pass.team = NULL;
+        worker->pass.threads = 1;
+        const bool going = train_batch(worker, rows, next);
+        if (!going) { /* the others do not know how far it came: it finishes alone */
+            bp_online_finish(&worker->pass, worker->pending);
+            worker->pending = NULL;
+        }
+        worker->pass = of_team;
+        return going;
+    }
+    worker->pending = run->way == ONLINE ? &run->ws[worker->step % 2] : NULL;
+    worker->step++;
+    return true;
+}
+
 /* All batches of an epoch; false when training ends here. */
 static bool
 train_epoch(struct worker *worker)
 {
     struct run *run = worker->run;
-    bool going = true;
+    const struct bp_pass *pass = &worker->pass;
+    bool met = false;
 
-    for (struct bp_rows rows = batch_at(run, 0); going && rows.count > 0;) {
+    if (pass->me == 0)
+        run->window_begun += seconds_now() - run->epoch_ended;
+    for (struct bp_rows rows = batch_at(run, 0); rows.count > 0;) {
         const struct bp_rows next = batch_at(run, rows.first + rows.count);
-        going = run->way == CHAIN ? train_chain(worker, rows) : train_batch(worker, rows, next);
+        if (pass->team && worker->left == 0 && !next_window(worker)) {
+            met = true;
+            break;
+        }
+        worker->left--;
+        if (!train_rows(worker, rows, next)) {
+            if (pass->me == 0)
+                next_plan(worker)->ended = true;
+            break;
+        }
         rows = next;
     }
-    bp_online_finish(&worker->pass, worker->pending);
+    if (!met)
+        bp_meet(pass->team); /* thread 0 may have been alone */
+    const bool ended = next_plan(worker)->ended;
+    if (!(ended && worker->alone))
+        bp_online_finish(pass, worker->pending);
     worker->pending = NULL;
-    bp_meet(worker->pass.team);
-    return going;
+    if (pass->me == 0)
+        run->epoch_ended = seconds_now();
+    bp_meet(pass->team);
+    return !ended;
 }
 
 static void
@@ -399,7 +487,7 @@ init_run(struct run *run, struct bp_training *t)
     enum bp_status status = BP_OK;
 
     *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
-    run->begun = run->polled = seconds_now();
+    run->begun = run->polled = run->window_begun = run->epoch_ended = seconds_now();
     run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
     if (run->way == CHAIN)
         t->threads = 1; /* there is nothing to share in a step of nanoseconds */
