@@ -5,14 +5,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "functions.h"
 #include "memory.h"
+#include "whole_gradient.h"
 
 /* what all threads of a training share */
 struct run {
     struct bp_training *t;
     struct bp_workspace ws;
     bp_real *packed;       /* the parameters while they are trained */
-    bp_real *packed_state; /* the optimizer's, or NULL */
+    bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
+    bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
+    uint64_t *keys;        /* of this epoch's dropout, or NULL */
+    uint64_t first_step;   /* steps that the optimizer had done before this call */
     uint32_t *order;       /* of the samples in this epoch, or NULL */
     double begun;          /* seconds, of this call */
     double polled;         /* when poll was last called */
@@ -26,8 +31,8 @@ struct run {
 
 /* sums over the samples of an epoch; each thread has the same ones */
 struct sums {
-    double loss, weight;
-    size_t right;
+    double loss, weight, norm;
+    size_t right, steps;
 };
 
 enum { POLL_SECONDS_INVERSE = 100, LOOK_SECONDS_INVERSE = 20000 };
@@ -109,8 +114,8 @@ commit(struct run *run)
         return false;
     }
     bp_unpack(t->net, run->packed, t->parameters);
-    if (run->packed_state)
-        bp_unpack(t->net, run->packed_state, t->optimizer->state);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
     t->optimizer->steps += run->steps;
     run->steps = 0;
     return true;
@@ -139,14 +144,21 @@ train_batch(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t s
     struct bp_training *t = run->t;
     struct bp_workspace *ws = pass->ws;
     struct bp_optimizer optimizer = *t->optimizer;
-    const bool plain = bp_is_plain(&optimizer);
+    const bool plain = !run->gradient && bp_is_plain(t->net, &optimizer);
+    const struct bp_dropout dropout = {run->keys, rows.first};
 
     if (t->rates)
         optimizer.rate = t->rates[step];
     pass->rows = rows.count;
+    pass->masked = t->data.mask.data != NULL;
+    if (run->keys)
+        pass->dropout = &dropout;
     bp_load_batch(pass, &t->data, rows, true);
-    if (pass->me == 0)
-        run->stop = asked_to_stop(run, step);
+    if (pass->me == 0) {
+        if (bp_failed(t->net))
+            run->status = BP_FAILED;
+        run->stop = run->status == BP_FAILED || asked_to_stop(run, step);
+    }
     bp_meet(pass->team);
     if (run->stop)
         return false;
@@ -175,16 +187,29 @@ train_batch(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t s
         return false;
     }
 
-    const struct bp_optimizer_step rule = bp_next_step(&optimizer);
+    struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + step);
     bp_output_delta(pass);
     bp_meet(pass->team);
-    bp_backward(pass, &(struct bp_update){
-                          .what = plain ? BP_DESCEND : BP_OPTIMIZE,
-                          .keep = 1 - optimizer.rate * optimizer.decay,
-                          .rule = &rule,
-                          .state = run->packed_state,
-                      });
+    if (run->gradient) {
+        const struct bp_vector gradient = {run->gradient, true};
+        bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+        bp_meet(pass->team);
+        const double norm = bp_finish_gradient(pass, gradient);
+        sums->norm += norm;
+        rule.scale = bp_clip_scale(norm, optimizer.clip_norm);
+        bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
+    }
+    else
+        bp_backward(pass, &(struct bp_update){
+                              .what = plain ? BP_DESCEND : BP_OPTIMIZE,
+                              .keep = 1 - optimizer.rate * optimizer.decay,
+                              .rule = &rule,
+                              .state = run->packed_state,
+                          });
     bp_meet(pass->team);
+    sums->steps++;
+    pass->dropout = NULL;
+    pass->masked = false;
     if (pass->me == 0)
         run->steps++;
     return true;
@@ -199,8 +224,9 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     double *record = t->record + epoch * BP_FIGURES;
     const double now = seconds_now(), samples = (double)t->data.x.rows;
 
-    if (!commit(run)) {
-        run->status = BP_DIVERGED;
+    const bool failed = bp_failed(t->net);
+    if (failed || !commit(run)) {
+        run->status = failed ? BP_FAILED : BP_DIVERGED;
         return;
     }
     record[BP_LOSS] = sums->loss / sums->weight;
@@ -213,6 +239,7 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
         record[BP_VALIDATION_ACCURACY] = (double)validation->right / count;
     }
     record[BP_SECONDS] = now - begun;
+    record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
     run->enough = now - run->begun > t->budget;
 }
@@ -238,6 +265,8 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         struct sums sums = {0};
         struct bp_results validation = {0};
 
+        if (me == 0 && run->keys)
+            bp_draw_keys(t->net, t->random, run->keys);
         if (me == 0 && run->order)
             shuffle(t->random, samples, run->order);
         bp_meet(team);
@@ -262,8 +291,19 @@ free_run(struct run *run)
 {
     bp_workspace_free(&run->ws);
     bp_free(run->packed);
-    bp_free(run->packed_state);
+    for (size_t s = 0; s < BP_STATES; s++)
+        bp_free(run->packed_state[s]);
+    bp_free(run->gradient);
+    bp_free(run->keys);
     bp_free(run->order);
+}
+
+/* Memory of zeros at *place, which is NULL without; whether there was enough. */
+static bool
+take(void **place, size_t size)
+{
+    *place = bp_allocate(size);
+    return *place != NULL;
 }
 
 static enum bp_status
@@ -278,19 +318,25 @@ init_run(struct run *run, struct bp_training *t)
     run->begun = run->polled = seconds_now();
     run->look_every = (size_t)fmax(1, 1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
 
-    enum bp_status status = bp_workspace_lay_out(&run->ws, net, t->batch, t->threads, 0);
+    enum bp_status status = bp_workspace_lay_out(&run->ws, net, t->batch, t->threads,
+                                                 t->data.mask.data ? BP_MASK : 0);
     if (status != BP_OK)
         return status;
-    run->packed = bp_allocate(net->packed * size);
-    if (t->optimizer->state)
-        run->packed_state = bp_allocate(net->packed * size);
-    if (t->random)
-        run->order = bp_allocate(samples * sizeof(*run->order));
-    if (!run->packed || (t->optimizer->state && !run->packed_state) || (t->random && !run->order))
+    run->first_step = t->optimizer->steps;
+    bool enough = take(&run->packed, net->packed * size);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take(&run->packed_state[s], net->packed * size);
+    if (t->norms || isfinite(t->optimizer->clip_norm))
+        enough &= take(&run->gradient, net->packed * size);
+    if (net->dropout)
+        enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
+    if (t->shuffle)
+        enough &= take((void **)&run->order, samples * sizeof(*run->order));
+    if (!enough)
         return BP_NO_MEMORY;
     bp_pack(net, t->parameters, run->packed);
-    if (run->packed_state)
-        bp_pack(net, t->optimizer->state, run->packed_state);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_pack(net, t->optimizer->state[s], run->packed_state[s]);
     return BP_OK;
 }
 
@@ -307,7 +353,7 @@ bp_train(struct bp_training *t)
         status = bp_team_run(t->threads, train_on_thread, &run);
     if (status == BP_OK) {
         status = run.status;
-        if (run.stop) {
+        if (run.stop && status == BP_OK) {
             status = BP_INTERRUPTED;
             (void)commit(&run); /* where they are not finite, the last epoch's stay */
         }
