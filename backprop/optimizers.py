@@ -66,7 +66,7 @@ class Optimizer(_core.Optimizer):
 
     def __repr__(self) -> str:
         lr = f"{self.lr:g}" if isinstance(self.lr, float) else repr(self.lr)
-        rest = (f", {name}={value:g}" for name, value in self._settings.items())
+        rest = (f", {name}={value!r}" for name, value in self.settings.items() if name != "lr")
         return f"{type(self).__name__}({lr}{''.join(rest)})"
 
 
