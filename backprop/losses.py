@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backprop import _core
 from backprop.activations import own_name
-from backprop.functions import summed, as_function, check_loss, for_engine
+from backprop.functions import as_function, check_loss, for_engine, summed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
