@@ -105,8 +105,12 @@ def check_activation(g: Function, g_prime: Function) -> None:
     z = np.concatenate([np.linspace(-8.017, 8.023, 61), np.linspace(-1.013, 1.017, 24)])
     a, low, high = (_values("g", g(points), z.shape) for points in (z, z - STEP, z + STEP))
     slope = _values("g_prime", g_prime(z), z.shape)
-    for i in np.flatnonzero(~np.isfinite(a) | ~np.isfinite(slope)):
-        raise ValueError(f"g and g_prime must be finite everywhere; at z = {z[i]:.6g}, {a[i]} and {slope[i]}")
+    finite = np.isfinite(a) & np.isfinite(slope)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        raise ValueError(
+            f"g and g_prime must be finite everywhere; at z = {z[i]:.6g} they are {a[i]} and {slope[i]}"
+        )
     for what, function, values in (("g", g, a), ("g_prime", g_prime, slope)):
         some = z[::-7]
         if not np.allclose(_values(what, function(some), some.shape), values[::-7], rtol=1e-9, atol=1e-12):

@@ -6,7 +6,7 @@ over its samples. Weight decay applies to weights and biases alike, as it does t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backprop import _core
 from backprop._validate import not_negative, positive, share
@@ -39,7 +39,7 @@ class Optimizer(_core.Optimizer):
         self,
         kind: str,
         lr: Rate,
-        settings: dict[str, float],
+        settings: dict[str, Any],
         clip_norm: float | None,
         clip_value: float | None,
         **engine: float,
@@ -55,14 +55,15 @@ class Optimizer(_core.Optimizer):
         self.lr = lr
 
     @property
-    def settings(self) -> dict[str, Rate]:
+    def settings(self) -> dict[str, Any]:
         """The arguments that make an optimizer with these settings, lr as it is now; no state."""
         return {"lr": self.lr, **self._settings}
 
     @property
     def weight_decay(self) -> float:
         """What share of a parameter is added to its gradient, or for AdamW taken off it; fixed."""
-        return self._settings["weight_decay"]
+        weight_decay: float = self._settings["weight_decay"]
+        return weight_decay
 
     def __repr__(self) -> str:
         lr = f"{self.lr:g}" if isinstance(self.lr, float) else repr(self.lr)
@@ -118,12 +119,14 @@ class SGD(Optimizer):
     @property
     def momentum(self) -> float:
         """The share of the last velocity that is kept; fixed."""
-        return self._settings["momentum"]
+        momentum: float = self._settings["momentum"]
+        return momentum
 
     @property
     def nesterov(self) -> bool:
         """Whether the momentum is Nesterov's; fixed."""
-        return bool(self._settings["nesterov"])
+        nesterov: bool = self._settings["nesterov"]
+        return nesterov
 
 
 class Adam(Optimizer):
@@ -165,8 +168,8 @@ class Adam(Optimizer):
     ) -> None:
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
-        self._betas = share("the first of betas", betas[0]), share("the second of betas", betas[1])
         settings = {
+            "betas": (share("the first of betas", betas[0]), share("the second of betas", betas[1])),
             "eps": positive("eps", eps),
             "weight_decay": not_negative("weight_decay", weight_decay),
         }
@@ -176,26 +179,23 @@ class Adam(Optimizer):
             settings,
             clip_norm,
             clip_value,
-            beta_1=self._betas[0],
-            beta_2=self._betas[1],
-            epsilon=settings["eps"],
-            weight_decay=settings["weight_decay"],
+            beta_1=betas[0],
+            beta_2=betas[1],
+            epsilon=eps,
+            weight_decay=weight_decay,
         )
-
-    @property
-    def settings(self) -> dict[str, Rate | tuple[float, float]]:  # type: ignore[override]
-        """The arguments that make an optimizer with these settings, lr as it is now; no state."""
-        return {"lr": self.lr, "betas": self._betas, **self._settings}
 
     @property
     def betas(self) -> tuple[float, float]:
         """β₁ and β₂; fixed."""
-        return self._betas
+        betas: tuple[float, float] = self._settings["betas"]
+        return betas
 
     @property
     def eps(self) -> float:
         """What is added to the denominator; fixed."""
-        return self._settings["eps"]
+        eps: float = self._settings["eps"]
+        return eps
 
 
 class AdamW(Adam):
@@ -278,24 +278,27 @@ class RMSprop(Optimizer):
             settings,
             clip_norm,
             clip_value,
-            beta_2=settings["alpha"],
-            epsilon=settings["eps"],
-            momentum=settings["momentum"],
-            weight_decay=settings["weight_decay"],
+            beta_2=alpha,
+            epsilon=eps,
+            momentum=momentum,
+            weight_decay=weight_decay,
         )
 
     @property
     def alpha(self) -> float:
         """The share of the mean square that is kept; fixed."""
-        return self._settings["alpha"]
+        alpha: float = self._settings["alpha"]
+        return alpha
 
     @property
     def eps(self) -> float:
         """What is added to the denominator; fixed."""
-        return self._settings["eps"]
+        eps: float = self._settings["eps"]
+        return eps
 
     @property
     def momentum(self) -> float:
         """The share of the last move that is kept; fixed."""
-        return self._settings["momentum"]
+        momentum: float = self._settings["momentum"]
+        return momentum
 

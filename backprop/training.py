@@ -71,17 +71,18 @@ def run(
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, y, samples, network.layers[-1].outputs)
         weights = of_class if weights is None else weights * of_class
+    held_out = None
     if isinstance(validation, numbers.Real):
-        x, y, weights, validation = _hold_out(float(validation), x, y, weights, mask)
+        x, y, weights, held_out = _hold_out(float(validation), x, y, weights, mask)
         samples = len(x)
     elif validation is not None:
-        validation = _pair(validation)
+        held_out = _pair(validation)
     if threads is None:
         threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
     threads = whole_number("threads", threads)
 
     steps = -(-samples // batch_size)  # in an epoch
-    history = History(_quantities(validation is not None, norms))
+    history = History(_quantities(held_out is not None, norms))
     observers = _observers(network, optimizer, callbacks, tuple(history))
     bar = _progress_bar(epochs) if (_watched() if progress is None else progress) else None
     try:
@@ -105,7 +106,7 @@ def run(
                     threads,
                     rates,
                     weights,
-                    validation,
+                    held_out,
                     math.inf if bar is None else SECONDS_BETWEEN_UPDATES,
                     history.epochs,
                     record,
@@ -187,7 +188,7 @@ def _hold_out(
     return x[:first], y[:first], rest, (x[first:], y[first:])
 
 
-def _pair(validation: tuple[ArrayLike, ArrayLike]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _pair(validation: object) -> tuple[NDArray[Any], NDArray[Any]]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
     return as_array("validation x", validation[0]), as_array("validation y", validation[1])
