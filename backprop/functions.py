@@ -32,7 +32,7 @@ class CFunction:
         self.source = source  # keeps the function alive
 
     def __call__(self, *arrays: Any) -> Any:
-        result = _core._call(self.address, *map(np.asarray, arrays))
+        result = _core.call_address(self.address, *map(np.asarray, arrays))
         return result.astype(np.result_type(np.float32, *arrays), copy=False)
 
     def __repr__(self) -> str:

@@ -12,7 +12,6 @@ can also be called with an array of step numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -20,6 +19,8 @@ import numpy as np
 from backprop._validate import finite_number, not_negative, positive, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     Rate = float | Callable[[int], float]
@@ -36,8 +37,9 @@ class Schedule:
     def __call__(self, step: NDArray[Any]) -> NDArray[np.float64]: ...
     def __call__(self, step: int | NDArray[Any]) -> float | NDArray[np.float64]:
         """The rate of the step after `step` steps, or, for an array, of each of those steps."""
-        rates = self._rates(np.asarray(step, np.float64))
-        return rates if isinstance(step, np.ndarray) else float(rates)
+        # Always through an array: NumPy's functions of a single number may round otherwise.
+        rates = self._rates(np.array(step, np.float64, ndmin=1))
+        return rates if isinstance(step, np.ndarray) else float(rates[0])
 
     def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         raise NotImplementedError

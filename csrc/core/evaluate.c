@@ -204,7 +204,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
 
     pass.rows = data->x.rows;
     pass.dropout = dropout;
-    forward_to_delta(&pass, data, 0, plain ? -optimizer->rate * share : share);
+    forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / (double)pass.rows);
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)

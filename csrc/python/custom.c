@@ -285,7 +285,7 @@ bp_clear_customs(struct bp_customs *customs)
     }
 }
 
-/* _call(address, z) or (address, a, y): a C function of one or two doubles on every entry of arrays
+/* call_address(address, z) or (address, a, y): a C function of one or two doubles on every entry of arrays
  * of one shape; float64 comes back. */
 static PyObject *
 call_address(PyObject *module, PyObject *args)
@@ -326,6 +326,6 @@ call_address(PyObject *module, PyObject *args)
 }
 
 PyMethodDef bp_custom_methods[] = {
-    {"_call", call_address, METH_VARARGS, NULL},
+    {"call_address", call_address, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
