@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core, training
-from backprop._validate import name_among
+from backprop._validate import name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer
 from backprop.losses import Loss
@@ -295,6 +295,49 @@ class Network(_core.Network):
             (n, nodes, nodes) for softmax; the last three are None without y.
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
+
+    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
+        """The derivatives of all outputs with respect to all inputs, by a backward pass for each output.
+
+        Parameters
+        ----------
+        x : array_like, (n, inputs)
+            Samples, or one as a 1-D x.
+
+        Returns
+        -------
+        ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
+            ∂a_j^(L)/∂x_k of each sample.
+        """
+        return self._jacobian(x)
+
+    def hessian_vector(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+        """The product of the Hessian of C with a vector, without the Hessian, at about twice the cost of a
+        gradient.
+
+        It is exact but for rounding: the derivative of backpropagation itself in the direction v
+        (Pearlmutter 1994). At a kink, where there is no second derivative, that of one side is taken.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        v : array_like, (parameters,)
+            In the order of ``parameters``.
+
+        Returns
+        -------
+        ndarray, (parameters,)
+            Σ_q ∂²C/∂w_p ∂w_q · v_q.
+
+        Raises
+        ------
+        ValueError
+            If v has another shape, or if the network has an activation or loss of the user's own, of
+            which there are no second derivatives.
+        """
+        direction = real_array("v", v, self.parameters.shape)
+        return self._hessian_vector(x, y, np.ascontiguousarray(direction, dtype=self.dtype))
 
     def check_gradient(
         self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0

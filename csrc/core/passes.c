@@ -255,6 +255,18 @@ multiply_by_jacobian(const struct bp_pass *pass, size_t l)
 }
 
 void
+bp_delta_of_outputs(const struct bp_pass *pass)
+{
+    const size_t l = pass->net->count - 1;
+
+    if (pass->net->layers[l].activation == BP_SOFTMAX)
+        multiply_by_jacobian(pass, l);
+    else
+        multiply_by_slope(pass, l, 0, bp_panels(pass->net, pass->net->layers[l].outputs),
+                          own_rows(pass));
+}
+
+void
 bp_output_delta(const struct bp_pass *pass)
 {
     const struct bp_network *net = pass->net;
@@ -273,10 +285,8 @@ bp_output_delta(const struct bp_pass *pass)
         fill_missing(pass, own, nodes->dC_da, 0, nodes->dC_da);
     if (net->fused)
         net->kernels->fused_delta(net->loss, own.count, outputs, a, y, delta, ws->step);
-    else if (net->layers[l].activation == BP_SOFTMAX)
-        multiply_by_jacobian(pass, l);
     else
-        multiply_by_slope(pass, l, 0, panels, own);
+        bp_delta_of_outputs(pass);
     if (pass->masked && net->fused && net->loss == BP_BINARY_CROSS_ENTROPY)
         fill_missing(pass, own, nodes->delta, 0, nodes->delta);
     net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);

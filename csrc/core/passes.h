@@ -52,6 +52,9 @@ void bp_forward(const struct bp_pass *);
 /* ws->losses, and ws->classes and ws->wanted from a and y of the last layer. Then bp_meet(). */
 void bp_losses(const struct bp_pass *);
 
+/* delta of the last layer from its dC_da, which the caller has set. Then bp_meet(). */
+void bp_delta_of_outputs(const struct bp_pass *);
+
 /* delta of the last layer, row n multiplied by ws->factors[n]. Then bp_meet(). */
 void bp_output_delta(const struct bp_pass *);
 

@@ -30,6 +30,10 @@ bp_real *bp_parameters_of(Network *);
 /* Network._train: see train_method.c */
 PyObject *bp_network_train(PyObject *self, PyObject *args);
 
+/* second_order.c */
+PyObject *bp_network_jacobian(PyObject *self, PyObject *x);
+PyObject *bp_network_hessian_vector(PyObject *self, PyObject *args);
+
 /* docstrings.c */
 extern const char bp_classify_doc[], bp_loss_doc[], bp_losses_doc[], bp_accuracy_doc[],
     bp_step_doc[];
