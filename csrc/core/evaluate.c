@@ -1,6 +1,10 @@
 #include "evaluate.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "functions.h"
+#include "whole_gradient.h"
 
 /* a pass on the caller's thread alone */
 static struct bp_pass
@@ -42,7 +46,11 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
         size_t first, last;
         pass.rows = smaller(data->x.rows - n, ws->rows);
         bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, targets);
+        if (pass.me == 0 && results->poll && results->poll(results->context))
+            *results->stop = true;
         bp_meet(pass.team);
+        if (results->stop && *results->stop)
+            return;
         bp_forward(&pass);
         bp_meet(pass.team);
         if (targets)
@@ -180,12 +188,8 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
                 continue;
             }
             /* delta has been read: its room serves for da_dz */
-            for (size_t q = 0; q < bp_panels(net, count); q++) {
-                const size_t panel = q * ws->step;
-                kernels->derivative(net->layers[l].activation, pass.rows * kernels->panel,
-                                    bp_at(net, nodes->z, panel), bp_at(net, nodes->a, panel), NULL,
-                                    bp_at(net, nodes->delta, panel));
-            }
+            bp_apply_slope(net, l, 0, bp_panels(net, count), pass.rows, nodes->z, nodes->a, NULL,
+                           nodes->delta, ws->step);
             READ(nodes->delta, trace[l].da_dz);
 #undef READ
         }
@@ -194,26 +198,31 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
 
 double
 bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *parameters,
-        const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient)
+        const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient,
+        const struct bp_dropout *dropout)
 {
     struct bp_pass pass = pass_of(net, ws, parameters);
-    const bool plain = bp_is_plain(optimizer);
+    const bool plain = bp_is_plain(net, optimizer);
     const double samples = (double)data->x.rows;
     double total = 0;
 
     pass.rows = data->x.rows;
+    pass.dropout = dropout;
     forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
-        bp_backward(&pass, &(struct bp_update){
-                               .what = BP_DESCEND,
-                               .keep = 1 - optimizer->rate * optimizer->decay,
-                           });
+        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .keep = 1});
     else {
-        const struct bp_optimizer_step rule = bp_next_step(optimizer);
-        bp_backward(&pass,
-                    &(struct bp_update){.what = BP_STORE, .gradient = {gradient, false}});
+        const struct bp_vector whole = {gradient, false};
+        struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
+        bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole});
+        if (bp_failed(net))
+            return total / samples;
+        if (net->penalized || isfinite(optimizer->clip_norm)) {
+            const double norm = bp_finish_gradient(&pass, whole);
+            rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
+        }
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
     }
     optimizer->steps++;

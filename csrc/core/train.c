@@ -6,13 +6,15 @@
 #include <time.h>
 
 #include "chain.h"
+#include "functions.h"
 #include "memory.h"
 #include "online.h"
 #include "pace.h"
+#include "whole_gradient.h"
 
 /* How the steps are done; the bits are the same. */
 enum way {
-    BATCHES, /* passes.h: any batch and any optimizer */
+    BATCHES, /* passes.h: any batch, any optimizer and any network */
     ONLINE,  /* online.h: a sample a step, plain descent */
     CHAIN,   /* chain.h: the same for the smallest networks */
 };
@@ -34,7 +36,10 @@ struct run {
     struct bp_chain chain;
     void *chain_memory;
     bp_real *packed;       /* the parameters while they are trained */
-    bp_real *packed_state; /* the optimizer's, or NULL */
+    bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
+    bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
+    uint64_t *keys;        /* of this epoch's dropout, or NULL */
+    uint64_t first_step;   /* steps that the optimizer had done before this call */
     uint32_t *order;       /* of the samples in this epoch, or NULL */
     double begun;          /* seconds, of this call */
     double polled;         /* when poll was last called */
@@ -53,8 +58,8 @@ struct run {
 
 /* sums over the samples of an epoch; each thread has the same ones */
 struct sums {
-    double loss, weight;
-    size_t right;
+    double loss, weight, norm;
+    size_t right, steps;
 };
 
 /* one thread of a training */
@@ -157,27 +162,35 @@ commit(struct run *run)
         return false;
     }
     bp_unpack(t->net, run->packed, t->parameters);
-    if (run->packed_state)
-        bp_unpack(t->net, run->packed_state, t->optimizer->state);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
     t->optimizer->steps += run->steps;
     run->steps = 0;
     return true;
 }
 
-/* Looks at the clock now and then; whether to stop. Thread 0 only. */
+/* Asks the caller, if it is time to, whether to stop. Thread 0 only. */
 static bool
-asked_to_stop(struct run *run)
+poll_if_due(void *context)
 {
+    struct run *run = context;
     const struct bp_training *t = run->t;
-
-    if (run->looks_in-- > 0)
-        return false;
-    run->looks_in = run->look_every;
     const double now = seconds_now();
+
     if (!t->poll || now - run->polled < 1.0 / POLL_SECONDS_INVERSE)
         return false;
     run->polled = now;
     return t->poll(t->poll_context);
+}
+
+/* The same, but looks at the clock only now and then. */
+static bool
+asked_to_stop(struct run *run)
+{
+    if (run->looks_in-- > 0)
+        return false;
+    run->looks_in = run->look_every;
+    return poll_if_due(run);
 }
 
 /* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
@@ -212,15 +225,21 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     struct bp_training *t = run->t;
     struct bp_pass *pass = &worker->pass;
     struct bp_optimizer optimizer = *t->optimizer;
-    const bool plain = bp_is_plain(&optimizer);
+    const bool plain = !run->gradient && bp_is_plain(t->net, &optimizer);
+    const struct bp_dropout dropout = {run->keys, rows.first};
 
     if (t->rates)
         optimizer.rate = t->rates[worker->step];
     pass->rows = rows.count;
     pass->ws = &run->ws[run->way == ONLINE ? worker->step % 2 : 0];
+    pass->masked = t->data.mask.data != NULL;
+    pass->dropout = run->keys ? &dropout : NULL;
     bp_load_batch(pass, &t->data, rows, true);
-    if (pass->me == 0)
-        run->stop = asked_to_stop(run);
+    if (pass->me == 0) {
+        if (bp_failed(t->net))
+            run->status = BP_FAILED;
+        run->stop = run->status == BP_FAILED || asked_to_stop(run);
+    }
     bp_meet(pass->team);
     if (run->stop)
         return false;
@@ -237,21 +256,31 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     if (!add_up(worker, pass->ws, rows))
         return false;
 
-    const struct bp_optimizer_step rule = bp_next_step(&optimizer);
+    struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
     bp_output_delta(pass);
     bp_meet(pass->team);
-    if (run->way == ONLINE) {
+    if (run->gradient) {
+        const struct bp_vector gradient = {run->gradient, true};
+        bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+        bp_meet(pass->team);
+        const double norm = bp_finish_gradient(pass, gradient);
+        worker->sums.norm += norm;
+        rule.scale = bp_clip_scale(norm, optimizer.clip_norm);
+        bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
+    }
+    else if (run->way == ONLINE) {
         bp_online_backward(pass);
         worker->pending = pass->ws;
     }
     else
         bp_backward(pass, &(struct bp_update){
                               .what = plain ? BP_DESCEND : BP_OPTIMIZE,
-                              .keep = 1 - optimizer.rate * optimizer.decay,
+                              .keep = 1,
                               .rule = &rule,
                               .state = run->packed_state,
                           });
     bp_meet(pass->team);
+    worker->sums.steps++;
     worker->step++;
     if (pass->me == 0)
         run->steps++;
@@ -292,8 +321,9 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     double *record = t->record + epoch * BP_FIGURES;
     const double now = seconds_now(), samples = (double)t->data.x.rows;
 
-    if (!commit(run)) {
-        run->status = BP_DIVERGED;
+    const bool failed = bp_failed(t->net);
+    if (failed || !commit(run)) {
+        run->status = failed ? BP_FAILED : BP_DIVERGED;
         return;
     }
     record[BP_LOSS] = sums->loss / sums->weight;
@@ -306,6 +336,7 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
         record[BP_VALIDATION_ACCURACY] = (double)validation->right / count;
     }
     record[BP_SECONDS] = now - begun;
+    record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
     run->enough = now - run->begun > t->budget;
 }
@@ -426,9 +457,11 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
 
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
         const double begun = me == 0 ? seconds_now() : 0;
-        struct bp_results validation = {0};
+        struct bp_results validation = {.poll = poll_if_due, .context = run, .stop = &run->stop};
 
         worker.sums = (struct sums){0};
+        if (me == 0 && run->keys)
+            bp_draw_keys(t->net, t->random, run->keys);
         if (me == 0 && run->order)
             shuffle(t->random, t->data.x.rows, run->order);
         bp_meet(team);
@@ -437,7 +470,11 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         if (t->validation) {
             struct bp_pass pass = worker.pass;
             pass.ws = &run->held_out;
+            pass.dropout = NULL;
+            pass.masked = false;
             bp_evaluate(pass, t->validation, true, &validation);
+            if (run->stop)
+                return;
         }
         if (me == 0)
             finish_epoch(run, epoch, &worker.sums, &validation, begun);
@@ -455,27 +492,40 @@ free_run(struct run *run)
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
     bp_free(run->packed);
-    bp_free(run->packed_state);
+    for (size_t s = 0; s < BP_STATES; s++)
+        bp_free(run->packed_state[s]);
+    bp_free(run->gradient);
+    bp_free(run->keys);
     bp_free(run->order);
+}
+
+/* Memory of zeros at *place, which is NULL without; whether there was enough. */
+static bool
+take(void **place, size_t size)
+{
+    *place = bp_allocate(size);
+    return *place != NULL;
+}
+
+/* A packed copy of `numbers` at *packed; whether there was enough memory. */
+static bool
+take_packed(const struct bp_network *net, const bp_real *numbers, bp_real **packed)
+{
+    if (!take(packed, bp_packed_room(net) * net->kernels->size))
+        return false;
+    bp_pack(net, numbers, *packed);
+    return true;
 }
 
 static enum way
 best_way(const struct bp_training *t)
 {
+    const struct bp_network *net = t->net;
     const struct bp_optimizer *o = t->optimizer;
-    if (t->batch > 1 || !bp_is_plain(o) || o->decay != 0)
+    if (t->batch > 1 || !bp_is_plain(net, o) || net->dropout || t->norms ||
+        t->data.mask.data)
         return BATCHES;
-    return bp_is_chain(t->net) ? CHAIN : ONLINE;
-}
-
-/* A packed copy of `parameters`, or NULL */
-static bp_real *
-packed_copy(const struct bp_network *net, const bp_real *parameters)
-{
-    bp_real *packed = bp_allocate(bp_packed_room(net) * net->kernels->size);
-    if (packed)
-        bp_pack(net, parameters, packed);
-    return packed;
+    return bp_is_chain(net) ? CHAIN : ONLINE;
 }
 
 static enum bp_status
@@ -494,7 +544,7 @@ init_run(struct run *run, struct bp_training *t)
 
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
         status = bp_workspace_lay_out(&run->ws[i], net, run->way == CHAIN ? CHAIN_ROWS : t->batch,
-                                      t->threads, 0);
+                                      t->threads, t->data.mask.data ? BP_MASK : 0);
     if (status == BP_OK && t->validation) {
         const size_t rows = t->validation->x.rows;
         status = bp_workspace_lay_out(&run->held_out, net,
@@ -503,12 +553,17 @@ init_run(struct run *run, struct bp_training *t)
     }
     if (status != BP_OK)
         return status;
-    run->packed = packed_copy(net, t->parameters);
-    if (t->optimizer->state)
-        run->packed_state = packed_copy(net, t->optimizer->state);
-    if (t->random)
-        run->order = bp_allocate(t->data.x.rows * sizeof(*run->order));
-    if (!run->packed || (t->optimizer->state && !run->packed_state) || (t->random && !run->order))
+    run->first_step = t->optimizer->steps;
+    bool enough = take_packed(net, t->parameters, &run->packed);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
+    if (t->norms || isfinite(t->optimizer->clip_norm))
+        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+    if (net->dropout)
+        enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
+    if (t->shuffle)
+        enough &= take((void **)&run->order, t->data.x.rows * sizeof(*run->order));
+    if (!enough)
         return BP_NO_MEMORY;
     if (run->way == CHAIN)
         return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
@@ -528,7 +583,7 @@ bp_train(struct bp_training *t)
         status = bp_team_run(t->threads, train_on_thread, &run);
     if (status == BP_OK) {
         status = run.status;
-        if (run.stop) {
+        if (run.stop && status == BP_OK) {
             status = BP_INTERRUPTED;
             (void)commit(&run); /* where they are not finite, the last epoch's stay */
         }
