@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backprop.network import Network, Seed
 
 MOST_THREADS = 16
+MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
 SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
@@ -79,7 +80,8 @@ def run(
         held_out = _pair(validation)
     if threads is None:
         threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
-    threads = whole_number("threads", threads)
+    threads = min(whole_number("threads", threads), MOST_THREADS_ASKED)
+    batch_size = max(1, min(batch_size, samples))
 
     steps = -(-samples // batch_size)  # in an epoch
     history = History(_quantities(held_out is not None, norms))

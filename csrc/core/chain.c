@@ -50,11 +50,21 @@ bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_re
             .a = ws->nodes[l].a,
             .delta = ws->nodes[l].delta,
         };
-        if (l > 0)
-            net->kernels->transpose(layer->inputs, layer->outputs, weights.w, weights.step,
-                                    links[l].turned, square);
         if (layer->outputs > chain->widest)
             chain->widest = layer->outputs;
     }
+    bp_turn_chain(net, chain);
     return BP_OK;
+}
+
+void
+bp_turn_chain(const struct bp_network *net, const struct bp_chain *chain)
+{
+    const size_t panel = net->kernels->panel;
+
+    for (size_t l = 1; l < chain->count; l++) {
+        const struct bp_link *link = &chain->links[l];
+        net->kernels->transpose(link->inputs, link->outputs, link->w, link->inputs * panel,
+                                link->turned, panel * panel);
+    }
 }

@@ -14,4 +14,7 @@ bool bp_is_chain(const struct bp_network *);
 enum bp_status bp_make_chain(const struct bp_network *, const struct bp_workspace *,
                              bp_real *packed, struct bp_chain *, void **memory);
 
+/* Once the packed parameters have been changed by someone else: turns W round anew. */
+void bp_turn_chain(const struct bp_network *, const struct bp_chain *);
+
 #endif

@@ -35,6 +35,7 @@ struct run {
     struct bp_workspace held_out;     /* for validation */
     struct bp_chain chain;
     void *chain_memory;
+    bp_real *chain_before; /* packed parameters before the rows that were loaded together */
     bp_real *packed;       /* the parameters while they are trained */
     bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
     bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
@@ -155,12 +156,10 @@ static bool
 commit(struct run *run)
 {
     struct bp_training *t = run->t;
-    const size_t bad = bp_first_not_finite(t->net, (struct bp_vector){run->packed, true});
+    const struct bp_vector packed = {run->packed, true};
 
-    if (bad < t->net->count) {
-        t->bad_layer = bad;
+    if (bp_first_not_finite(t->net, packed) < t->net->count)
         return false;
-    }
     bp_unpack(t->net, run->packed, t->parameters);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
@@ -287,6 +286,27 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     return true;
 }
 
+/* Goes back to before the first of `rows` whose loss is not finite, as if its step, and those of
+ * the rows after it, had not been done. */
+static void
+undo_bad_steps(struct worker *worker, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    const struct bp_network *net = run->t->net;
+    struct bp_pass *pass = &worker->pass;
+    size_t good = 0;
+
+    while (good < rows.count && isfinite(pass->ws->losses[good]))
+        good++;
+    if (good == rows.count)
+        return;
+    memcpy(run->packed, run->chain_before, net->packed * net->kernels->size);
+    bp_turn_chain(net, &run->chain);
+    net->kernels->chain_steps(&run->chain, good, pass->ws->factors);
+    pass->rows = good + 1;
+    bp_forward(pass);
+}
+
 /* Steps of a chain, one for each of `rows`; false when training ends here. */
 static bool
 train_chain(struct worker *worker, struct bp_rows rows)
@@ -305,8 +325,10 @@ train_chain(struct worker *worker, struct bp_rows rows)
         const double rate = t->rates ? t->rates[worker->step + n] : t->optimizer->rate;
         factors[n] = weight_of(&t->data, rows, n) == 0 ? 0 : -rate;
     }
+    memcpy(run->chain_before, run->packed, t->net->packed * t->net->kernels->size);
     t->net->kernels->chain_steps(&run->chain, rows.count, factors);
     bp_losses(pass);
+    undo_bad_steps(worker, rows);
     worker->step += rows.count;
     run->steps += rows.count;
     return add_up(worker, pass->ws, rows);
@@ -322,8 +344,9 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     const double now = seconds_now(), samples = (double)t->data.x.rows;
 
     const bool failed = bp_failed(t->net);
-    if (failed || !commit(run)) {
+    if (failed || !isfinite(sums->loss) || !commit(run)) {
         run->status = failed ? BP_FAILED : BP_DIVERGED;
+        t->bad_layer = first_bad_layer(run, run->ws, 0);
         return;
     }
     record[BP_LOSS] = sums->loss / sums->weight;
@@ -491,6 +514,7 @@ free_run(struct run *run)
     bp_workspace_free(&run->ws[1]);
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
+    bp_free(run->chain_before);
     bp_free(run->packed);
     for (size_t s = 0; s < BP_STATES; s++)
         bp_free(run->packed_state[s]);
@@ -539,8 +563,11 @@ init_run(struct run *run, struct bp_training *t)
     *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
     run->begun = run->polled = run->window_begun = run->epoch_ended = seconds_now();
     run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
-    if (run->way == CHAIN)
-        t->threads = 1; /* there is nothing to share in a step of nanoseconds */
+    /* no more than can have a share, and none where a step takes nanoseconds */
+    const size_t shares = bp_panels(net, net->widest);
+    const size_t most = run->way == CHAIN ? 1 : shares > t->batch ? shares : t->batch;
+    if (t->threads > most)
+        t->threads = most;
 
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
         status = bp_workspace_lay_out(&run->ws[i], net, run->way == CHAIN ? CHAIN_ROWS : t->batch,
@@ -565,9 +592,11 @@ init_run(struct run *run, struct bp_training *t)
         enough &= take((void **)&run->order, t->data.x.rows * sizeof(*run->order));
     if (!enough)
         return BP_NO_MEMORY;
-    if (run->way == CHAIN)
-        return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
-    return BP_OK;
+    if (run->way != CHAIN)
+        return BP_OK;
+    if (!take_packed(net, t->parameters, &run->chain_before))
+        return BP_NO_MEMORY;
+    return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
 }
 
 enum bp_status

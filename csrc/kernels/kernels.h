@@ -262,7 +262,7 @@ struct bp_kernels {
 static inline bool
 bp_derivative_needs_z(enum bp_activation g)
 {
-    return g == BP_GELU || g == BP_SILU || g == BP_SOFTPLUS;
+    return g == BP_ELU || g == BP_GELU || g == BP_SILU || g == BP_SOFTPLUS;
 }
 
 /* The tables this processor can use, best first, for one dtype; NULL ends them. */

@@ -146,7 +146,7 @@ execute(PyObject *module)
         "The loss or a weight stopped being finite while training.\n\n"
         "Attributes\n----------\n"
         "epoch : int\n    The epoch in which it happened, counted from 1.\n"
-        "layer : int\n    The first layer that is not finite, counted from 1.\n",
+        "layer : int\n    The first layer that is not finite; the input layer is layer 1.\n",
         PyExc_ArithmeticError, NULL);
     if (!state->divergence_error ||
         PyModule_AddObjectRef(module, "DivergenceError", state->divergence_error) < 0)

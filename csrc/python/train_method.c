@@ -23,11 +23,11 @@ static PyObject *
 raise_divergence(const struct bp_module *module, const struct bp_training *t, Py_ssize_t epochs)
 {
     const Py_ssize_t epoch = epochs + (Py_ssize_t)t->epochs_done + 1;
-    const Py_ssize_t layer = (Py_ssize_t)t->bad_layer + 1;
+    const Py_ssize_t place = (Py_ssize_t)t->bad_layer, layer = place + 2; /* 1: the input layer */
     PyObject *text = PyUnicode_FromFormat(
-        "training diverged in epoch %zd: layer %zd is the first that is not finite; the network "
-        "keeps the weights it had before that epoch. A lower learning rate may help",
-        epoch, layer);
+        "training diverged in epoch %zd: layer %zd, net.layers[%zd], is the first that is not finite; "
+        "the network keeps the weights it had before that epoch. A lower learning rate may help",
+        epoch, layer, place);
     PyObject *error = text ? PyObject_CallOneArg(module->divergence_error, text) : NULL;
     PyObject *epoch_number = PyLong_FromSsize_t(epoch), *layer_number = PyLong_FromSsize_t(layer);
 
