@@ -273,6 +273,47 @@ class Network(_core.Network):
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
+    def explain(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        layer: int = -1,
+        j: int | None = None,
+        k: int | None = None,
+        *,
+        bias: bool = False,
+    ) -> Any:
+        """The chain rule of one weight w_jk, ∂C_0/∂w_jk = ∂C_0/∂a_j · ∂a_j/∂z_j · ∂z_j/∂w_jk, term by term.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        layer : int
+            Which of ``net.layers``, from 0; negative ones count from the output layer.
+        j, k : int, optional
+            The node of this layer and the node of the layer before, from 0. Without them, all weights of
+            the layer at once.
+        bias : bool
+            Whether it is about the bias b_j (or about all biases), which has no k.
+
+        Returns
+        -------
+        Explanation or LayerExplanation
+            ``e.dC_da``, ``e.da_dz``, ``e.dz_dw``, ``e.product``, each (n,), or scalars for a 1-D x; for
+            softmax da_dz is the row ∂a_i/∂z_j, (n, nodes). ``e.mean`` averages them; ``e.chain`` opens dC_da
+            into one entry per node of the next layer, nested; ``e.check()`` compares with a difference. It
+            prints, and shows itself in a notebook. For all weights the arrays are (n, outputs, inputs).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or there is no such layer, node or bias.
+        """
+        from backprop.explain import explain
+
+        return explain(self, x, y, layer, j, k, bias)
+
     def check_gradient(
         self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0
     ) -> GradientCheck:
