@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backprop.callbacks import Callback
     from backprop.check import GradientCheck
     from backprop.history import History
+    from backprop.intuition import Moves, StepEffect
 
     Seed = (
         int
@@ -313,6 +314,40 @@ class Network(_core.Network):
         from backprop.explain import explain
 
         return explain(self, x, y, layer, j, k, bias)
+
+    def largest_moves(self, x: ArrayLike, y: ArrayLike, count: int = 10) -> Moves:
+        """The weights and biases that gradient descent will move most for these samples.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        count : int
+            How many to list at most.
+
+        Returns
+        -------
+        Moves
+            A tuple of (layer, j, k, gradient, share), the largest |∂C/∂w| first; k is None for a bias, and
+            share is its part of the sum of |∂C/∂w| over all parameters. It prints as a table.
+        """
+        from backprop.intuition import largest_moves
+
+        return largest_moves(self, x, y, count)
+
+    def watch_step(self, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
+        """Takes one step, as `step` does, and tells what it did to each output and to C.
+
+        Returns
+        -------
+        StepEffect
+            ``s.nudges``, where the loss wanted the outputs to go, ``s.before``, ``s.after``, ``s.change``,
+            each (n, outputs); ``s.loss_before``, ``s.loss_after``, and ``s.expected``, the change of C that
+            the gradient alone foretells. It prints as a table.
+        """
+        from backprop.intuition import watch_step
+
+        return watch_step(self, x, y, optimizer)
 
     def check_gradient(
         self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0
