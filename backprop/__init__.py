@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
         "with: pip install -e .   (or: python setup.py build_ext --inplace)"
     ) from None
 
-from backprop import datasets, kernels
+from backprop import datasets, kernels, plots
 from backprop.callbacks import EarlyStopping
 from backprop.files import load
 from backprop.history import History
@@ -41,4 +41,5 @@ __all__ = [
     "datasets",
     "kernels",
     "load",
+    "plots",
 ]

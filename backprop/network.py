@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from backprop.callbacks import Callback
     from backprop.check import GradientCheck
+    from backprop.draw import Drawing
     from backprop.history import History
     from backprop.intuition import Moves, StepEffect
 
@@ -371,6 +372,41 @@ class Network(_core.Network):
         from backprop.check import check_gradient
 
         return check_gradient(self, x, y, entries, rng)
+
+    def draw(
+        self,
+        x: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        show: str | None = None,
+        nodes: int = 10,
+    ) -> Drawing:
+        """The network as a picture: edges coloured by sign and thick by size, wide layers in part.
+
+        Parameters
+        ----------
+        x, y : array_like, optional
+            Samples, averaged where there are several; with y, arrows at the outputs show where the loss
+            wants them to go.
+        show : str, optional
+            "weights", "activations" (by default if x is given), "deltas" ∂C_0/∂z, or "gradients" of the
+            weights.
+        nodes : int
+            How many nodes of a layer to draw at most.
+
+        Returns
+        -------
+        Drawing
+            Shows itself in a notebook; ``d.save("net.svg")`` or ``"net.png"``, which needs Matplotlib.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or is missing where it is needed.
+        """
+        from backprop.draw import draw
+
+        return draw(self, x, y, show, nodes)
 
     def summary(self) -> str:
         """The network as a table: a line for each layer, the input layer being layer 1."""
