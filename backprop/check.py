@@ -184,13 +184,13 @@ def _as_the_engine_sees_them(
     return samples.astype(network.dtype).astype(np.float64), targets.astype(network.dtype).astype(np.float64)
 
 
-def _twin(network: Network, dtype: str = "float64") -> Network:
-    """The same network in another precision."""
+def _twin(network: Network) -> Network:
+    """The same network in float64."""
     layers = [
         Layer(layer.inputs, layer.outputs, layer.activation, bias=layer.bias is not None, init="zeros")
         for layer in network.layers
     ]
-    twin = Network(*layers, loss=network.loss_name, dtype=dtype)
+    twin = Network(*layers, loss=network.loss_name, dtype="float64")
     twin.parameters[:] = network.parameters
     return twin
 

@@ -7,7 +7,6 @@ blue-orange scale: colour-blind readers tell them apart. Classes have markers of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ import numpy as np
 from backprop._validate import as_array, index_below, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
