@@ -50,6 +50,8 @@ class ExplanationCheck(NamedTuple):
         for n, (product, difference, error, tolerance) in enumerate(zip(*self, strict=True)):
             told = "skipped" if np.isnan(error) else f"{error:14.1e}{tolerance:12.1e}"
             lines.append(f"{n:6}{product:13.5g}{difference:13.5g}   {told}")
+        if np.isnan(self.error).all():
+            return "\n".join([*lines, "nothing to compare"])
         return "\n".join([*lines, "passed" if self.passed else "FAILED"])
 
     def __repr__(self) -> str:

@@ -183,6 +183,7 @@ def test_check_of_zeros_has_checked_nothing():
     check = net.explain(np.zeros((3, 2)), np.ones((3, 1)), 0, 0, 0).check()
     assert not check.passed
     assert np.isnan(check.error).all()
+    assert str(check).endswith("nothing to compare")
 
 
 def test_text_and_latex_have_the_numbers_and_the_notation_of_the_lesson(hidden):
