@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
         "with: pip install -e .   (or: python setup.py build_ext --inplace)"
     ) from None
 
-from backprop import datasets, kernels, schedules
+from backprop import datasets, kernels, plots, schedules
 from backprop.activations import Activation
 from backprop.callbacks import Checkpoint, EarlyStopping
 from backprop.files import load
@@ -49,5 +49,6 @@ __all__ = [
     "datasets",
     "kernels",
     "load",
+    "plots",
     "schedules",
 ]

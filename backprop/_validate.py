@@ -46,6 +46,14 @@ def whole_number(what: str, value: object, least: int = 1) -> int:
     return number
 
 
+def index_below(what: str, value: object, length: int, of: str = "") -> int:
+    """`value` as an index 0 … length - 1; negative ones count from the end, as in Python."""
+    number = whole_number(what, value, -length)
+    if number >= length:
+        raise ValueError(f"{what} must be below {length}{of and f', the number of {of}'}; got {number}")
+    return number % length
+
+
 def finite_number(what: str, value: object) -> float:
     """`value` as a finite float; bool does not pass."""
     if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):

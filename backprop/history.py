@@ -72,14 +72,9 @@ class History(Mapping[str, list[float]]):
         """
         keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self._columns)
         curves = [(key, self[key]) for key in keys]
-        if ax is None:
-            try:
-                from matplotlib import pyplot
-            except ImportError as error:
-                raise ImportError(
-                    f"plotting needs Matplotlib; install it with: pip install 'cbackprop[plot]' ({error})"
-                ) from error
-            ax = pyplot.subplots()[1]
+        from backprop.plots import axes_or_new
+
+        ax = axes_or_new(ax)
         for key, values in curves:
             ax.plot(range(1, len(values) + 1), values, label=key.replace("_", " "))
         ax.set_xlabel("epoch")

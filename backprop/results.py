@@ -54,3 +54,18 @@ class Trace(NamedTuple):
     """Every intermediate number of a forward and, with y, a backward pass: one `LayerTrace` a layer."""
 
     layers: tuple[LayerTrace, ...]
+
+    @property
+    def nudges(self) -> NDArray[Any]:
+        """-∂C_0/∂a of the outputs, (n, outputs): which should rise and which fall for a sample, how strongly.
+
+        Raises
+        ------
+        ValueError
+            If the trace was taken without y.
+        """
+        dC_da = self.layers[-1].dC_da
+        if dC_da is None:
+            raise ValueError("nudges need a loss: expected trace(x, y), got a trace(x) without y")
+        nudges: NDArray[Any] = -dC_da
+        return nudges

@@ -1,0 +1,123 @@
+"""An explanation as HTML: the chain rule with the numbers put in, each further level opened by a click.
+
+Plain elements (``table``, ``details``) and no colours of its own: it takes those of the notebook, light or
+dark, and a keyboard opens it.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from backprop.explain_text import (
+    SHOWN_ENTRIES,
+    SHOWN_SAMPLES,
+    Notation,
+    columns,
+    largest,
+    layer_name,
+    names,
+    not_finite,
+    opened,
+    put_in,
+    rest_of,
+    row_put_in,
+    row_sum,
+    subscript,
+    where,
+)
+
+if TYPE_CHECKING:
+    from backprop.explain import Chain, Explanation, Node
+
+WIDER = 2  # a click away there is room for more entries than in a text
+
+
+class Html(Notation):
+    """Symbols as HTML."""
+
+    more = "⋯"
+
+    def symbol(self, letter: str, sub: str, layer: str | None = None) -> str:
+        return f"<i>{letter}</i><sub>{sub}</sub>" + (f"<sup>({layer})</sup>" if layer else "")
+
+    def sum(self, index: str, count: int) -> str:
+        return f"Σ<sub>{index}</sub> "
+
+    def number(self, value: object) -> str:
+        return super().number(value).replace("-", "−")
+
+    def factor(self, value: object) -> str:
+        shown = self.number(value)
+        return f"({shown})" if shown.startswith("−") else shown
+
+
+def html(e: Explanation) -> str:
+    """An explanation as HTML."""
+    n = Html()
+    s = names(e, n)
+    parts = [f"<p>{s.weight} = {n.number(e.value)}, {escape(where(e))}</p>", f"<p>{_formula(e, n)}</p>"]
+    one = e
+    if not e._run.single:
+        parts += [_table(e, n)]
+        one = e.sample(0)
+        if one.chain or one.row is not None:
+            parts.append(f"<p>For sample 0 of {len(e._run.x)}; <code>e.sample(n)</code> opens another:</p>")
+    if one.row is not None:
+        parts.append(f"<p>{s.dC_dz} = {row_sum(one, n)} = {row_put_in(one, n)} = {n.number(one.dC_dz)}</p>")
+    if one.chain:
+        parts.append(_chain(one, n, 0))
+    if not_finite(e):
+        parts.append(f"<p>The terms are not all finite; the product is {s.dC_dz}{n.times}{s.dz_dw}.</p>")
+    return '<div class="backprop-explanation">' + "".join(parts) + "</div>"
+
+
+def _formula(e: Explanation, n: Html) -> str:
+    s = names(e, n)
+    if e.row is None:
+        symbols, numbers = [s.dC_da, s.da_dz, s.dz_dw], [e.dC_da, e.da_dz, e.dz_dw]
+    else:
+        symbols, numbers = [f"({row_sum(e, n)})", s.dz_dw], [e.dC_dz, e.dz_dw]
+    formula = f"{s.gradient} = {n.times.join(symbols)}"
+    if e._run.single:
+        formula += f" = {n.times.join(map(n.factor, numbers))} = <b>{n.number(e.product)}</b>"
+    return formula
+
+
+def _table(e: Explanation, n: Html) -> str:
+    parts = columns(e, names(e, n))
+    samples = len(e._run.x)
+    rows = [
+        (str(i), [n.number(numbers[i]) for _, numbers, _ in parts])
+        for i in range(min(samples, SHOWN_SAMPLES))
+    ]
+    if samples > SHOWN_SAMPLES:
+        rows.append(("⋯", ["⋯"] * len(parts)))
+    rows.append(("mean", [n.number(mean) for _, _, mean in parts]))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("sample", *(name for name, _, _ in parts)))
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        for name, cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _chain(node: Node, n: Html, depth: int) -> str:
+    """A node's dC_da, to be opened into its entries, and theirs in turn."""
+    chain: Chain = node.chain  # type: ignore[assignment]
+    after = layer_name(node._run, node.layer + 1)
+    a = n.symbol("a", subscript(node.j), layer_name(node._run, node.layer))
+    products = chain.products
+    shown = largest(products, SHOWN_ENTRIES[depth] + (WIDER if depth == 0 else 0))
+    items = []
+    for j in shown:
+        entry = chain[j]
+        line = f"node {j + 1} of layer {after}: {put_in(entry, n)} = {n.number(entry.product)}"
+        if entry.chain and depth + 1 < len(SHOWN_ENTRIES):
+            line += _chain(entry, n, depth + 1)
+        items.append(f"<li>{line}</li>")
+    if len(shown) < len(chain):
+        rest = n.number(rest_of(products, shown))
+        items.append(f"<li>{len(chain) - len(shown)} more, smaller: together {rest}</li>")
+    summary = f"{n.partial(n.loss(), a)} = {opened(node, n)} = {n.number(node.dC_da)}"
+    return f"<details><summary>{summary}</summary><ul>{''.join(items)}</ul></details>"
