@@ -6,7 +6,7 @@ A twin in float64 with the same parameters gives ∂C/∂w from values of C alon
     networks with kinks  [C(w+h) − C(w−h)] / 2h                               h = 1e-5, error h²/6 C‴
 
 h is divided by the largest number that the parameter multiplies, so that no z of its layer moves by more.
-relu and its like have a kink at z = 0, huber where |a − y| = 1, and functions that users wrote may have them at
+relu and its like have a kink at z = 0, huber where |a − y| = 1, users' functions perhaps at
 any whole number of z, or of a − y: a parameter whose h takes any sample across one is skipped, and a sample
 that lies on different sides of one in the two precisions is left out.
 
