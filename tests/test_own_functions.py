@@ -192,6 +192,22 @@ def test_a_wrong_derivative_is_refused_with_its_point(g, g_prime, text):
         bp.Activation(g, g_prime)
 
 
+@pytest.mark.parametrize(
+    ("g", "g_prime"),
+    [
+        (lambda z: np.clip(z, 0, 6), lambda z: (z > 0) & (z < 6)),
+        (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
+        (np.sin, np.cos),
+    ],
+)
+def test_check_gradient_knows_of_kinks_at_whole_numbers(g, g_prime, dtype):
+    loss = bp.Loss(lambda a, y: abs(a - y).sum(1), lambda a, y: np.sign(a - y))
+    net = pair_of(bp.Activation(g, g_prime), loss, dtype)
+    result = net.check_gradient(*make_data(net, 20))
+    assert result.passed
+    assert result.compared > 100
+
+
 def test_kinks_at_round_numbers_are_allowed():
     bp.Activation(lambda z: np.clip(z, 0, 6), lambda z: (z > 0) & (z < 6), name="relu6")
     bp.Activation(np.abs, np.sign)
