@@ -85,15 +85,17 @@ class Network(_core.Network):
         seed: Seed = None,
     ) -> None:
         _check_layers(layers)
-        self._layers = layers
-        self._loss_name = name_among("loss", loss, _core.losses)
+        loss = name_among("loss", loss, _core.losses)
         dtype = _dtype_name(dtype)
-        self.rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         self._setup(
             [(layer.inputs, layer.outputs, str(layer.activation), layer._has_bias) for layer in layers],
-            self._loss_name,
+            loss,
             dtype,
         )
+        self._layers = layers
+        self._loss_name = loss
+        self.rng = rng
         parts = self._parts(self.parameters)
         for layer, part in zip(layers, parts, strict=True):
             layer._views(part)[0][...] = layer._draw(self.rng)
@@ -124,7 +126,9 @@ class Network(_core.Network):
         """
         if len(sizes) < 2:
             raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
-        activations = [hidden] * (len(sizes) - 2) + [output]
+        names = (hidden, output)
+        inner, last = (g if isinstance(g, Activation) else Activation(g) for g in names)
+        activations = [inner] * (len(sizes) - 2) + [last]
         layers = [
             Layer(inputs, outputs, activation, bias=bias)
             for (inputs, outputs), activation in zip(itertools.pairwise(sizes), activations, strict=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import reference
 from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
@@ -19,11 +20,15 @@ SHAPES = [
     ((300, 64, 48, 12), ("elu", "softmax", "softplus"), "huber", 33),
     ((1, 1), "tanh", "squared_error", 10),
     ((3, 129, 2), ("leaky_relu", "identity"), "squared_error", 128),
+    # One sample a step has ways of its own: for layers of a panel at most, and for wider ones.
+    ((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy", 1),
+    ((7, 8, 5, 8, 3), ("gelu", "softmax", "silu", "softmax"), "cross_entropy", 1),
+    ((128, 16, 9), ("elu", "softplus"), "mean_squared_error", 1),
+    ((129, 4, 4), ("relu", "softmax"), "huber", 1),
+    ((5, 4, 17, 3), ("leaky_relu", "sigmoid", "sigmoid"), "cross_entropy", 1),
+    ((40, 100, 60), ("tanh", "identity"), "huber", 1),
+    ((6, 5), ("softmax",), "binary_cross_entropy", 1),
 ]
-
-# Every activation has its vector code and its edge code, for whole panels and for part of one.
-EVERY_ACTIVATION = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu",
-                    "softplus", "softmax")  # fmt: skip
 
 
 def trained(shape, dtype, threads, settings):
@@ -56,6 +61,29 @@ def test_same_bits_for_any_number_of_threads(shape, settings, dtype):
         assert figures == others[2], f"{threads} threads"
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"lr": 0.05}, {"lr": 0.05, "weight_decay": 0.01}, {"lr": 0.01, "momentum": 0.9}],
+    ids=str,
+)  # fmt: skip
+def test_fit_is_one_step_after_the_other(shape, settings, dtype):
+    """However fit goes about it: a batch, a short last one, one sample at a time."""
+    sizes, activations, loss, batch = shape
+    nets = [make_network(sizes, activations, loss, dtype) for _ in range(3)]
+    n = min(2 * batch + batch // 2 + 1, 300)
+    x, y = make_data(nets[0], n)
+    one, other, threaded = (bp.SGD(**settings) for _ in range(3))
+    for _ in range(2):
+        for start in range(0, n, batch):
+            nets[0].step(x[start : start + batch], y[start : start + batch], one)
+    nets[1].fit(x, y, other, epochs=2, batch_size=batch, shuffle=False, threads=1)
+    nets[2].fit(x, y, threaded, epochs=2, batch_size=batch, shuffle=False, threads=3)
+    assert_same_bits(nets[1].parameters, nets[0].parameters)
+    assert_same_bits(nets[2].parameters, nets[0].parameters)
+    for state, expected in zip(other.state, one.state, strict=True):
+        assert_same_bits(state, expected)
+
+
 def test_threads_none_gives_the_same_bits(dtype):
     """Large enough for the automatic choice to be more than one thread."""
     shape, settings = ((784, 300, 10), "sigmoid", "squared_error", 100), {"lr": 0.05}
@@ -64,7 +92,7 @@ def test_threads_none_gives_the_same_bits(dtype):
     assert automatic[2] == trained(shape, dtype, 2, settings)[2]
 
 
-@pytest.mark.parametrize("name", EVERY_ACTIVATION)
+@pytest.mark.parametrize("name", reference.ACTIVATIONS)
 @pytest.mark.parametrize("width", [1, 5, 16, 17, 33])
 def test_a_sample_alone_gives_the_same_bits_as_in_any_batch(name, width, dtype):
     if name == "softmax" and width == 1:

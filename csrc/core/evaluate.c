@@ -128,7 +128,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
                 const size_t row = i * kernels->panel;
                 const bp_real *delta = bp_at(net, ws->nodes[l].delta, row);
                 kernels->outer(&(struct bp_outer){
-                    .last = layer->inputs,
+                    .rows = layer->inputs,
                     .columns = layer->outputs,
                     .depth = 1,
                     .a = bp_at(net, l == 0 ? ws->x : ws->nodes[l - 1].a, row),
@@ -198,11 +198,11 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
 {
     struct bp_pass pass = pass_of(net, ws, parameters);
     const bool plain = bp_is_plain(optimizer);
-    const double share = 1 / (double)data->x.rows;
+    const double samples = (double)data->x.rows;
     double total = 0;
 
     pass.rows = data->x.rows;
-    forward_to_delta(&pass, data, 0, plain ? -optimizer->rate * share : share);
+    forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
@@ -217,5 +217,5 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
     }
     optimizer->steps++;
-    return total * share;
+    return total / samples;
 }

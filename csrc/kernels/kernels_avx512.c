@@ -5,12 +5,11 @@
 #include <immintrin.h>
 #define ISA avx512
 #define VECTOR_BYTES 64
-#define TILE_ROWS 12
-#define EACH_TILE_HEIGHT                                                                           \
-    TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11)      \
-    TILE(12)
+#define TILE_ROWS 8
+#define EACH_TILE_HEIGHT TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
 #define MOST_SUMS 24
 #define MOST_PANELS 8
+#define SINGLE_PANELS 6
 #define FMA_F32(a, b, c) (vec) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define FMA_F64(a, b, c) (vec) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
 #define SQRT_F32(x) (vec) _mm512_sqrt_ps((__m512)(x))
