@@ -40,12 +40,15 @@ def run(script, *arguments, threads=1):
 
 def measure(options):
     cores = len(os.sched_getaffinity(0))
-    repetitions = ("--repetitions", options.repetitions, "--seconds", options.seconds)
-    cases = ("--cases", *options.cases) if options.cases else ()
+    settings = ("--repetitions", options.repetitions, "--seconds", options.seconds)
+    if options.cases:
+        settings += ("--cases", *options.cases)
+    if options.cpu_time:
+        settings += ("--cpu-time",)
     return {
         "machine": machine() | {"cores": cores, "load_before": os.getloadavg()[0]},
         "training": {
-            str(threads): run("compare.py", "--threads", threads, *repetitions, *cases, threads=threads)
+            str(threads): run("compare.py", "--threads", threads, *settings, threads=threads)
             for threads in (1, 2)
             if threads <= cores
         },
@@ -91,10 +94,11 @@ def main():
     parser.add_argument("--report", action="store_true", help="write the files again from results.json")
     parser.add_argument("--repetitions", type=int, help="of each library and network (default 5)")
     parser.add_argument("--seconds", type=float, help="that one repetition takes at least (default 0.15)")
-    parser.add_argument("--cases", type=int, nargs="+", metavar="N", help="with --quick: which networks, from 0")
+    parser.add_argument("--cases", type=int, nargs="+", metavar="N", help="which networks (with --quick)")
+    parser.add_argument("--cpu-time", action="store_true", help="not the clock's (with --quick)")
     options = parser.parse_args()
-    if options.cases and not options.quick:
-        parser.error("--cases goes with --quick")
+    if (options.cases or options.cpu_time) and not options.quick:
+        parser.error("--cases and --cpu-time go with --quick")
     options.repetitions = options.repetitions or (2 if options.quick else 5)
     options.seconds = options.seconds or (0.02 if options.quick else 0.15)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
