@@ -1,11 +1,12 @@
 PYTHON ?= python3
+BENCH_PYTHON ?= .bench/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test lint format types clean
+.PHONY: help build test lint format types bench bench-kernels clean
 
 help:    ## this list
-	@sed -n 's/^\([a-z]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-8s%s\n", name, $$0 }'
+	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
 
 build:   ## build the extension inside backprop/
 	$(PYTHON) setup.py build_ext --inplace
@@ -23,5 +24,23 @@ format:  ## clang-format on C, ruff on Python
 types:   ## mypy --strict
 	mypy
 
+bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md
+	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
+	$(BENCH_PYTHON) benchmarks/bench.py
+
+bench-kernels: $(BENCH_PYTHON) build/bench_kernels.so  ## single kernels against numpy.matmul
+	$(BENCH_PYTHON) benchmarks/kernels.py build/bench_kernels.so
+
+# BENCH_PYTHON=... for an environment that is there already
+.bench/bin/python: benchmarks/requirements.txt
+	$(PYTHON) -m venv .bench
+	.bench/bin/pip install --quiet -r benchmarks/requirements.txt
+	touch $@
+
+build/bench_kernels.so: benchmarks/kernels.c $(wildcard csrc/core/*.[ch] csrc/kernels/*)
+	mkdir -p build
+	$(CC) -O3 -std=c11 -ffp-contract=off -fPIC -shared -fvisibility=hidden -Icsrc -o $@ \
+	    $< csrc/core/memory.c csrc/core/peak.c csrc/kernels/*.c -lm
+
 clean:   ## remove what a build leaves behind
-	rm -rf build dist *.egg-info backprop/*.so
+	rm -rf build dist .bench *.egg-info backprop/*.so

@@ -207,30 +207,36 @@ def make_data(case: Case, samples: int) -> tuple[NDArray[np.float32], NDArray[np
     return x, y
 
 
-def take_turns(peers: Sequence[Peer], repetitions: int, seconds: float) -> list[list[float]]:
+def take_turns(
+    peers: Sequence[Peer],
+    repetitions: int,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[list[float]]:
     """Seconds a step of each peer, one entry per repetition; the peers take turns.
 
     Each repetition is at least one piece of the peer's, and about `seconds` long where that is more. Who
-    begins changes from round to round, so that no one always follows the same other.
+    begins changes from round to round, so that no one always follows the same other. With the clock
+    `time.process_time`, the times are the processor's, which other programs disturb less.
     """
+
+    def timed(peer: Peer, pieces: int) -> float:
+        begin = clock()
+        peer.train(pieces)
+        return clock() - begin
+
     pieces = []
     for peer in peers:
-        took = _seconds(peer.train, 1)
+        took = timed(peer, 1)
         if took < seconds:  # the first piece may be slower than the others, which matters where it is short
-            took = _seconds(peer.train, 1)
+            took = timed(peer, 1)
         pieces.append(max(1, round(seconds / took)))
     times: list[list[float]] = [[] for _ in peers]
     for turn in range(repetitions):
         for i in range(len(peers)):
             i = (i + turn) % len(peers)
-            times[i].append(_seconds(peers[i].train, pieces[i]) / (pieces[i] * peers[i].piece))
+            times[i].append(timed(peers[i], pieces[i]) / (pieces[i] * peers[i].piece))
     return times
-
-
-def _seconds(function: Callable[[int], None], argument: int) -> float:
-    begin = time.perf_counter()
-    function(argument)
-    return time.perf_counter() - begin
 
 
 def short(threads: int | None = None) -> None:

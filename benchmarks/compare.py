@@ -12,6 +12,7 @@ import json
 import os
 import statistics
 import sys
+import time
 
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -50,7 +51,7 @@ class Peak:
             self.rates.append(sum(rates))
 
 
-def compare(case, threads, repetitions, seconds):
+def compare(case, threads, repetitions, seconds, clock):
     """The result of one case: seconds a step for each library, in lists, and the peak."""
     import peers
 
@@ -65,7 +66,7 @@ def compare(case, threads, repetitions, seconds):
         rivals.append(single)
     rivals += [peer(case, parameters, *data) for peer in peers.PEERS]
     peak = Peak(threads)
-    times = take_turns([*rivals, peak], repetitions, seconds)
+    times = take_turns([*rivals, peak], repetitions, seconds, clock)
     return {
         "seconds": {rival.name: row for rival, row in zip(rivals, times, strict=False)},
         "peak": statistics.median(peak.rates),
@@ -79,7 +80,9 @@ def main():
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.15, help="of one repetition, at least")
     parser.add_argument("--cases", type=int, nargs="*", help="which of them, from 0 (default: all)")
+    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, not the clock's")
     options = parser.parse_args()
+    clock = time.process_time if options.cpu_time else time.perf_counter
     confine(options.threads)
     import torch
 
@@ -90,7 +93,7 @@ def main():
     for i in range(len(CASES)) if options.cases is None else options.cases:
         case = CASES[i]
         print(f"{options.threads} threads: {case.name}", file=sys.stderr, flush=True)
-        results[case.name] = compare(case, options.threads, options.repetitions, options.seconds)
+        results[case.name] = compare(case, options.threads, options.repetitions, options.seconds, clock)
     json.dump(results, sys.stdout)
 
 
