@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from backprop import _core
 from backprop._validate import finite_number
 
 
-class SGD(_core.Optimizer):
+class Optimizer(_core.Optimizer):
+    """What the update rules share: they can be copied, pickled and saved, their state included."""
+
+    SETTINGS: ClassVar[tuple[str, ...]]  # the constructor's parameters behind lr
+
+    @property
+    def states(self) -> int:
+        """How many arrays its state has once it has stepped."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments behind lr, by name."""
+        return {name: getattr(self, name) for name in self.SETTINGS}
+
+    def _configure(self) -> None:
+        """Tells the engine the rule and its settings."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "attributes": self.__dict__.copy(),
+            "lr": self.lr,
+            "steps": self.steps,
+            "state": tuple(array.copy() for array in self.state),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["attributes"])
+        self._configure()
+        self.lr = state["lr"]
+        self.steps = state["steps"]
+        self._set_state(state["state"])
+
+
+class SGD(Optimizer):
     """Stochastic gradient descent, with the update rule of ``torch.optim.SGD``.
 
     With g the gradient of C over the batch, averaged over its samples::
@@ -41,6 +77,8 @@ class SGD(_core.Optimizer):
     a network of another layout with a ValueError.
     """
 
+    SETTINGS = ("momentum", "nesterov", "weight_decay")
+
     def __init__(
         self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
@@ -56,8 +94,16 @@ class SGD(_core.Optimizer):
         self._weight_decay = finite_number("weight_decay", weight_decay)
         if self._weight_decay < 0:
             raise ValueError(f"weight_decay must be at least 0, got {weight_decay}")
-        self._setup("sgd", (self._momentum, float(self._nesterov), self._weight_decay))
+        self._configure()
         self.lr = rate
+
+    def _configure(self) -> None:
+        self._setup("sgd", (self._momentum, float(self._nesterov), self._weight_decay))
+
+    @property
+    def states(self) -> int:
+        """1, the velocities, with momentum, else 0."""
+        return int(self._momentum > 0)
 
     @property
     def momentum(self) -> float:
@@ -79,3 +125,6 @@ class SGD(_core.Optimizer):
             f"SGD({self.lr:g}, momentum={self._momentum:g}, nesterov={self._nesterov}, "
             f"weight_decay={self._weight_decay:g})"
         )
+
+
+OPTIMIZERS: dict[str, type[SGD]] = {"SGD": SGD}
