@@ -20,7 +20,7 @@ from backprop._validate import name_among
 if TYPE_CHECKING:
     from backprop.network import Network
 
-HIDDEN_NODES = 64
+HIDDEN_NODES = 30
 SCALE = "scale"  # the note in a saved network: what its inputs were divided by
 
 
@@ -157,9 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"widths, inputs first (default: one hidden layer of {HIDDEN_NODES} nodes)",
     )
     names = (
-        ("--hidden", "activation", _core.activations, "tanh"),
-        ("--output", "activation", _core.activations, "softmax"),
-        ("--loss", "loss", _core.losses, "cross_entropy"),
+        ("--hidden", "activation", _core.activations, "sigmoid"),
+        ("--output", "activation", _core.activations, "sigmoid"),
+        ("--loss", "loss", _core.losses, "squared_error"),
         ("--dtype", "dtype", ("float32", "float64"), "float32"),
     )
     for option, what, known, default in names:
@@ -167,12 +167,12 @@ def _parser() -> argparse.ArgumentParser:
             option, type=_name(what, known), default=default, metavar="NAME",
             help=f"{', '.join(known)} (default {default})",
         )
-    train.add_argument("--lr", type=float, default=0.1, help="learning rate (default 0.1)")
-    train.add_argument("--momentum", type=float, default=0.9, help="(default 0.9)")
+    train.add_argument("--lr", type=float, default=1.0, metavar="R", help="learning rate (default 1)")
+    train.add_argument("--momentum", type=float, default=0.0, metavar="M", help="(default 0)")
     train.add_argument("--nesterov", action="store_true", help="Nesterov's momentum")
     train.add_argument("--weight-decay", type=float, default=0.0, metavar="W", help="(default 0)")
     train.add_argument("--epochs", type=int, default=30, metavar="N", help="(default 30)")
-    train.add_argument("--batch-size", type=int, default=32, metavar="N", help="(default 32)")
+    train.add_argument("--batch-size", type=int, default=10, metavar="N", help="(default 10)")
     train.add_argument("--threads", type=int, metavar="N", help="(default: as many as pay)")
     train.add_argument("--seed", type=int, default=0, metavar="N", help="(default 0)")
     train.add_argument("--save", metavar="FILE", help="write the network to this safetensors file")

@@ -9,11 +9,10 @@ h is divided by the largest number that the parameter multiplies, so that no z o
 relu and its like have a kink at z = 0, huber where |a − y| = 1: a parameter whose h takes any sample across
 one is skipped, and a sample that lies on different sides of one in the two precisions is left out.
 
-Errors are relative to the largest entry of the array (weights, bias or inputs). The tolerance is 1e-6 for
-the differences, plus what rounding makes of the gradient in the network's dtype: a sum of K rounded terms
-is off by about √K u, u being half the spacing at 1; there are two such sums in each of L layers; and in a − y
-the outputs' error grows by κ = max|a| / max|a − y|. We take 16 √K u L κ. An array whose largest entry is so
-small that the rounding of C itself, u (|C| + max|z^(L)|) / h, would exceed the tolerance, is skipped.
+Errors are relative to the largest entry of the array: weights, bias or inputs. The tolerance is 1e-6 for the
+differences, plus what rounding may make of the array in the network's dtype (`backprop.rounding`). An array
+is skipped where that exceeds 1 %, or where its largest entry is so small that the rounding of C itself,
+u (|C| + max|z^(L)|) / h, exceeds the tolerance: agreement would then say nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ import numpy as np
 from backprop._validate import whole_number
 from backprop.layer import Layer
 from backprop.network import Network
+from backprop.rounding import rounding_errors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 KINKED = ("relu", "leaky_relu", "elu")
 DIFFERENCES_TOLERANCE = 1e-6
-LARGEST_TOLERANCE = 1e-2  # beyond it, agreement would say nothing
-ROUNDING_FACTOR = 16
+LARGEST_TOLERANCE = 1e-2
 
 Measure = Callable[[], tuple[float, bytes]]
 
@@ -45,17 +44,22 @@ class PartCheck(NamedTuple):
     """The comparison for one layer's parameters, or for the inputs."""
 
     max_relative_error: float  #: relative to the largest entry of the array
+    tolerance: float  #: for the relative error, argued from the dtype's arithmetic
+    passed: bool  #: whether the errors of each array are within its tolerance
     compared: int  #: entries compared
     skipped: int  #: entries at a kink, or too small to be told from rounding
     only_zeros: bool  #: whether nothing but zeros was compared, which checks nothing
 
 
-NOTHING = PartCheck(0.0, 0, 0, True)
+def _nothing(skipped: int) -> PartCheck:
+    return PartCheck(0.0, 0.0, True, 0, skipped, True)
 
 
 def _together(*parts: PartCheck) -> PartCheck:
-    errors, compared, skipped, only_zeros = zip(*parts, strict=True)
-    return PartCheck(float(np.max(errors)), sum(compared), sum(skipped), all(only_zeros))
+    errors, tolerances, passed, compared, skipped, only_zeros = zip(*parts, strict=True)
+    return PartCheck(
+        float(np.max(errors)), max(tolerances), all(passed), sum(compared), sum(skipped), all(only_zeros)
+    )
 
 
 class GradientCheck(NamedTuple):
@@ -63,7 +67,6 @@ class GradientCheck(NamedTuple):
 
     layers: tuple[PartCheck, ...]  #: for each layer, its weights and bias
     inputs: PartCheck  #: for ∂C/∂a of the input layer
-    tolerance: float  #: for the relative errors, argued from the dtype's arithmetic
     samples_skipped: int  #: samples left out, as they lie at a kink
 
     @property
@@ -84,18 +87,21 @@ class GradientCheck(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether all errors are within the tolerance and each layer had more to compare than zeros."""
-        return self.max_relative_error <= self.tolerance and not any(part.only_zeros for part in self.layers)
+        return _together(self.inputs, *self.layers).passed and not any(
+            part.only_zeros for part in self.layers
+        )
 
     def __str__(self) -> str:
-        lines = ["layer   compared   skipped   max relative error"]
+        lines = ["layer   compared   skipped   max relative error   tolerance"]
         names = ["inputs", *(str(number) for number in range(2, len(self.layers) + 2))]
         for name, part in zip(names, (self.inputs, *self.layers), strict=True):
-            error = "only zeros: nothing checked" if part.only_zeros else f"{part.max_relative_error:.1e}"
-            lines.append(f"{name:<6}{part.compared:>10,}{part.skipped:>10,}   {error}")
+            errors = f"{part.max_relative_error:>18.1e}{part.tolerance:>12.1e}"
+            if part.only_zeros:
+                errors = "only zeros, which check nothing" if part.compared else "nothing to compare"
+            lines.append(f"{name:<6}{part.compared:>10,}{part.skipped:>10,}   {errors}")
         if self.samples_skipped:
             lines.append(f"{self.samples_skipped} samples lie at a kink and were left out")
-        verdict = "passed" if self.passed else "FAILED"
-        return "\n".join([*lines, f"{verdict}: tolerance {self.tolerance:.1e}"])
+        return "\n".join([*lines, "passed" if self.passed else "FAILED"])
 
     def __repr__(self) -> str:
         return str(self)
@@ -110,56 +116,59 @@ def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, r
     same = (_sides(network, samples, targets) == _sides(twin, samples, targets)).all(axis=1)
     left_out = int(np.count_nonzero(~same))
     if left_out == len(same):
-        none = tuple(NOTHING._replace(skipped=layer._size) for layer in network.layers)
-        return GradientCheck(none, NOTHING._replace(skipped=samples.shape[1]), math.nan, left_out)
+        none = tuple(_nothing(layer._size) for layer in network.layers)
+        return GradientCheck(none, _nothing(samples.shape[1]), left_out)
     samples, targets = np.ascontiguousarray(samples[same]), targets[same]
 
     kinks = _sides(twin, samples, targets).size > 0
     h, stencil = (1e-5, ((1, 1 / 2),)) if kinks else (1e-3, ((1, 2 / 3), (2, -1 / 12)))
-    tolerance = DIFFERENCES_TOLERANCE + _rounding(network, samples, targets)
+    rounding = rounding_errors(twin, samples, targets, float(np.finfo(network.dtype).eps) / 2)
     trace, loss = twin.trace(samples).layers, twin.loss(samples, targets)
     noise = np.finfo(np.float64).eps * (abs(loss) + float(np.abs(trace[-1].z).max())) / h
 
     def measure() -> tuple[float, bytes]:
         return twin.loss(samples, targets), _sides(twin, samples, targets).tobytes() if kinks else b""
 
-    def compare(gradient: NDArray[Any], numbers: NDArray[Any], multiplied: NDArray[Any]) -> PartCheck:
+    def compare(
+        gradient: NDArray[Any], numbers: NDArray[Any], multiplied: NDArray[Any], error: float
+    ) -> PartCheck:
         """An array's gradient (m,) with the differences. numbers, (m, ...), is a view of the twin's numbers
-        whose rows are shifted; multiplied, (m,), is the largest number that each of them multiplies."""
+        whose rows are shifted; multiplied, (m,), is the largest number that each of them multiplies; error
+        is what rounding may do to an entry of the gradient."""
         gradient, chosen = gradient.astype(np.float64), _choose(len(numbers), entries, rng)
         factors = np.maximum(1, multiplied)
         numeric = np.array(
             [_difference(numbers[i : i + 1], h / factors[i], stencil, measure) for i in chosen]
         )
-        at_kink = np.isnan(numeric) if kinks else np.zeros(len(chosen), bool)
-        numeric, compared = numeric[~at_kink], chosen[~at_kink]
-        skipped = int(np.count_nonzero(at_kink))
-        scale = max(np.abs(gradient).max(), np.abs(numeric).max(initial=0))
-        if tolerance > LARGEST_TOLERANCE or 0 < scale * tolerance < noise * factors.max():
-            return NOTHING._replace(skipped=len(chosen))
-        errors = np.abs(gradient[compared] - numeric)
+        numeric, compared = numeric[~np.isnan(numeric)], chosen[~np.isnan(numeric)]
+        skipped = len(chosen) - len(compared)
+        scale = float(max(np.abs(gradient).max(), np.abs(numeric).max(initial=0)))
+        if scale == 0:
+            return PartCheck(0.0, 0.0, True, len(compared), skipped, True)
+        tolerance = DIFFERENCES_TOLERANCE + error / scale
+        if tolerance > LARGEST_TOLERANCE or scale * tolerance < noise * factors.max():
+            return _nothing(len(chosen))
+        largest = float((np.abs(gradient[compared] - numeric) / scale).max(initial=0))
         only_zeros = not (np.any(gradient[compared]) or np.any(numeric))
-        error = 0.0 if only_zeros else float((errors / scale).max(initial=0))
-        return PartCheck(error, len(compared), skipped, only_zeros)
+        return PartCheck(largest, tolerance, largest <= tolerance, len(compared), skipped, only_zeros)
 
     gradient = network.gradient(samples, targets)
     checks = []
     before = samples
-    for layer, now, part, g in zip(
-        network.layers,
-        trace,
-        twin._parts(twin.parameters),
-        network._parts(gradient.parameters),
-        strict=True,
+    for i, (layer, part, g) in enumerate(
+        zip(twin.layers, twin._parts(twin.parameters), twin._parts(gradient.parameters), strict=True)
     ):
         split = layer.inputs * layer.outputs
-        check = compare(g[:split], part[:split], np.repeat(np.abs(before).max(axis=0), layer.outputs))
+        largest_a = np.abs(before).max(axis=0)
+        check = compare(g[:split], part[:split], np.repeat(largest_a, layer.outputs), rounding.weights[i])
         if layer.bias is not None:
-            check = _together(check, compare(g[split:], part[split:], np.ones(layer.outputs)))
+            ones = np.ones(layer.outputs)
+            check = _together(check, compare(g[split:], part[split:], ones, rounding.bias[i]))
         checks.append(check)
-        before = now.a
-    inputs = compare(gradient.inputs, samples.T, np.abs(twin.layers[0].weights).max(axis=0))
-    return GradientCheck(tuple(checks), inputs, tolerance, left_out)
+        before = trace[i].a
+    largest_w = np.abs(twin.layers[0].weights).max(axis=0)
+    inputs = compare(gradient.inputs, samples.T, largest_w, rounding.inputs)
+    return GradientCheck(tuple(checks), inputs, left_out)
 
 
 def _as_the_engine_sees_them(
@@ -197,16 +206,6 @@ def _sides(network: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.boo
     return np.concatenate(sides, axis=1) if sides else np.empty((len(x), 0), bool)
 
 
-def _rounding(network: Network, x: NDArray[Any], y: NDArray[Any]) -> float:
-    """16 √K u L κ, as the head of this file says."""
-    a = np.asarray(network(x), dtype=np.float64)
-    residual = float(np.abs(a - y).max())
-    kappa = max(1.0, float(np.abs(a).max()) / residual) if residual else math.inf
-    terms = max(len(x), *(max(layer.inputs, layer.outputs) for layer in network.layers))
-    unit = float(np.finfo(network.dtype).eps) / 2
-    return ROUNDING_FACTOR * math.sqrt(terms) * unit * len(network.layers) * kappa
-
-
 def _choose(size: int, entries: int, rng: Seed) -> NDArray[np.int64]:
     if size <= entries:
         return np.arange(size)
@@ -216,15 +215,15 @@ def _choose(size: int, entries: int, rng: Seed) -> NDArray[np.int64]:
 def _difference(
     view: NDArray[Any], h: float, stencil: Sequence[tuple[int, float]], measure: Measure
 ) -> float:
-    """dC/dh for a shift of the numbers in view by h; NaN if that takes any sample across a kink."""
+    """dC/dh for a shift of the numbers in view by h; NaN if that takes any sample across a kink, or is
+    lost in the rounding of huge numbers."""
     old, total = view.copy(), 0.0
     for steps, weight in stencil:
         view[...] = old + steps * h
         high, (up, sides_up) = view.copy(), measure()
         view[...] = old - steps * h
         width, (down, sides_down) = float((high - view).mean()), measure()
-        if sides_up != sides_down:
-            total = math.nan
-        total += 2 * steps * weight * (up - down) / width
+        crossed = sides_up != sides_down or width == 0
+        total += math.nan if crossed else 2 * steps * weight * (up - down) / width
     view[...] = old
     return total

@@ -2,8 +2,9 @@
 
 Every function takes NumPy arrays of float32 or float64 of any strides and returns an array of the same
 dtype, in `out` if one is given (an array of that dtype and of the result's shape, which is returned). All
-raise a TypeError for another dtype and a ValueError for shapes that do not fit. n is the number of
-samples; a 1-D array in place of an (n, nodes) one is one sample, and the result then lacks the n.
+raise a TypeError for another dtype, and a ValueError for shapes that do not fit or an unknown name. n is
+the number of samples; a 1-D array in place of an (n, nodes) one is one sample, and the result then lacks
+the n.
 
 >>> z = weighted_sum(a_prev, weights, bias)
 >>> a = activation("sigmoid", z)
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backprop import _core
+from backprop._validate import name_among
 
 if TYPE_CHECKING:
     from backprop._core import Real
@@ -65,7 +67,7 @@ def activation(name: str, z: Real, *, out: Real | None = None) -> Real:
     -------
     ndarray of z's shape
     """
-    return _core.activation(name, z, out)
+    return _core.activation(name_among("activation", name, _core.activations), z, out)
 
 
 def activation_derivative(name: str, z: Real, *, out: Real | None = None) -> Real:
@@ -82,7 +84,7 @@ def activation_derivative(name: str, z: Real, *, out: Real | None = None) -> Rea
     ndarray of z's shape; for softmax (n, nodes, nodes) or (nodes, nodes), the matrices
     ∂a_i/∂z_j = a_i (δ_ij − a_j)
     """
-    return _core.activation_derivative(name, z, out)
+    return _core.activation_derivative(name_among("activation", name, _core.activations), z, out)
 
 
 def loss(name: str, a: Real, y: Real, *, out: Real | None = None) -> Real:
@@ -100,7 +102,7 @@ def loss(name: str, a: Real, y: Real, *, out: Real | None = None) -> Real:
     -------
     ndarray, (n,) or ()
     """
-    return _core.loss(name, a, y, out)
+    return _core.loss(name_among("loss", name, _core.losses), a, y, out)
 
 
 def loss_derivative(name: str, a: Real, y: Real, *, out: Real | None = None) -> Real:
@@ -116,7 +118,7 @@ def loss_derivative(name: str, a: Real, y: Real, *, out: Real | None = None) -> 
     -------
     ndarray of a's shape
     """
-    return _core.loss_derivative(name, a, y, out)
+    return _core.loss_derivative(name_among("loss", name, _core.losses), a, y, out)
 
 
 def delta_output(dC_da: Real, da_dz: Real, *, out: Real | None = None) -> Real:

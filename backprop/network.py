@@ -89,22 +89,22 @@ class Network(_core.Network):
         seed: Seed = None,
     ) -> None:
         _check_layers(layers)
-        self._layers = layers
-        self._loss_name = name_among("loss", loss, _core.losses)
-        dtype = _dtype_name(dtype)
-        self.rng = np.random.default_rng(seed)
-        self._build(dtype)
+        loss = name_among("loss", loss, _core.losses)
+        self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
 
-    def _build(self, dtype: str) -> None:
+    def _build(self, layers: tuple[Layer, ...], loss: str, dtype: str, rng: np.random.Generator) -> None:
         self._setup(
-            [(layer.inputs, layer.outputs, str(layer.activation), layer._has_bias) for layer in self._layers],
-            self._loss_name,
+            [(layer.inputs, layer.outputs, str(layer.activation), layer._has_bias) for layer in layers],
+            loss,
             dtype,
         )
+        self._layers = layers
+        self._loss_name = loss
+        self.rng = rng
         parts = self._parts(self.parameters)
-        for layer, part in zip(self._layers, parts, strict=True):
-            layer._start(part, self.rng)
-        for layer, part in zip(self._layers, parts, strict=True):
+        for layer, part in zip(layers, parts, strict=True):
+            layer._start(part, rng)
+        for layer, part in zip(layers, parts, strict=True):
             layer._bind(part)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Network(_core.Network):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
-        self._build(state["dtype"])  # the layers bring their parameters
+        self._build(self._layers, self._loss_name, state["dtype"], self.rng)  # layers bring their parameters
 
     def __copy__(self) -> Network:
         """The same as `copy.deepcopy`: two networks never share parameters or a generator."""
@@ -142,7 +142,9 @@ class Network(_core.Network):
         """
         if len(sizes) < 2:
             raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
-        activations = [hidden] * (len(sizes) - 2) + [output]
+        names = (hidden, output)
+        inner, last = (g if isinstance(g, Activation) else Activation(g) for g in names)
+        activations = [inner] * (len(sizes) - 2) + [last]
         layers = [
             Layer(inputs, outputs, activation, bias=bias)
             for (inputs, outputs), activation in zip(itertools.pairwise(sizes), activations, strict=True)

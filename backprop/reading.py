@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -89,7 +90,9 @@ def _read_csv(path: str, label_column: int | None, inputs: int | None) -> Data:
             has_head = not all(map(_is_number, names))
             if not has_head:
                 file.seek(0)
-            table = np.loadtxt(file, delimiter=",", ndmin=2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of an empty table, which is refused below
+                table = np.loadtxt(file, delimiter=",", ndmin=2)
     except (ValueError, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is not a table of numbers, or is damaged: {error}") from error
     if table.size == 0:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core
-from backprop._validate import as_array, whole_number
+from backprop._validate import as_array, finite_number, real_array, whole_number
 from backprop.history import History
 
 if TYPE_CHECKING:
@@ -58,9 +58,12 @@ def run(
         threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
     threads = whole_number("threads", threads)
     callbacks = _callables(callbacks)
+    weights = None
+    if sample_weight is not None:
+        weights = np.array(real_array("sample_weight", sample_weight, (samples,)), dtype=np.float64)
     if class_weight is not None:
-        outputs = network.layers[-1].outputs
-        sample_weight = _weights_of_classes(class_weight, y, samples, outputs, sample_weight)
+        of_class = _weights_of_classes(class_weight, y, samples, network.layers[-1].outputs)
+        weights = of_class if weights is None else weights * of_class
 
     keys = [key for key in RECORD[:4] if validation is not None or not key.startswith("validation")]
     history = History([*keys, "lr", "seconds"])
@@ -83,7 +86,7 @@ def run(
                     generator.bit_generator if shuffle else None,
                     threads,
                     None,
-                    sample_weight,
+                    weights,
                     validation,
                     math.inf if bar is None else SECONDS_BETWEEN_UPDATES,
                     history.epochs,
@@ -144,17 +147,19 @@ def _watched() -> bool:
 def _progress_bar(epochs: int) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
+    try:
+        size_unknown = os.get_terminal_size(sys.stderr.fileno()).columns == 0
+    except (OSError, ValueError, AttributeError):  # no terminal
+        size_unknown = False
+    # tqdm shows nothing in a terminal that does not know its size.
+    size = {"ncols": 80, "nrows": 24} if size_unknown else {"dynamic_ncols": True}
+    return tqdm(total=epochs, unit="epoch", **size)
 
 
 def _weights_of_classes(
-    class_weight: Mapping[int, float] | str,
-    y: NDArray[Any],
-    samples: int,
-    outputs: int,
-    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str, y: NDArray[Any], samples: int, outputs: int
 ) -> NDArray[np.float64]:
-    """A weight for each sample: its class's, times its own in sample_weight.
+    """Each sample's weight by its class.
 
     "balanced" gives every class that occurs the same total, n / (classes · samples of the class), as
     scikit-learn does. A class that a dict does not name has weight 1. The class of a sample is its
@@ -162,9 +167,11 @@ def _weights_of_classes(
     """
     known = range(max(outputs, 2))
     if isinstance(class_weight, Mapping):
-        wrong = [key for key in class_weight if key not in known]
-        if wrong:
-            raise ValueError(f"class_weight must name classes of 0 to {known[-1]}, got {wrong[0]!r}")
+        for label, weight in class_weight.items():
+            if label not in known:
+                raise ValueError(f"class_weight must name classes of 0 to {known[-1]}, got {label!r}")
+            if finite_number(f"class_weight[{label}]", weight) < 0:
+                raise ValueError(f"class_weight[{label}] must be at least 0, got {weight}")
     elif class_weight != "balanced":
         raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
     if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
@@ -180,10 +187,4 @@ def _weights_of_classes(
     else:
         of_class = samples / (len(classes) * counts)
     weights: NDArray[np.float64] = of_class[of_sample]
-    if sample_weight is None:
-        return weights
-    own = as_array("sample_weight", sample_weight)
-    if own.shape != weights.shape:
-        raise ValueError(f"sample_weight must have shape {weights.shape}, got {own.shape}")
-    combined: NDArray[np.float64] = weights * own
-    return combined
+    return weights

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import reference
 from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
@@ -20,10 +21,6 @@ SHAPES = [
     ((1, 1), "tanh", "squared_error", 10),
     ((3, 129, 2), ("leaky_relu", "identity"), "squared_error", 128),
 ]
-
-# Every activation has its vector code and its edge code, for whole panels and for part of one.
-EVERY_ACTIVATION = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu",
-                    "softplus", "softmax")  # fmt: skip
 
 
 def trained(shape, dtype, threads, settings):
@@ -64,7 +61,7 @@ def test_threads_none_gives_the_same_bits(dtype):
     assert automatic[2] == trained(shape, dtype, 2, settings)[2]
 
 
-@pytest.mark.parametrize("name", EVERY_ACTIVATION)
+@pytest.mark.parametrize("name", reference.ACTIVATIONS)
 @pytest.mark.parametrize("width", [1, 5, 16, 17, 33])
 def test_a_sample_alone_gives_the_same_bits_as_in_any_batch(name, width, dtype):
     if name == "softmax" and width == 1:

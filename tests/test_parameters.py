@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import reference
 from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
@@ -103,8 +104,7 @@ def test_a_layer_alone_has_no_parameters():
         bp.Network(layer)
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid",
-                                  "softplus", "identity", "softmax"])  # fmt: skip
+@pytest.mark.parametrize("name", reference.ACTIVATIONS)
 def test_auto_init_is_he_before_the_relu_family_and_glorot_before_the_rest(name):
     """The spread of 200 · 300 weights is known to 1/√(2 · 60000) = 0.3 %; 1.5 % is five of that."""
     net = bp.Network(bp.Layer(200, 300, name), seed=0)

@@ -27,17 +27,29 @@ half_to_float(uint16_t h)
 
 #define SAME(x) (x)
 
-/* One row of `columns` numbers of type SOURCE at `from`, to panels of TARGET. The first loop, over
- * neighbours in the native byte order, is the one that compilers turn into vectors. */
+static void
+reverse(void *number, size_t size)
+{
+    unsigned char *bytes = number;
+    for (size_t i = 0; i < size / 2; i++) {
+        const unsigned char byte = bytes[i];
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = byte;
+    }
+}
+
+/* One row of `columns` numbers of type SOURCE at `from`, to panels of TARGET. The loop over
+ * neighbours in the native byte order is the one that compilers turn into vectors. */
 #define GATHER(name, SOURCE, TARGET, convert)                                                      \
     static void name(const char *from, ptrdiff_t stride, bool swapped, size_t columns, void *to,   \
                      size_t step)                                                                  \
     {                                                                                              \
         enum { P = BP_PANEL(TARGET) };                                                             \
+        const bool neighbours = stride == sizeof(SOURCE) && !swapped;                              \
         for (size_t k = 0; k < columns; k += P) {                                                  \
             TARGET *out = (TARGET *)to + k / P * step;                                             \
             const size_t width = columns - k < P ? columns - k : P;                                \
-            if (stride == sizeof(SOURCE) && !swapped && width == P) {                              \
+            if (neighbours && width == P) {                                                        \
                 SOURCE in[P];                                                                      \
                 memcpy(in, from, sizeof(in));                                                      \
                 for (size_t t = 0; t < P; t++)                                                     \
@@ -46,11 +58,10 @@ half_to_float(uint16_t h)
                 continue;                                                                          \
             }                                                                                      \
             for (size_t t = 0; t < width; t++, from += stride) {                                   \
-                unsigned char bytes[sizeof(SOURCE)];                                               \
                 SOURCE in;                                                                         \
-                for (size_t i = 0; i < sizeof(SOURCE); i++)                                        \
-                    bytes[i] = (unsigned char)from[swapped ? sizeof(SOURCE) - 1 - i : i];          \
-                memcpy(&in, bytes, sizeof(in));                                                    \
+                memcpy(&in, from, sizeof(in));                                                     \
+                if (swapped)                                                                       \
+                    reverse(&in, sizeof(in));                                                      \
                 out[t] = (TARGET)convert(in);                                                      \
             }                                                                                      \
         }                                                                                          \
@@ -105,13 +116,30 @@ bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows
                bp_at(net, out, n * net->kernels->panel), step);
 }
 
+void
+bp_fetch(const struct bp_array *x, struct bp_rows rows)
+{
+    enum { CACHE_LINE = 64, MOST_BYTES = 1 << 18 };
+    const size_t bytes = x->columns * bytes_of[x->type];
+
+    if (x->column_stride != (ptrdiff_t)bytes_of[x->type] || bytes > MOST_BYTES / rows.count)
+        return;
+    for (size_t n = 0; n < rows.count; n++) {
+        const char *row = row_of(x, rows, n);
+        for (size_t i = 0; i < bytes; i += CACHE_LINE)
+            __builtin_prefetch(row + i, 0, 2);
+        __builtin_prefetch(row + bytes - 1, 0, 2); /* a row need not begin on a line */
+    }
+}
+
 static int64_t
 label_of(const struct bp_array *labels, const char *from)
 {
     unsigned char bytes[8] = {0};
     const size_t size = bytes_of[labels->type];
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)from[labels->swapped ? size - 1 - i : i];
+    memcpy(bytes, from, size);
+    if (labels->swapped)
+        reverse(bytes, size);
 
     switch (labels->type) {
 #define LABEL(kind, TYPE)                                                                          \

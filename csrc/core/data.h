@@ -47,6 +47,10 @@ struct bp_rows {
 void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_rows, bp_real *out,
                size_t step);
 
+/* Asks for these rows of x to be brought near, where they are few enough to stay there until they
+ * are gathered: rows in a random order are a cache miss each. */
+void bp_fetch(const struct bp_array *x, struct bp_rows);
+
 /* out[n][j] = y[row n][j], or 1 where j is the label of row n, else 0 */
 void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct bp_rows,
                        bp_real *out, size_t step);

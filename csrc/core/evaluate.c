@@ -128,7 +128,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
                 const size_t row = i * kernels->panel;
                 const bp_real *delta = bp_at(net, ws->nodes[l].delta, row);
                 kernels->outer(&(struct bp_outer){
-                    .last = layer->inputs,
+                    .rows = layer->inputs,
                     .columns = layer->outputs,
                     .depth = 1,
                     .a = bp_at(net, l == 0 ? ws->x : ws->nodes[l - 1].a, row),

@@ -17,6 +17,12 @@ bp_room(const struct bp_network *net)
     return net->parameters + net->kernels->panel;
 }
 
+size_t
+bp_packed_room(const struct bp_network *net)
+{
+    return net->packed + net->kernels->panel * net->kernels->panel;
+}
+
 enum bp_status
 bp_network_lay_out(struct bp_network *net)
 {

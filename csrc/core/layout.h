@@ -49,6 +49,9 @@ struct bp_weights {
  * follows the last parameter. */
 size_t bp_room(const struct bp_network *);
 
+/* The same for a packed vector: a square of a panel's width follows the last number. */
+size_t bp_packed_room(const struct bp_network *);
+
 /* Fills in all that follows from inputs, outputs, bias and activation of the layers, from kernels
  * and from loss. BP_OK or BP_TOO_LARGE. */
 enum bp_status bp_network_lay_out(struct bp_network *);

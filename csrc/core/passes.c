@@ -22,6 +22,14 @@ product_in_blocks(const struct bp_pass *pass, struct bp_product p)
     }
 }
 
+/* the first column past panels [..., last) of `columns` */
+static size_t
+end_of(const struct bp_network *net, size_t last, size_t columns)
+{
+    const size_t end = last * net->kernels->panel;
+    return end < columns ? end : columns;
+}
+
 /* the rows of the batch that are this thread's */
 static struct bp_rows
 own_rows(const struct bp_pass *pass)
@@ -46,6 +54,15 @@ bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_
         bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->step);
 }
 
+void
+bp_fetch_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows next)
+{
+    size_t first, last;
+    bp_share(next.count, pass->threads, pass->me, &first, &last);
+    if (first < last)
+        bp_fetch(&data->x, (struct bp_rows){next.order, next.first + first, last - first});
+}
+
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
 static void
 forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows)
@@ -61,7 +78,7 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
     product_in_blocks(
         pass, (struct bp_product){
                   .rows = rows.count,
-                  .panels = last - first,
+                  .columns = end_of(net, last, layer->outputs) - first * kernels->panel,
                   .depth = layer->inputs,
                   .a = bp_at(net, a_prev, at),
                   .a_row = kernels->panel,
@@ -182,57 +199,54 @@ bp_output_delta(const struct bp_pass *pass)
     net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);
 }
 
-/* Rows [first, last) of layer l's gradient, and what is to be done with it. */
+/* The gradient of layer l's weights for the inputs k in panels [first, last), and what is to be
+ * done with it. */
 static void
-update_rows(const struct bp_pass *pass, size_t l, size_t first, size_t last,
-            const struct bp_update *update)
+update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+               const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_workspace *ws = pass->ws;
     const size_t panel = kernels->panel, columns = net->layers[l].outputs;
+    const size_t k_end = end_of(net, last, net->layers[l].inputs);
+    const bp_real *a_prev = l == 0 ? ws->x : ws->nodes[l - 1].a;
+    const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
+    const struct bp_weights weights = bp_layer_weights(net, l, target);
     struct bp_outer outer = {
-        .first = first,
-        .last = last,
+        .rows = k_end - first * panel,
         .columns = columns,
         .depth = pass->rows,
-        .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+        .a = bp_at(net, a_prev, first * ws->step),
         .a_step = ws->step,
         .delta = ws->nodes[l].delta,
         .delta_step = ws->step,
+        .c = bp_at(net, weights.w, first * panel * weights.row),
+        .c_row = weights.row,
+        .c_step = weights.step,
         .keep = update->keep,
     };
 
     if (update->what != BP_OPTIMIZE) {
-        const struct bp_vector target =
-            update->what == BP_STORE ? update->gradient : pass->parameters;
-        const struct bp_weights weights = bp_layer_weights(net, l, target);
-        outer.c = weights.w;
-        outer.c_row = weights.row;
-        outer.c_step = weights.step;
         kernels->outer(&outer);
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
-    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const struct bp_weights state =
         bp_layer_weights(net, l, (struct bp_vector){update->state, true});
-    bp_real *chunk = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
+    outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
     outer.c_row = panel;
     outer.keep = 0;
     for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
         outer.columns = columns - j < panel ? columns - j : panel;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
-        for (size_t k = first; k < last; k += BP_CHUNK_ROWS) {
-            const size_t rows = last - k < BP_CHUNK_ROWS ? last - k : BP_CHUNK_ROWS;
+        for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS) {
             const size_t at = q * weights.step + k * panel;
-            outer.first = 0;
-            outer.last = rows;
-            outer.a = bp_at(net, l == 0 ? ws->x : ws->nodes[l - 1].a, k / panel * ws->step);
-            outer.c = chunk;
+            outer.rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS;
+            outer.a = bp_at(net, a_prev, k / panel * ws->step);
             kernels->outer(&outer);
-            kernels->optimize(update->rule, rows * panel, bp_at(net, weights.w, at),
-                              chunk, bp_at(net, state.w, at));
+            kernels->optimize(update->rule, outer.rows * panel, bp_at(net, weights.w, at), outer.c,
+                              bp_at(net, state.w, at));
         }
     }
 }
@@ -250,7 +264,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
 
     if (!bias || first == last)
         return;
-    const size_t end = last * panel < outputs ? last * panel : outputs;
+    const size_t end = end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
     if (update->what != BP_OPTIMIZE) {
         kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->keep,
@@ -280,13 +294,13 @@ propagate(const struct bp_pass *pass, size_t l, const bp_real *delta_turned, siz
     const struct bp_workspace *ws = pass->ws;
     const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const size_t panel = net->kernels->panel;
-    const size_t k_end = last * panel < layer->inputs ? last * panel : layer->inputs;
+    const size_t k_end = end_of(net, last, layer->inputs);
 
     /* some rows of W at a time: all of their columns then stay cached for every panel of samples */
     for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS)
         product_in_blocks(pass, (struct bp_product){
                                     .rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS,
-                                    .panels = bp_panels(net, pass->rows),
+                                    .columns = pass->rows,
                                     .depth = layer->outputs,
                                     .a = bp_at(net, weights.w, k * weights.row),
                                     .a_row = weights.row,
@@ -330,9 +344,8 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
 
         bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &last);
         if (carry && first < last) {
-            const size_t end = last * panel < layer->outputs ? last * panel : layer->outputs;
             net->kernels->transpose(
-                pass->rows, end - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->step),
+                pass->rows, end_of(net, last, layer->outputs) - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->step),
                 ws->step, bp_at(net, delta_turned, first * panel * panel), ws->turned_step);
         }
         bp_meet(pass->team); /* all of delta is there */
@@ -342,9 +355,8 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         if (carry)
             propagate(pass, l, delta_turned, k_first, k_last);
         if (update->what != BP_NO_GRADIENT) {
-            const size_t end = k_last * panel < layer->inputs ? k_last * panel : layer->inputs;
             if (k_first < k_last)
-                update_rows(pass, l, k_first * panel, end, update);
+                update_weights(pass, l, k_first, k_last, update);
             update_bias(pass, l, first, last, update);
         }
         if (carry)

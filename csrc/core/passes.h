@@ -39,6 +39,9 @@ struct bp_update {
 /* ws->x and ws->y from rows of the data; y may be left out. Then bp_meet(). */
 void bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows, bool targets);
 
+/* Asks for the thread's share of the rows that will be loaded next. */
+void bp_fetch_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
+
 /* a^(l) = g(W a^(l-1) + b) for every layer, from ws->x. The last layer is complete after
  * bp_meet(). */
 void bp_forward(const struct bp_pass *);

@@ -5,18 +5,32 @@
 #include <string.h>
 #include <time.h>
 
+#include "chain.h"
 #include "memory.h"
+#include "online.h"
+
+/* How the steps are done; the bits are the same. */
+enum way {
+    BATCHES, /* passes.h: any batch and any optimizer */
+    ONLINE,  /* online.h: a sample a step, plain descent */
+    CHAIN,   /* chain.h: the same for the smallest networks */
+};
 
 /* what all threads of a training share */
 struct run {
     struct bp_training *t;
-    struct bp_workspace ws;
+    enum way way;
+    struct bp_workspace ws[2];        /* the second for ONLINE */
+    struct bp_workspace held_out;     /* for validation */
+    struct bp_chain chain;
+    void *chain_memory;
     bp_real *packed;       /* the parameters while they are trained */
     bp_real *packed_state; /* the optimizer's, or NULL */
     uint32_t *order;       /* of the samples in this epoch, or NULL */
     double begun;          /* seconds, of this call */
     double polled;         /* when poll was last called */
     size_t look_every;     /* steps between two looks at the clock */
+    size_t looks_in;       /* steps until the next one */
     size_t steps;          /* since the last commit */
     /* written by thread 0 before a meeting, read by all after it */
     bool stop;
@@ -30,7 +44,16 @@ struct sums {
     size_t right;
 };
 
-enum { POLL_SECONDS_INVERSE = 100, LOOK_SECONDS_INVERSE = 20000 };
+/* one thread of a training */
+struct worker {
+    struct run *run;
+    struct bp_pass pass;
+    size_t step;
+    struct sums sums;
+    const struct bp_workspace *pending; /* of the sample whose step is put off, ONLINE only */
+};
+
+enum { POLL_SECONDS_INVERSE = 100, LOOK_SECONDS_INVERSE = 20000, VALIDATION_ROWS = 128 };
 
 static double
 seconds_now(void)
@@ -66,25 +89,30 @@ shuffle(const struct bp_random *random, size_t count, uint32_t *order)
     }
 }
 
-/* factors[n] = sign times the share of row n in the mean over its batch; the sum of the weights */
 static double
-set_factors(const struct bp_training *t, struct bp_workspace *ws, struct bp_rows rows, double sign)
+weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
+{
+    const size_t at = rows.first + n;
+    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
+}
+
+/* factors[n] = sign times the share of row n in the mean over its batch */
+static void
+set_factors(const struct bp_data *data, struct bp_workspace *ws, struct bp_rows rows, double sign)
 {
     double sum = 0;
 
     for (size_t n = 0; n < rows.count; n++) {
-        const size_t at = rows.first + n;
-        ws->factors[n] = t->data.weights ? t->data.weights[rows.order ? rows.order[at] : at] : 1;
+        ws->factors[n] = weight_of(data, rows, n);
         sum += ws->factors[n];
     }
     for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
         ws->factors[n] = sum == 0 ? 0 : sign * ws->factors[n] / sum;
-    return sum;
 }
 
 /* The first layer in which a weight or an output of this batch is not finite. */
 static size_t
-first_bad_layer(const struct run *run, size_t rows)
+first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t rows)
 {
     const struct bp_network *net = run->t->net;
     const size_t bad = bp_first_not_finite(net, (struct bp_vector){run->packed, true});
@@ -92,7 +120,7 @@ first_bad_layer(const struct run *run, size_t rows)
     for (size_t l = 0; l < bad; l++)
         for (size_t q = 0; q < bp_panels(net, net->layers[l].outputs); q++)
             if (!net->kernels->all_finite(rows * net->kernels->panel,
-                                          bp_at(net, run->ws.nodes[l].a, q * run->ws.step)))
+                                          bp_at(net, ws->nodes[l].a, q * ws->step)))
                 return l;
     return bad < net->count ? bad : net->count - 1;
 }
@@ -118,76 +146,121 @@ commit(struct run *run)
 
 /* Looks at the clock now and then; whether to stop. Thread 0 only. */
 static bool
-asked_to_stop(struct run *run, size_t step)
+asked_to_stop(struct run *run)
 {
     const struct bp_training *t = run->t;
 
-    if (!t->poll || step % run->look_every != 0)
+    if (run->looks_in-- > 0)
         return false;
+    run->looks_in = run->look_every;
     const double now = seconds_now();
-    if (now - run->polled < 1.0 / POLL_SECONDS_INVERSE)
+    if (!t->poll || now - run->polled < 1.0 / POLL_SECONDS_INVERSE)
         return false;
     run->polled = now;
     return t->poll(t->poll_context);
 }
 
-/* One batch, forward, backward and update; false when training ends here. */
+/* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
 static bool
-train_batch(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t step,
-            struct sums *sums)
+add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
 {
-    struct bp_training *t = run->t;
-    struct bp_workspace *ws = pass->ws;
-    struct bp_optimizer optimizer = *t->optimizer;
-    const bool plain = bp_is_plain(&optimizer);
-
-    if (t->rates)
-        optimizer.rate = t->rates[step];
-    pass->rows = rows.count;
-    bp_load_batch(pass, &t->data, rows, true);
-    if (pass->me == 0)
-        run->stop = asked_to_stop(run, step);
-    bp_meet(pass->team);
-    if (run->stop)
-        return false;
-    bp_forward(pass);
-    bp_meet(pass->team);
-    bp_losses(pass);
-    if (pass->me == 0)
-        set_factors(t, ws, rows, plain ? -optimizer.rate : 1);
-    bp_meet(pass->team);
-
+    struct run *run = worker->run;
+    struct sums *sums = &worker->sums;
     double loss = 0;
+
     for (size_t n = 0; n < rows.count; n++) {
-        const size_t at = rows.first + n;
-        const double weight =
-            t->data.weights ? t->data.weights[rows.order ? rows.order[at] : at] : 1;
+        const double weight = weight_of(&run->t->data, rows, n);
         loss += weight * ws->losses[n];
         sums->weight += weight;
         sums->right += ws->classes[n] == ws->wanted[n];
     }
     sums->loss += loss;
-    if (!isfinite(loss)) {
-        if (pass->me == 0) {
-            t->bad_layer = first_bad_layer(run, rows.count);
-            run->status = BP_DIVERGED;
-        }
-        return false;
+    if (isfinite(loss))
+        return true;
+    if (worker->pass.me == 0) {
+        run->t->bad_layer = first_bad_layer(run, ws, rows.count);
+        run->status = BP_DIVERGED;
     }
+    return false;
+}
+
+/* One batch, forward, backward and update; false when training ends here. */
+static bool
+train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+{
+    struct run *run = worker->run;
+    struct bp_training *t = run->t;
+    struct bp_pass *pass = &worker->pass;
+    struct bp_optimizer optimizer = *t->optimizer;
+    const bool plain = bp_is_plain(&optimizer);
+
+    if (t->rates)
+        optimizer.rate = t->rates[worker->step];
+    pass->rows = rows.count;
+    pass->ws = &run->ws[run->way == ONLINE ? worker->step % 2 : 0];
+    bp_load_batch(pass, &t->data, rows, true);
+    if (pass->me == 0)
+        run->stop = asked_to_stop(run);
+    bp_meet(pass->team);
+    if (run->stop)
+        return false;
+    bp_fetch_batch(pass, &t->data, next);
+    if (run->way == ONLINE)
+        bp_online_forward(pass, worker->pending);
+    else
+        bp_forward(pass);
+    bp_meet(pass->team);
+    bp_losses(pass);
+    if (pass->me == 0)
+        set_factors(&t->data, pass->ws, rows, plain ? -optimizer.rate : 1);
+    bp_meet(pass->team);
+    if (!add_up(worker, pass->ws, rows))
+        return false;
 
     const struct bp_optimizer_step rule = bp_next_step(&optimizer);
     bp_output_delta(pass);
     bp_meet(pass->team);
-    bp_backward(pass, &(struct bp_update){
-                          .what = plain ? BP_DESCEND : BP_OPTIMIZE,
-                          .keep = 1 - optimizer.rate * optimizer.decay,
-                          .rule = &rule,
-                          .state = run->packed_state,
-                      });
+    if (run->way == ONLINE) {
+        bp_online_backward(pass);
+        worker->pending = pass->ws;
+    }
+    else
+        bp_backward(pass, &(struct bp_update){
+                              .what = plain ? BP_DESCEND : BP_OPTIMIZE,
+                              .keep = 1 - optimizer.rate * optimizer.decay,
+                              .rule = &rule,
+                              .state = run->packed_state,
+                          });
     bp_meet(pass->team);
+    worker->step++;
     if (pass->me == 0)
         run->steps++;
     return true;
+}
+
+/* One sample of a chain; false when training ends here. */
+static bool
+train_chain(struct worker *worker, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    struct bp_training *t = run->t;
+    struct bp_workspace *ws = &run->ws[0];
+    const struct bp_network *net = t->net;
+    const size_t outputs = net->layers[net->count - 1].outputs;
+    const double rate = t->rates ? t->rates[worker->step] : t->optimizer->rate;
+
+    run->stop = asked_to_stop(run);
+    if (run->stop)
+        return false;
+    bp_gather(net, &t->data.x, rows, ws->x, ws->step);
+    bp_gather_targets(net, &t->data, rows, ws->y, ws->step);
+    *ws->losses =
+        net->kernels->chain_step(&run->chain, weight_of(&t->data, rows, 0) == 0 ? 0 : -rate);
+    net->kernels->classify(1, outputs, ws->nodes[net->count - 1].a, ws->step, ws->classes);
+    net->kernels->classify(1, outputs, ws->y, ws->step, ws->wanted);
+    worker->step++;
+    run->steps++;
+    return add_up(worker, ws, rows);
 }
 
 /* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
@@ -217,40 +290,64 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     run->enough = now - run->begun > t->budget;
 }
 
+/* the batch of this epoch that begins with its sample number `first`: none at the end */
+static struct bp_rows
+batch_at(const struct run *run, size_t first)
+{
+    const size_t left = run->t->data.x.rows - first;
+    return (struct bp_rows){run->order, first, left < run->t->batch ? left : run->t->batch};
+}
+
+/* All batches of an epoch; false when training ends here. */
+static bool
+train_epoch(struct worker *worker)
+{
+    struct run *run = worker->run;
+    bool going = true;
+
+    for (struct bp_rows rows = batch_at(run, 0); going && rows.count > 0;) {
+        const struct bp_rows next = batch_at(run, rows.first + rows.count);
+        going = run->way == CHAIN ? train_chain(worker, rows) : train_batch(worker, rows, next);
+        rows = next;
+    }
+    bp_online_finish(&worker->pass, worker->pending);
+    worker->pending = NULL;
+    bp_meet(worker->pass.team);
+    return going;
+}
+
 static void
 train_on_thread(struct bp_team *team, size_t me, void *context)
 {
     struct run *run = context;
     struct bp_training *t = run->t;
-    const size_t samples = t->data.x.rows;
-    struct bp_pass pass = {
-        .net = t->net,
-        .ws = &run->ws,
-        .parameters = {run->packed, true},
-        .team = team,
-        .me = me,
-        .threads = t->threads,
+    struct worker worker = {
+        .run = run,
+        .pass = {.net = t->net,
+                 .ws = run->ws,
+                 .parameters = {run->packed, true},
+                 .team = team,
+                 .me = me,
+                 .threads = t->threads},
     };
-    size_t step = 0;
 
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
         const double begun = me == 0 ? seconds_now() : 0;
-        struct sums sums = {0};
         struct bp_results validation = {0};
 
+        worker.sums = (struct sums){0};
         if (me == 0 && run->order)
-            shuffle(t->random, samples, run->order);
+            shuffle(t->random, t->data.x.rows, run->order);
         bp_meet(team);
-        for (size_t first = 0; first < samples; first += t->batch) {
-            const size_t left = samples - first;
-            const struct bp_rows rows = {run->order, first, left < t->batch ? left : t->batch};
-            if (!train_batch(run, &pass, rows, step++, &sums))
-                return;
-        }
-        if (t->validation)
+        if (!train_epoch(&worker))
+            return;
+        if (t->validation) {
+            struct bp_pass pass = worker.pass;
+            pass.ws = &run->held_out;
             bp_evaluate(pass, t->validation, true, &validation);
+        }
         if (me == 0)
-            finish_epoch(run, epoch, &sums, &validation, begun);
+            finish_epoch(run, epoch, &worker.sums, &validation, begun);
         bp_meet(team);
         if (run->status != BP_OK || run->enough)
             return;
@@ -260,37 +357,67 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
 static void
 free_run(struct run *run)
 {
-    bp_workspace_free(&run->ws);
+    bp_workspace_free(&run->ws[0]);
+    bp_workspace_free(&run->ws[1]);
+    bp_workspace_free(&run->held_out);
+    bp_free(run->chain_memory);
     bp_free(run->packed);
     bp_free(run->packed_state);
     bp_free(run->order);
+}
+
+static enum way
+best_way(const struct bp_training *t)
+{
+    const struct bp_optimizer *o = t->optimizer;
+    if (t->batch > 1 || !bp_is_plain(o) || o->decay != 0)
+        return BATCHES;
+    return bp_is_chain(t->net) ? CHAIN : ONLINE;
+}
+
+/* A packed copy of `parameters`, or NULL */
+static bp_real *
+packed_copy(const struct bp_network *net, const bp_real *parameters)
+{
+    bp_real *packed = bp_allocate(bp_packed_room(net) * net->kernels->size);
+    if (packed)
+        bp_pack(net, parameters, packed);
+    return packed;
 }
 
 static enum bp_status
 init_run(struct run *run, struct bp_training *t)
 {
     const struct bp_network *net = t->net;
-    const size_t size = net->kernels->size, samples = t->data.x.rows;
     const double step_seconds =
         6 * (double)net->parameters * (double)t->batch / 2e10; /* about, and rather too short */
+    enum bp_status status = BP_OK;
 
-    *run = (struct run){.t = t, .status = BP_OK};
+    *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
     run->begun = run->polled = seconds_now();
-    run->look_every = (size_t)fmax(1, 1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+    run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+    if (run->way == CHAIN)
+        t->threads = 1; /* there is nothing to share in a step of nanoseconds */
 
-    enum bp_status status = bp_workspace_lay_out(&run->ws, net, t->batch, t->threads, 0);
+    for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
+        status = bp_workspace_lay_out(&run->ws[i], net, t->batch, t->threads, 0);
+    if (status == BP_OK && t->validation) {
+        const size_t rows = t->validation->x.rows;
+        status = bp_workspace_lay_out(&run->held_out, net,
+                                      rows < VALIDATION_ROWS ? rows : VALIDATION_ROWS, t->threads,
+                                      BP_FORWARD_ONLY);
+    }
     if (status != BP_OK)
         return status;
-    run->packed = bp_allocate(net->packed * size);
+    run->packed = packed_copy(net, t->parameters);
     if (t->optimizer->state)
-        run->packed_state = bp_allocate(net->packed * size);
+        run->packed_state = packed_copy(net, t->optimizer->state);
     if (t->random)
-        run->order = bp_allocate(samples * sizeof(*run->order));
+        run->order = bp_allocate(t->data.x.rows * sizeof(*run->order));
     if (!run->packed || (t->optimizer->state && !run->packed_state) || (t->random && !run->order))
         return BP_NO_MEMORY;
-    bp_pack(net, t->parameters, run->packed);
-    if (run->packed_state)
-        bp_pack(net, t->optimizer->state, run->packed_state);
+    if (run->way == CHAIN)
+        return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
     return BP_OK;
 }
 

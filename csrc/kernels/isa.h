@@ -15,11 +15,18 @@
 
 #include "kernels.h"
 
-#define BP_X86 (defined(__x86_64__) || defined(_M_X64))
-#define BP_ARM (defined(__aarch64__))
+#if defined(__x86_64__)
+#define BP_X86 1
+#elif defined(__aarch64__)
+#define BP_ARM 1
+#endif
 
 #define INLINE static inline __attribute__((always_inline, unused))
 #define PRAGMA(text) _Pragma(#text)
+
+/* asks for a cache line: into the nearest cache, or into the one behind it */
+#define FETCH(address) __builtin_prefetch(address, 0, 3)
+#define FETCH_FAR(address) __builtin_prefetch(address, 0, 2)
 
 /* before a loop whose count is a constant after inlining, so that its arrays become registers */
 #if defined(__clang__)

@@ -48,11 +48,12 @@ enum bp_loss {
 
 /* C[r][j] = start[j] + Σ_s A(r, s) B[s][j], the sum over s in order.
  *   A(r, s) = a[(s / P) * a_step + r * a_row + s % P]      r < rows, s < depth
- *   B[s][j] = b[(j / P) * b_step + s * b_row + j % P]      j < panels * P: pads are read
- *   C[r][j] = c[(j / P) * c_step + r * P + j % P]          pads are written
- * start is NULL for zero, else panels * P numbers. resume: C itself is the start. */
+ *   B[s][j] = b[(j / P) * b_step + s * b_row + j % P]      j < columns; pads are read
+ *   C[r][j] = c[(j / P) * c_step + r * P + j % P]          pads may be written
+ * start is NULL for zero, else a number for each column, and pads. resume: C itself is the
+ * start. */
 struct bp_product {
-    size_t rows, panels, depth;
+    size_t rows, columns, depth;
     const bp_real *a;
     size_t a_row, a_step;
     const bp_real *b;
@@ -63,14 +64,14 @@ struct bp_product {
     bool resume;
 };
 
-/* C[k][j] = keep * C[k][j] + Σ_n a[n][k] delta[n][j], first <= k < last, j < columns,
+/* C[k][j] = keep * C[k][j] + Σ_n a[n][k] delta[n][j], k < rows, j < columns,
  * the sum over n in order and from zero; one fused multiply-add where depth is 1 and keep is 1.
  *   a[n][k]  panels with a_step;  delta[n][j]  panels with delta_step;  n < depth
  *   C[k][j] = c[(j / P) * c_step + k * c_row + j % P]
  * c_row is P where C lies in panels, whose pads are then written too, or the row of a plain
  * matrix, of which nothing past `columns` is touched. keep = 0 stores without using C. */
 struct bp_outer {
-    size_t first, last, columns, depth;
+    size_t rows, columns, depth;
     const bp_real *a;
     size_t a_step;
     const bp_real *delta;
@@ -78,6 +79,37 @@ struct bp_outer {
     bp_real *c;
     size_t c_row, c_step;
     double keep;
+};
+
+/* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
+ *   w_jk += a_last[k] delta[j], with one rounding;   z[j] = start[j] + Σ_k w_jk a[k], in order
+ * where w_jk = w[(j / P) * w_step + k * P + j % P], and vectors lie plain, pads included. */
+struct bp_descent {
+    size_t panels, depth;
+    const bp_real *a_last, *delta, *a;
+    const bp_real *start; /* NULL for zero */
+    bp_real *w;
+    size_t w_step;
+    bp_real *z;
+};
+
+/* A layer at most a panel wide, and its numbers for one sample: P of each, pads included. */
+struct bp_link {
+    size_t inputs, outputs;
+    enum bp_activation activation;
+    bp_real *w;      /* [inputs][P] */
+    bp_real *turned; /* [outputs][P], the same weights; NULL for the first, which may have more
+                        than P inputs */
+    bp_real *bias;   /* [P] or NULL */
+    bp_real *z, *a, *delta;
+};
+
+struct bp_chain {
+    size_t count, widest; /* links; most outputs of any */
+    const struct bp_link *links;
+    enum bp_loss loss;
+    bool fused;
+    const bp_real *x, *y; /* of the sample */
 };
 
 /* What an optimizer does with a gradient; PyTorch's rules of the same names. */
@@ -97,6 +129,17 @@ struct bp_kernels {
 
     void (*product)(const struct bp_product *);
     void (*outer)(const struct bp_outer *);
+
+    void (*descend_and_sum)(const struct bp_descent *);
+
+    /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; rows are
+     * filled up to whole vectors of at most P numbers */
+    void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_step,
+                       const bp_real *delta, bp_real *out);
+
+    /* Forward, backward and w_jk += a_k delta_j, where delta of the last link is multiplied by
+     * factor; returns C_0. */
+    double (*chain_step)(const struct bp_chain *, double factor);
 
     /* sum[j] = keep * sum[j] + Σ_n delta[n][j], n < rows, j < columns, in the order of outer */
     void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t step,

@@ -11,6 +11,7 @@
     TILE(12)
 #define MOST_SUMS 24
 #define MOST_PANELS 8
+#define SINGLE_PANELS 6
 #define FMA_F32(a, b, c) (vec) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define FMA_F64(a, b, c) (vec) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
 #define SQRT_F32(x) (vec) _mm512_sqrt_ps((__m512)(x))

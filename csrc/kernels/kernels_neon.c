@@ -9,6 +9,7 @@
 #define EACH_TILE_HEIGHT TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #define MOST_SUMS 24
 #define MOST_PANELS 4
+#define SINGLE_PANELS 2
 #define FMA_F32(a, b, c) (vec) vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b))
 #define FMA_F64(a, b, c) (vec) vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b))
 #define SQRT_F32(x) (vec) vsqrtq_f32((float32x4_t)(x))

@@ -221,7 +221,7 @@ weighted_sum(PyObject *module, PyObject *args, PyObject *keywords)
     Py_BEGIN_ALLOW_THREADS
     net.kernels->product(&(struct bp_product){
         .rows = rows,
-        .panels = bp_panels(&net, outputs),
+        .columns = outputs,
         .depth = inputs,
         .a = o[0].panels,
         .a_row = net.kernels->panel,
@@ -458,7 +458,7 @@ multiply_by_da_dz(PyObject *module, struct bp_network *net, struct operand *dC_d
         bp_gather(net, &da_dz.lie, (struct bp_rows){NULL, 0, nodes}, da_dz.panels, da_dz.step);
         net->kernels->product(&(struct bp_product){
             .rows = 1,
-            .panels = bp_panels(net, nodes),
+            .columns = nodes,
             .depth = nodes,
             .a = bp_at(net, dC_da->panels, n * panel),
             .a_row = panel,
@@ -524,7 +524,7 @@ delta_hidden(PyObject *module, PyObject *args, PyObject *keywords)
     Py_BEGIN_ALLOW_THREADS
     net.kernels->product(&(struct bp_product){
         .rows = rows,
-        .panels = bp_panels(&net, nodes),
+        .columns = nodes,
         .depth = o[0].lie.columns,
         .a = o[0].panels,
         .a_row = net.kernels->panel,
@@ -580,7 +580,7 @@ weight_gradient(PyObject *module, PyObject *args, PyObject *keywords)
     Py_BEGIN_ALLOW_THREADS
     net.kernels->scale_rows(rows, bp_panels(&net, outputs), shares, o[0].panels, o[0].step);
     net.kernels->outer(&(struct bp_outer){
-        .last = outputs,
+        .rows = outputs,
         .columns = inputs,
         .depth = rows,
         .a = o[0].panels,

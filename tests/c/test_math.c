@@ -2,9 +2,9 @@
  *
  * Build it once per instruction set, in the repository's root:
  *   cc -O3 -std=c11 -ffp-contract=off -Icsrc/kernels tests/c/test_math.c -lm -o test_math
- * as it stands for vectors of 16 bytes without a fused multiply-add (BYTES=32 or 64: longer ones),
- * with -mavx2 -mfma for AVX2, with -mavx512f -mavx512dq -mavx512bw -mavx512vl for AVX-512, and with
- * aarch64-linux-gnu-gcc for NEON (-DBASELINE: the code without a fused multiply-add there).
+ * as it stands for vectors of 16 bytes without a fused multiply-add (-DBYTES=32 or 64 -Wno-psabi:
+ * longer ones), with -mavx2 -mfma for AVX2, with -mavx512f -mavx512dq -mavx512bw -mavx512vl for
+ * AVX-512, and with aarch64-linux-gnu-gcc for NEON (-DBASELINE: without a fused multiply-add).
  *
  *   ./test_math [stride [function]]
  * float32: every stride-th bit pattern (1: all 2^32; else 251), against libm in float64.
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #if defined(BASELINE) || defined(BYTES)
-#define SCALAR_SQRT
+/* no fused multiply-add */
 #elif defined(__AVX512F__)
 #include <immintrin.h>
 #define ISA avx512
@@ -67,8 +67,8 @@ enum {
 static const char *const names[] = {EACH_FUNCTION};
 #undef FUNCTION
 
-/* more than 2.5 ulp only for Φ, far out in its tail */
-static const double allowed[] = {2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 6};
+/* more than 2.5 ulp only for Φ, in its tail; its absolute error stays within 1 ulp of 1 */
+static const double allowed[] = {2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 7};
 
 /* y[i] = f(x[i]) for one block */
 #define BLOCK 256
@@ -214,7 +214,7 @@ compare(struct worst *w, int which, const char *type, int digits, int lowest, do
     }
     if (absolute > w->absolute)
         w->absolute = absolute;
-    if (ulp > allowed[which])
+    if (ulp > allowed[which] || (which == F_normal_cdf && absolute > 1))
         fail(w, type, which, x, got, rounded);
 }
 
@@ -229,9 +229,9 @@ compare_f32(struct worst *w, int which, float x, float got, double want)
     const uint64_t inverse_bits = (uint64_t)(1023 + 23 - e) << 52;
     double inverse;
     memcpy(&inverse, &inverse_bits, sizeof(inverse));
-    const double ulp = fabs((double)got - want) * inverse;
-    /* anything odd, an improvement on the worst and 0 take the long way */
-    if (!(e < 127) || !(ulp <= w->ulp) || got == 0)
+    const double error = fabs((double)got - want);
+    /* 0, what isn't finite and a new worst take the long way */
+    if (!(e < 127) || got == 0 || !(error * inverse <= w->ulp) || error * 0x1p23 > w->absolute)
         compare(w, which, "float32", 24, -126, (double)x, (double)got, (long double)want,
                 (double)(float)want);
 }
@@ -318,15 +318,17 @@ test_f32(int which, uint64_t stride, struct worst *w)
 {
     float x[BLOCK], y[BLOCK];
     uint64_t next = 0;
+    int near_special_points = 0;
 
-    for (int round = 0; next >> 32 == 0 || round < 200; round++) {
+    while (near_special_points < 200 * BLOCK) {
         for (int i = 0; i < BLOCK; i++) {
             const uint32_t bits = (uint32_t)next;
             memcpy(x + i, &bits, sizeof(bits));
-            if (next >> 32) /* done: go on around the special points */
+            next += stride;
+            if ((next - stride) >> 32) { /* done: go on around the special points */
                 x[i] = (float)near_special(24);
-            else
-                next += stride;
+                near_special_points++;
+            }
         }
         APPLY_F32(which, x, y);
         for (int i = 0; i < BLOCK; i++)
@@ -398,15 +400,18 @@ main(int argc, char **argv)
         printf("math: not tested, %s\n", stride ? "long double is not longer" : "stride 0");
         return 2;
     }
-    printf("%s, %d bytes; largest error in ulp (where), and in ulp of 1\n", TEXT(ISA), BYTES);
+    printf("%s, %d bytes: largest error in ulp (where)\n", TEXT(ISA), BYTES);
     for (int which = 0; which < FUNCTIONS; which++) {
         struct worst f32 = {0}, f64 = {0};
         if (argc > 2 && strcmp(argv[2], names[which]) != 0)
             continue;
         test_f32(which, stride, &f32);
         test_f64(which, count, &f64);
-        printf("%-10s  float32 %.3f (%.9g), %.3g   float64 %.3f (%.17g), %.3g\n", names[which],
-               f32.ulp, f32.at, f32.absolute, f64.ulp, f64.at, f64.absolute);
+        printf("%-10s  float32 %.3f (%.9g)   float64 %.3f (%.17g)\n", names[which], f32.ulp, f32.at,
+               f64.ulp, f64.at);
+        if (which == F_normal_cdf)
+            printf("            in ulp of 1: float32 %.3f   float64 %.3f\n", f32.absolute,
+                   f64.absolute);
         failures += f32.failures + f64.failures + test_lanes(which);
     }
     if (failures == 0)

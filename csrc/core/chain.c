@@ -1,0 +1,59 @@
+#include "chain.h"
+
+#include "memory.h"
+
+/* Beyond this many inputs, the general way is as fast. */
+enum { MOST_INPUTS = 128 };
+
+bool
+bp_is_chain(const struct bp_network *net)
+{
+    for (size_t l = 0; l < net->count; l++)
+        if (net->layers[l].outputs > net->kernels->panel)
+            return false;
+    return net->layers[0].inputs <= MOST_INPUTS;
+}
+
+enum bp_status
+bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_real *packed,
+              struct bp_chain *chain, void **memory)
+{
+    const size_t panel = net->kernels->panel, square = panel * panel;
+    /* a square for each turned W first: it begins on a cache line */
+    bp_real *turned = bp_allocate(net->count * (square * net->kernels->size + sizeof(struct bp_link)));
+    if (!turned)
+        return BP_NO_MEMORY;
+    struct bp_link *links = bp_at(net, turned, net->count * square);
+
+    *memory = turned;
+    *chain = (struct bp_chain){
+        .count = net->count,
+        .links = links,
+        .loss = net->loss,
+        .fused = net->fused,
+        .x = ws->x,
+        .y = ws->y,
+    };
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights =
+            bp_layer_weights(net, l, (struct bp_vector){packed, true});
+        links[l] = (struct bp_link){
+            .inputs = layer->inputs,
+            .outputs = layer->outputs,
+            .activation = layer->activation,
+            .w = weights.w,
+            .turned = l > 0 ? bp_at(net, turned, l * square) : NULL,
+            .bias = weights.bias,
+            .z = ws->nodes[l].z,
+            .a = ws->nodes[l].a,
+            .delta = ws->nodes[l].delta,
+        };
+        if (l > 0)
+            net->kernels->transpose(layer->inputs, layer->outputs, weights.w, weights.step,
+                                    links[l].turned, square);
+        if (layer->outputs > chain->widest)
+            chain->widest = layer->outputs;
+    }
+    return BP_OK;
+}

@@ -1,0 +1,118 @@
+#include "online.h"
+
+/* With one row, panels lie one behind the other: a vector of nodes is plain, pads at its end. */
+
+void
+bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = kernels->panel;
+
+    if (!last) {
+        bp_forward(pass);
+        return;
+    }
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+        const struct bp_nodes *nodes = &ws->nodes[l];
+        size_t first, end;
+
+        if (l > 0)
+            bp_meet(pass->team);
+        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &end);
+        kernels->descend_and_sum(&(struct bp_descent){
+            .panels = end - first,
+            .depth = layer->inputs,
+            .a_last = l == 0 ? last->x : last->nodes[l - 1].a,
+            .delta = bp_at(net, last->nodes[l].delta, first * panel),
+            .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+            .start = weights.bias ? bp_at(net, weights.bias, first * panel) : NULL,
+            .w = bp_at(net, weights.w, first * weights.step),
+            .w_step = weights.step,
+            .z = bp_at(net, nodes->z, first * panel),
+        });
+        if (layer->activation != BP_SOFTMAX)
+            kernels->activate(layer->activation, (end - first) * panel,
+                              bp_at(net, nodes->z, first * panel),
+                              bp_at(net, nodes->a, first * panel));
+        else {
+            bp_meet(pass->team);
+            if (pass->me == 0)
+                kernels->softmax(1, layer->outputs, nodes->z, nodes->a, ws->step);
+        }
+    }
+}
+
+void
+bp_online_backward(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = kernels->panel;
+
+    for (size_t l = net->count; l-- > 0;) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+        const struct bp_nodes *nodes = &ws->nodes[l];
+        size_t first, end;
+
+        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &end);
+        if (weights.bias)
+            kernels->column_sums(1, (end - first) * panel, bp_at(net, nodes->delta, first * panel),
+                                 ws->step, 1, bp_at(net, weights.bias, first * panel));
+        if (l == 0)
+            break;
+
+        const struct bp_nodes *before = &ws->nodes[l - 1];
+        bp_share(bp_panels(net, layer->inputs), pass->threads, pass->me, &first, &end);
+        const size_t k = first * panel, k_end = end * panel;
+        if (first < end)
+            kernels->turned_sum((k_end < layer->inputs ? k_end : layer->inputs) - k,
+                                layer->outputs, bp_at(net, weights.w, k * panel), weights.step,
+                                nodes->delta, bp_at(net, before->dC_da, k));
+        if (net->layers[l - 1].activation != BP_SOFTMAX)
+            kernels->derivative(net->layers[l - 1].activation, k_end - k, bp_at(net, before->z, k),
+                                bp_at(net, before->a, k), bp_at(net, before->dC_da, k),
+                                bp_at(net, before->delta, k));
+        else {
+            bp_meet(pass->team);
+            if (pass->me == 0)
+                kernels->softmax_delta(1, layer->inputs, before->a, before->dC_da, before->delta,
+                                       ws->step);
+        }
+        bp_meet(pass->team);
+    }
+}
+
+void
+bp_online_finish(const struct bp_pass *pass, const struct bp_workspace *last)
+{
+    const struct bp_network *net = pass->net;
+    const size_t panel = net->kernels->panel;
+
+    for (size_t l = 0; last && l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+        size_t first, end;
+
+        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &end);
+        if (first < end)
+            net->kernels->outer(&(struct bp_outer){
+                .rows = layer->inputs,
+                .columns = (end - first) * panel,
+                .depth = 1,
+                .a = l == 0 ? last->x : last->nodes[l - 1].a,
+                .a_step = last->step,
+                .delta = bp_at(net, last->nodes[l].delta, first * panel),
+                .delta_step = last->step,
+                .c = bp_at(net, weights.w, first * weights.step),
+                .c_row = panel,
+                .c_step = weights.step,
+                .keep = 1,
+            });
+    }
+}

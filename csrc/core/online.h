@@ -1,0 +1,24 @@
+/* online.h: plain gradient descent with one sample a step, W being read once a step: the step of a
+ * sample is put off until the next one comes by. The bits are those of passes.h.
+ * Depends on passes.h.
+ *
+ * Two workspaces of one row take turns: `pass->ws` is the sample's, `last` that of the sample
+ * before, whose step is pending; NULL if none is. Every thread of a team calls these functions.
+ */
+#ifndef BP_ONLINE_H
+#define BP_ONLINE_H
+
+#include "passes.h"
+
+/* Does the pending step, and forward from pass->ws->x, in one. The last layer is complete after
+ * bp_meet(). */
+void bp_online_forward(const struct bp_pass *, const struct bp_workspace *last);
+
+/* Carries delta of the last layer back through all layers; the bias takes its step at once. Then
+ * bp_meet(). */
+void bp_online_backward(const struct bp_pass *);
+
+/* Does the pending step by itself. Then bp_meet(). */
+void bp_online_finish(const struct bp_pass *, const struct bp_workspace *last);
+
+#endif

@@ -1,0 +1,117 @@
+"""What an installed package must have, what importing it costs, and what it says unbuilt."""
+
+import ast
+import doctest
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import backprop as bp
+from backprop import _core
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(bp.__file__).parent
+
+
+def run_python(code, cwd, *options, path=PACKAGE.parent):
+    environment = os.environ | {"PYTHONPATH": str(path)}
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_import_brings_nothing_but_numpy(tmp_path):
+    code = (
+        "import sys, numpy; before = set(sys.modules); import backprop; "
+        "print(*sorted(name for name in set(sys.modules) - before if name.split('.')[0] != 'backprop'))"
+    )
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert set(result.stdout.split()) <= {"__future__"}
+
+
+def test_package_has_its_data_and_types():
+    for name in ("py.typed", "_core.pyi", "data/SOURCE.txt", "data/digits-images-idx3-ubyte.gz"):
+        assert (PACKAGE / name).is_file(), name
+    source = (PACKAGE / "data/SOURCE.txt").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in source
+    assert "10.24432/C50P49" in source
+
+
+def test_without_its_extension_it_says_how_to_build_it(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "backprop", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    # -S keeps an editable installation from lending its extension.
+    result = run_python("import backprop", tmp_path, "-S", path=tmp_path)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "pip install -e ." in last
+
+
+def test_an_impossible_instruction_set_is_an_import_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKPROP_ISA", "z80")
+    result = run_python("import backprop", tmp_path)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "z80" in last
+
+
+def test_stub_names_what_the_extension_has():
+    tree = ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8"))
+    stubs = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            stubs[node.name] = {
+                item.name if isinstance(item, ast.FunctionDef) else item.target.id for item in node.body
+            }
+        elif isinstance(node, ast.FunctionDef):
+            stubs[node.name] = set()
+        elif isinstance(node, ast.AnnAssign):
+            stubs[node.target.id] = set()
+    assert {name for name in dir(_core) if not name.startswith("_")} == set(stubs)
+    for name in ("Network", "Optimizer"):
+        own = {key for key in vars(getattr(_core, name)) if not key.startswith("__") or key == "__call__"}
+        assert own == stubs[name], name
+
+
+def test_everything_public_is_documented():
+    undocumented = []
+    for name in bp.__all__:
+        thing = getattr(bp, name)
+        members = vars(thing) if inspect.isclass(thing) or inspect.ismodule(thing) else {}
+        things = {name: thing} | {
+            f"{name}.{key}": value
+            for key, value in members.items()
+            if not key.startswith("_") and (callable(value) or isinstance(value, property))
+        }
+        undocumented += [path for path, value in things.items() if not inspect.getdoc(value)]
+    undocumented += [
+        f"_core.Network.{name}"
+        for name in ("classify", "loss", "losses", "accuracy", "step")
+        if not inspect.getdoc(getattr(_core.Network, name))
+    ]
+    assert undocumented == []
+
+
+def test_version_is_one_of_numbers():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", bp.__version__)
+
+
+def test_readme_opens_with_the_two_commands():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for command in ("pip install -e . && python -m backprop", "pip install -e '.[test]' && pytest"):
+        assert command in lines
+        assert lines.index(command) < 50
+
+
+def test_readme_example_is_true():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = "\n".join(re.findall(r"```python\n(>>>.*?)```", text, flags=re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
+    assert len(test.examples) > 10
+    failures = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+    assert failures.failed == 0

@@ -1,0 +1,80 @@
+"""The arrow backprop → csrc/python → csrc/core → csrc/kernels → libc: nothing points back."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+MAY_INCLUDE = {
+    "kernels": {"kernels"},
+    "core": {"core", "kernels"},
+    "python": {"python", "core", "kernels"},
+}
+C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h", ".inc"))
+PYTHON_FILES = sorted((ROOT / "backprop").glob("*.py"))
+
+
+def code_of(path):
+    """The text of a C file without comments."""
+    return re.sub(r"/\*.*?\*/|//[^\n]*", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def includes_of(path):
+    """(quote, name) of every include."""
+    return re.findall(r'^\s*#\s*include\s*(["<])([^">]+)[">]', code_of(path), flags=re.MULTILINE)
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_are_files_in_every_folder():
+    folders = {path.relative_to(CSRC).parts[0] for path in C_FILES}
+    assert folders == set(MAY_INCLUDE)
+    assert len(PYTHON_FILES) > 5
+
+
+@pytest.mark.parametrize("path", C_FILES, ids=name_of)
+def test_includes_follow_the_arrow(path):
+    folder = path.relative_to(CSRC).parts[0]
+    for quote, name in includes_of(path):
+        beside, from_csrc = path.parent / name, CSRC / name
+        if quote == '"':
+            found = beside if beside.is_file() else from_csrc
+            assert found.is_file(), f"{name} is neither beside the file nor under csrc/"
+            target = found.resolve().relative_to(CSRC).parts[0]
+            assert target in MAY_INCLUDE[folder], f"csrc/{folder} includes {name} of csrc/{target}"
+        elif folder != "python":
+            assert name != "Python.h"
+            assert not name.startswith("numpy/")
+            assert not from_csrc.is_file(), f"{name} is ours: include it with quotes"
+
+
+@pytest.mark.parametrize("path", C_FILES, ids=name_of)
+def test_below_python_nothing_prints_or_exits(path):
+    if path.relative_to(CSRC).parts[0] == "python":
+        return
+    calls = set(re.findall(r"\b(\w+)\s*\(", code_of(path)))
+    assert not calls & {"printf", "fprintf", "puts", "exit", "abort"}
+    assert not any(call.startswith(("Py", "NPY")) for call in calls)
+
+
+@pytest.mark.parametrize("path", [p for p in C_FILES if p.parent.name == "kernels"], ids=name_of)
+def test_kernels_allocate_nothing(path):
+    calls = set(re.findall(r"\b(\w+)\s*\(", code_of(path)))
+    assert not calls & {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "mmap", "free"}
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=name_of)
+def test_python_reaches_c_through_the_extension_only(path):
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            imported.add(node.module.split(".")[0])
+    assert not imported & {"ctypes", "cffi", "torch", "scipy", "numba"}
