@@ -21,24 +21,33 @@ except ModuleNotFoundError as error:
         "with: pip install -e .   (or: python setup.py build_ext --inplace)"
     ) from None
 
-from backprop import datasets, kernels
-from backprop.callbacks import EarlyStopping
+from backprop import datasets, kernels, schedules
+from backprop.activations import Activation
+from backprop.callbacks import Checkpoint, EarlyStopping
 from backprop.files import load
 from backprop.history import History
 from backprop.layer import Layer
+from backprop.losses import Loss
 from backprop.network import Network
-from backprop.optimizers import SGD
+from backprop.optimizers import SGD, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "Checkpoint",
     "DivergenceError",
     "EarlyStopping",
     "History",
     "Layer",
+    "Loss",
     "Network",
+    "RMSprop",
     "datasets",
     "kernels",
     "load",
+    "schedules",
 ]

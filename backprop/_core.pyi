@@ -1,9 +1,13 @@
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
+
+Function = Callable[..., Any] | int
+Rate = float | Callable[[int], float]
 
 isa: str
 candidates: tuple[str, ...]
@@ -15,11 +19,23 @@ class DivergenceError(ArithmeticError):
     layer: int
 
 class Optimizer:
-    lr: float
+    lr: Rate
     steps: int
     @property
     def state(self) -> tuple[NDArray[Any], ...]: ...
-    def _setup(self, kind: str, settings: tuple[float, ...]) -> None: ...
+    def _setup(
+        self,
+        kind: str,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool | float = False,
+        weight_decay: float = 0.0,
+        beta_1: float = 0.0,
+        beta_2: float = 0.0,
+        epsilon: float = 0.0,
+        clip_norm: float = ...,
+        clip_value: float = ...,
+    ) -> None: ...
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None: ...
 
 class Network:
@@ -31,7 +47,14 @@ class Network:
     def losses(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]: ...
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
     def step(self, x: ArrayLike, y: ArrayLike, optimizer: Optimizer) -> float: ...
-    def _setup(self, layers: list[tuple[int, int, str, bool]], loss: str, dtype: str) -> None: ...
+    def _setup(
+        self,
+        layers: list[
+            tuple[int, int, str | tuple[Function, Function], bool, float, float, float]
+        ],  # inputs, outputs, activation, bias, l1, l2, dropout
+        loss: str | tuple[Function, Function],
+        dtype: str,
+    ) -> None: ...
     def _gradient(
         self, x: ArrayLike, y: ArrayLike, per_sample: bool
     ) -> tuple[NDArray[Any], NDArray[Any], float | NDArray[Any]]: ...
@@ -40,6 +63,8 @@ class Network:
     ) -> list[
         tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
     ]: ...
+    def _jacobian(self, x: ArrayLike) -> NDArray[Any]: ...
+    def _hessian_vector(self, x: ArrayLike, y: ArrayLike, direction: NDArray[Any]) -> NDArray[Any]: ...
     def _train(
         self,
         x: NDArray[Any],
@@ -55,8 +80,12 @@ class Network:
         budget: float,
         first_epoch: int,
         record: NDArray[np.float64],
+        shuffle: bool,
+        target_mask: NDArray[np.bool_] | None,
+        norms: bool,
     ) -> int: ...
 
+def call_address(address: int, first: NDArray[Any], second: NDArray[Any] = ...) -> NDArray[np.float64]: ...
 def weighted_sum(a: Real, weights: Real, bias: Real | None = None, out: Real | None = None) -> Real: ...
 def activation(name: str, z: Real, out: Real | None = None) -> Real: ...
 def activation_derivative(name: str, z: Real, out: Real | None = None) -> Real: ...

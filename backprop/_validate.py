@@ -56,6 +56,30 @@ def finite_number(what: str, value: object) -> float:
     return number
 
 
+def positive(what: str, value: object) -> float:
+    """`value` as a finite float above 0."""
+    number = finite_number(what, value)
+    if number <= 0:
+        raise ValueError(f"{what} must be greater than 0, got {value}")
+    return number
+
+
+def not_negative(what: str, value: object) -> float:
+    """`value` as a finite float of at least 0."""
+    number = finite_number(what, value)
+    if number < 0:
+        raise ValueError(f"{what} must be at least 0, got {value}")
+    return number
+
+
+def share(what: str, value: object) -> float:
+    """`value` as a float from 0 to below 1."""
+    number = finite_number(what, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{what} must be at least 0 and less than 1, got {value}")
+    return number
+
+
 def as_array(what: str, value: object) -> NDArray[Any]:
     """`value` itself if it is an array, else an array made of it."""
     if isinstance(value, np.ndarray):

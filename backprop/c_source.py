@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop
-from backprop.files import write_whole
+from backprop.files import refuse_own_functions, write_whole
 
 if TYPE_CHECKING:
     import os
@@ -103,6 +103,7 @@ def to_c(network: Network, path: str | os.PathLike[str] | None, name: str) -> st
     """`Network.to_c`, which documents it."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
+    refuse_own_functions(network)
     if not np.isfinite(network.parameters).all():
         raise ValueError("the network has parameters that are not finite")
     text = _source(network, name)

@@ -1,15 +1,17 @@
-"""Callbacks of `Network.fit`, and one of them.
+"""Callbacks of `Network.fit`, and two of them.
 
 A callback is any callable ``callback(network, record)``. fit calls it after every epoch with the network,
 whose parameters are up to date and may be changed, and a dict of the epoch's figures: "epoch" (from 1) and
-the keys of `History`. Training stops after an epoch for which a callback returns True. Two methods are
-called where a callback has them: ``start(network, quantities)`` before training, with the names that the
-records will hold, and ``finish(network)`` after it, unless training was ended by an exception.
+the keys of `History`. The rate is changed by ``optimizer.lr = ...``. Training stops after an epoch for which
+a callback returns True. Two methods are called where a callback has them: ``start(network, quantities)``
+before training, with the names that the records will hold, and ``finish(network)`` after it, unless training
+was ended by an exception.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -99,3 +101,64 @@ class EarlyStopping:
         if self._parameters is not None:
             network.parameters[:] = self._parameters
             self._parameters = None
+
+
+class Checkpoint:
+    """Saves the network while it trains, with ``network.save``: a file is always a whole one.
+
+    Parameters
+    ----------
+    path : str or path
+        Where to; "{epoch}" in it becomes the epoch's number, and "{loss}", "{validation_loss}" and so on
+        the figures, with a format as for `str.format`: "net-{epoch:03}.safetensors".
+    every : int
+        Saves after every so many epochs; ≥ 1.
+    monitor : str, optional
+        A key of `History`: saves only where it is better than at any save before. Accuracies improve
+        upwards, all others downwards.
+
+    Attributes
+    ----------
+    best : float or None
+        The monitored figure at the last save.
+
+    Raises
+    ------
+    ValueError
+        From fit, before training, if monitor is not measured or path names something that is not.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, every: int = 1, monitor: str | None = None) -> None:
+        self.path = os.fspath(path)
+        self.every = whole_number("every", every)
+        self.monitor = monitor
+        self.best: float | None = None
+
+    def start(self, network: Network, quantities: Sequence[str]) -> None:
+        """Forgets an earlier training."""
+        if self.monitor is not None and self.monitor not in quantities:
+            raise ValueError(
+                f"Checkpoint watches {self.monitor!r}, but this fit measures only {', '.join(quantities)}"
+            )
+        try:
+            self._path_of({"epoch": 1} | dict.fromkeys(quantities, 0.0))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"the path {self.path!r} may name epoch, {', '.join(quantities)}; it has {error}"
+            ) from error
+        self.best = None
+
+    def __call__(self, network: Network, record: dict[str, float]) -> None:
+        """Saves if it is time to."""
+        if int(record["epoch"]) % self.every != 0:
+            return
+        if self.monitor is not None:
+            value = record[self.monitor]
+            sign = 1.0 if self.monitor.endswith("accuracy") else -1.0
+            if self.best is not None and not sign * (value - self.best) > 0:
+                return
+            self.best = value
+        network.save(self._path_of(record))
+
+    def _path_of(self, record: dict[str, float]) -> str:
+        return self.path.format(**record)

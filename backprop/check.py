@@ -190,7 +190,7 @@ def _twin(network: Network) -> Network:
         Layer(layer.inputs, layer.outputs, layer.activation, bias=layer.bias is not None, init="zeros")
         for layer in network.layers
     ]
-    twin = Network(*layers, loss=network.loss_name, dtype="float64")
+    twin = Network(*layers, loss=network.loss_function, dtype="float64")
     twin.parameters[:] = network.parameters
     return twin
 

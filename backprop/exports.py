@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from backprop.files import write_whole
+from backprop.files import refuse_own_functions, write_whole
 from backprop.layer import Layer
 from backprop.network import Network
 
@@ -36,6 +37,7 @@ def to_onnx(network: Network, path: str | os.PathLike[str] | None) -> onnx.Model
         ) from error
     from onnx import checker, helper, numpy_helper
 
+    refuse_own_functions(network)
     graph = _Graph(network.dtype)
     a = "x"
     for number, layer in enumerate(network.layers, start=2):
@@ -140,6 +142,7 @@ def to_torch(network: Network) -> torch.nn.Sequential:
     """`Network.to_torch`, which documents it."""
     lib = _torch("to_torch")
     nn = lib.nn
+    refuse_own_functions(network)
     activations: dict[str, Callable[[], torch.nn.Module]] = {
         "sigmoid": nn.Sigmoid,
         "tanh": nn.Tanh,
@@ -166,7 +169,9 @@ def to_torch(network: Network) -> torch.nn.Sequential:
         modules.append(linear)
         if str(layer.activation) != "identity":
             modules.append(activations[str(layer.activation)]())
-    sequential: torch.nn.Sequential = nn.Sequential(*modules)
+        if layer.dropout:
+            modules.append(nn.Dropout(layer.dropout))
+    sequential: torch.nn.Sequential = nn.Sequential(*modules).eval()
     return sequential
 
 
@@ -177,42 +182,55 @@ def from_torch(cls: type[AnyNetwork], module: torch.nn.Sequential, loss: str, se
     if not isinstance(module, nn.Sequential):
         raise TypeError(f"from_torch takes a torch.nn.Sequential, got {type(module).__name__}")
 
-    parts: list[tuple[torch.nn.Linear, str | None]] = []  # a Linear and its activation
+    parts: list[_Part] = []
     for name, part in _flat(module, nn.Sequential):
         if isinstance(part, nn.Linear):
-            parts.append((part, None))
-            continue
-        activation = _activation(nn, name, part)
-        if not parts or parts[-1][1] is not None:
+            parts.append(_Part(part))
+        elif not parts or parts[-1].dropout is not None:
+            raise ValueError(f"module {name}, {part}, does not follow a Linear or its activation")
+        elif isinstance(part, nn.Dropout):
+            parts[-1].dropout = part.p
+        elif parts[-1].activation is not None:
             raise ValueError(f"module {name}, {part}, does not follow a Linear; a layer has one activation")
-        parts[-1] = parts[-1][0], activation
+        else:
+            parts[-1].activation = _activation(nn, name, part)
     if not parts:
         raise ValueError("from_torch needs at least one Linear, got none")
 
-    dtypes = {parameter.dtype for linear, _ in parts for parameter in linear.parameters()}
+    dtypes = {parameter.dtype for part in parts for parameter in part.linear.parameters()}
     known = {lib.float32: "float32", lib.float64: "float64"}
     if len(dtypes) != 1 or not dtypes <= known.keys():
         raise ValueError(f"parameters must be all float32 or all float64, got {', '.join(map(str, dtypes))}")
     network = cls(
         *(
             Layer(
-                linear.in_features,
-                linear.out_features,
-                activation or "identity",
-                bias=linear.bias is not None,
+                part.linear.in_features,
+                part.linear.out_features,
+                part.activation or "identity",
+                bias=part.linear.bias is not None,
                 init="zeros",
+                dropout=part.dropout or 0.0,
             )
-            for linear, activation in parts
+            for part in parts
         ),
         loss=loss,
         dtype=known[dtypes.pop()],
         seed=seed,
     )
-    for layer, (linear, _) in zip(network.layers, parts, strict=True):
-        layer.weights = linear.weight.detach().cpu().numpy()
+    for layer, part in zip(network.layers, parts, strict=True):
+        layer.weights = part.linear.weight.detach().cpu().numpy()
         if layer.bias is not None:
-            layer.bias = linear.bias.detach().cpu().numpy()
+            layer.bias = part.linear.bias.detach().cpu().numpy()
     return network
+
+
+@dataclasses.dataclass
+class _Part:
+    """A Linear and what follows it."""
+
+    linear: torch.nn.Linear
+    activation: str | None = None
+    dropout: float | None = None
 
 
 def _activation(nn: Any, name: str, module: torch.nn.Module) -> str:
@@ -231,7 +249,9 @@ def _activation(nn: Any, name: str, module: torch.nn.Module) -> str:
     }
     if type(module) not in settings:
         names = ", ".join(kind.__name__ for kind in settings)
-        raise TypeError(f"module {name} is {module}, which has no like here; known are Linear, {names}")
+        raise TypeError(
+            f"module {name} is {module}, which is not known here; known are Linear, Dropout, {names}"
+        )
     activation, expected = settings[type(module)]
     for setting, allowed in expected.items():
         if getattr(module, setting) not in allowed:

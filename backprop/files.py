@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from backprop._validate import name_among
+from backprop.descriptions import describe_optimizer, describe_rng, restore_optimizer, restore_rng
 from backprop.layer import Layer
 from backprop.network import DTYPES, Network
-from backprop.optimizers import OPTIMIZERS, Optimizer
-from backprop.rng_state import describe_rng, restore_rng
+from backprop.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "backprop"
 FORMAT_VERSION = 1
+EXTRAS = ("l1", "l2", "dropout")  # of a layer, in the file where they are not 0
+MOST_STATES = 2  # arrays of an optimizer
 TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 
 
@@ -38,17 +40,12 @@ def save(
 
     from safetensors.numpy import save as to_bytes
 
+    refuse_own_functions(network)
+    if not isinstance(network.loss_function, str):
+        raise ValueError(f"a file holds no code, so {network.loss_function!r} cannot be saved")
     description = {
         "version": FORMAT_VERSION,
-        "layers": [
-            {
-                "inputs": layer.inputs,
-                "outputs": layer.outputs,
-                "activation": str(layer.activation),
-                "bias": layer.bias is not None,
-            }
-            for layer in network.layers
-        ],
+        "layers": [_describe_layer(layer) for layer in network.layers],
         "loss": network.loss_name,
         "dtype": str(network.dtype),
         "rng": describe_rng(network.rng),
@@ -56,7 +53,8 @@ def save(
     }
     tensors = {name: array.copy(order="C") for name, array in _tensors(network).items()}
     if optimizer is not None:
-        description["optimizer"] = _describe_optimizer(network, optimizer)
+        _check_state(network, optimizer)
+        description["optimizer"] = describe_optimizer(optimizer)
         tensors |= {f"optimizer.{i}": array for i, array in enumerate(optimizer.state)}
     write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
 
@@ -110,26 +108,21 @@ def _load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float], Opti
     try:
         with safe_open(path, framework="numpy") as file:
             description = _description(file.metadata())
-            layers = [
-                Layer(
-                    _field(layer, "inputs", int),
-                    _field(layer, "outputs", int),
-                    _field(layer, "activation", str),
-                    bias=_field(layer, "bias", bool),
-                    init="zeros",
-                )
-                for layer in _field(description, "layers", list)
-            ]
+            layers = [_layer(layer) for layer in _field(description, "layers", list)]
             dtype = name_among("dtype", _field(description, "dtype", str), DTYPES)
             notes = _notes(description)
             rng = restore_rng(description["rng"]) if "rng" in description else None
-            optimizer, states = _optimizer(description)
+            optimizer = restore_optimizer(description["optimizer"]) if "optimizer" in description else None
+            names = set(file.keys())
+            states = [f"optimizer.{i}" for i in range(MOST_STATES) if f"optimizer.{i}" in names]
             _compare_tensors(file, layers, states, TENSOR_DTYPES[dtype])
             network = Network(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
             if optimizer is not None:
-                optimizer._set_state(tuple(file.get_tensor(f"optimizer.{i}") for i in range(states)))
+                optimizer._set_state(tuple(map(file.get_tensor, states)))
+            elif states:
+                raise ValueError(f"it has the tensors {states}, but no optimizer")
     except (ValueError, RecursionError, SafetensorError) as error:
         raise ValueError(f"{path} is not a saved network, or is damaged: {error}") from error
     return network, notes, optimizer
@@ -170,51 +163,47 @@ def _notes(description: object) -> dict[str, float]:
     return notes
 
 
-def _describe_optimizer(network: Network, optimizer: Optimizer) -> dict[str, Any]:
-    known = OPTIMIZERS.values()
-    if type(optimizer) not in known:
-        raise TypeError(
-            f"a file can hold one of the optimizers {', '.join(OPTIMIZERS)}, not a {type(optimizer).__name__}"
-        )
+def _describe_layer(layer: Layer) -> dict[str, Any]:
+    extras = {name: getattr(layer, name) for name in EXTRAS}
+    return {
+        "inputs": layer.inputs,
+        "outputs": layer.outputs,
+        "activation": str(layer.activation),
+        "bias": layer.bias is not None,
+        **{name: value for name, value in extras.items() if value != 0},
+    }
+
+
+def _layer(description: object) -> Layer:
+    known = description if isinstance(description, dict) else {}
+    extras = {name: known[name] for name in EXTRAS if name in known}
+    if not all(type(value) is float for value in extras.values()):
+        raise ValueError(f"its description has a layer with {extras!r:.60}, expected numbers")
+    return Layer(
+        _field(description, "inputs", int),
+        _field(description, "outputs", int),
+        _field(description, "activation", str),
+        bias=_field(description, "bias", bool),
+        init="zeros",
+        **extras,
+    )
+
+
+def _check_state(network: Network, optimizer: Optimizer) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     for array in optimizer.state:
         if array.shape != network.parameters.shape or array.dtype != network.dtype:
             raise ValueError(
                 f"the optimizer's state is that of a network of {array.size} parameters of {array.dtype}; "
                 f"this one has {network.parameters.size} of {network.dtype}"
             )
-    return {
-        "name": type(optimizer).__name__,
-        "lr": optimizer.lr,
-        "settings": optimizer.settings(),
-        "steps": optimizer.steps,
-        "states": len(optimizer.state),
-    }
 
 
-def _optimizer(description: dict[str, Any]) -> tuple[Optimizer | None, int]:
-    """The saved optimizer, still without its state, and of how many arrays that consists."""
-    if "optimizer" not in description:
-        return None, 0
-    found = description["optimizer"]
-    kind = OPTIMIZERS[name_among("optimizer", _field(found, "name", str), OPTIMIZERS)]
-    settings: dict[Any, Any] = _field(found, "settings", dict)
-    if settings.keys() != set(kind.SETTINGS):
-        raise ValueError(f"its optimizer has the settings {list(settings)}, expected {list(kind.SETTINGS)}")
-    try:
-        optimizer = kind(_field(found, "lr", float), **settings)
-        optimizer.steps = _field(found, "steps", int)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"its optimizer has a wrong setting: {error}") from error
-    states = _field(found, "states", int)
-    if states not in (0, optimizer.states):
-        raise ValueError(f"its optimizer has {states} arrays as its state, expected 0 or {optimizer.states}")
-    return optimizer, states
-
-
-def _compare_tensors(file: Any, layers: Sequence[Layer], states: int, dtype: str) -> None:
+def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], dtype: str) -> None:
     """Raises a ValueError unless the file has exactly the tensors that layers and optimizer need."""
     parameters = sum(layer._size for layer in layers)
-    expected: dict[str, list[int]] = {f"optimizer.{i}": [parameters] for i in range(states)}
+    expected = {name: [parameters] for name in states}
     for i, layer in enumerate(layers):
         expected[f"layers.{i}.weights"] = [layer.outputs, layer.inputs]
         if layer._has_bias:
@@ -228,6 +217,13 @@ def _compare_tensors(file: Any, layers: Sequence[Layer], states: int, dtype: str
             raise ValueError(
                 f"its tensor {name} is {tensor.get_dtype()} {tensor.get_shape()}, expected {dtype} {shape}"
             )
+
+
+def refuse_own_functions(network: Network) -> None:
+    """Raises a ValueError if an activation is the user's own."""
+    for layer in network.layers:
+        if layer.activation.is_custom:
+            raise ValueError(f"a file holds no code, so {layer.activation!r} cannot be saved")
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:

@@ -19,7 +19,9 @@ class History(Mapping[str, list[float]]):
 
     Keys are "loss", the mean of C over the epoch's samples as they were trained on; "accuracy", the
     same for the accuracy; with ``validation=`` "validation_loss" and "validation_accuracy", taken after
-    the epoch; "lr"; and "seconds". ``print(history)`` shows a table.
+    the epoch; "lr", the rate of the epoch's last step; with ``norms=True`` "weight_norm", the 2-norm of
+    all parameters after the epoch, and "gradient_norm", the mean over its steps of that of the gradient,
+    penalties included, before clipping; and "seconds". ``print(history)`` shows a table.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._validate import name_among, real_array, whole_number
+from backprop._validate import name_among, not_negative, real_array, share, whole_number
 from backprop.activations import Activation
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Layer:
     inputs, outputs : int
         Nodes of the layer before and of this one.
     activation : str or Activation
-        The name of g: identity, sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus, softmax.
+        The name of g: identity, sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus, softmax; or
+        one of your own.
     bias : bool
         Whether the weighted sum has a bias b_j. Biases start at zero.
     init : str or callable
@@ -56,11 +57,20 @@ class Layer:
         or "xavier" N(0, 2/(i+o)), "glorot_uniform" U(±√(6/(i+o))), "lecun" N(0, 1/i), "normal" N(0, 1),
         "uniform" U(±1), "zeros"; N(mean, variance). A callable is given a `numpy.random.Generator` and
         the shape (outputs, inputs), and returns an array of that shape.
+    l1, l2 : float
+        A penalty on the layer's weights, not its biases: training adds the gradient of
+        l1 Σ |w_jk| + ½ l2 Σ w_jk², l1 sign(w_jk) + l2 w_jk, to that of C, before any clipping and weight
+        decay. ≥ 0. C itself, and so every loss and gradient that is reported, is without it.
+    dropout : float
+        The share of the layer's nodes, 0 ≤ dropout < 1, that is left out of a sample while training, by
+        fit and step only: their a becomes 0, and that of the others a / (1 − dropout). Not for the
+        output layer. Which ones is drawn anew for every sample and epoch, from fit's generator; it does
+        not depend on threads.
 
     Raises
     ------
     ValueError, TypeError
-        If a size is not a whole number of at least 1, or a name is unknown.
+        If a size is not a whole number of at least 1, a name is unknown, or a setting makes no sense.
 
     Notes
     -----
@@ -76,6 +86,9 @@ class Layer:
         *,
         bias: bool = True,
         init: str | Initializer = "auto",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         self._inputs = _size("inputs", inputs)
         self._outputs = _size("outputs", outputs)
@@ -86,6 +99,8 @@ class Layer:
         if not callable(init):
             init = name_among("init", init, ("auto", *INITIALIZERS))
         self._init = init
+        self._l1, self._l2 = not_negative("l1", l1), not_negative("l2", l2)
+        self._dropout = share("dropout", dropout)
         self._weights: NDArray[Any] | None = None
         self._bias: NDArray[Any] | None = None
         self._in_network = False
@@ -152,9 +167,26 @@ class Layer:
         bias = self._bound(self._bias)
         np.copyto(bias, real_array("bias", values, bias.shape), casting="unsafe")
 
+    @property
+    def l1(self) -> float:
+        """The factor of Σ |w_jk| in the penalty; fixed."""
+        return self._l1
+
+    @property
+    def l2(self) -> float:
+        """The factor of ½ Σ w_jk² in the penalty; fixed."""
+        return self._l2
+
+    @property
+    def dropout(self) -> float:
+        """The share of nodes that is left out while training; fixed."""
+        return self._dropout
+
     def __repr__(self) -> str:
         bias = "" if self._has_bias else ", bias=False"
-        return f"Layer({self._inputs}, {self._outputs}, {str(self._activation)!r}{bias})"
+        extras = {"l1": self._l1, "l2": self._l2, "dropout": self._dropout}
+        rest = "".join(f", {name}={value:g}" for name, value in extras.items() if value)
+        return f"Layer({self._inputs}, {self._outputs}, {str(self._activation)!r}{bias}{rest})"
 
     def _bound(self, view: NDArray[Any] | None) -> NDArray[Any]:
         if view is None:
@@ -164,6 +196,12 @@ class Layer:
     @property
     def _size(self) -> int:
         return self._outputs * (self._inputs + self._has_bias)
+
+    @property
+    def _engine(self) -> tuple[int, int, Any, bool, float, float, float]:
+        """What the engine takes for it."""
+        g = self._activation._engine
+        return self._inputs, self._outputs, g, self._has_bias, self._l1, self._l2, self._dropout
 
     def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
         """The first weights, shape (outputs, inputs)."""

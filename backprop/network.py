@@ -3,7 +3,6 @@ inherits ``net(x)``, ``classify``, ``loss``, ``losses``, ``accuracy``, ``step`` 
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core, training
-from backprop._validate import name_among
+from backprop._validate import name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer
+from backprop.losses import Loss
 from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class Network(_core.Network):
     *layers : Layer
         From the first hidden layer to the output layer; each takes as many inputs as the one before
         has outputs, and may be in one network only.
-    loss : str
+    loss : str or Loss
         The loss of one sample, C_0, summed over output nodes j: "squared_error" Σ(a−y)²,
         "mean_squared_error" the same divided by the outputs, "binary_cross_entropy"
         −Σ[y ln a + (1−y) ln(1−a)], "cross_entropy" −Σ y ln a, "huber" Σ(½d² where |d| ≤ 1, else
-        |d| − ½) with d = a−y. C is the mean of C_0 over the samples.
+        |d| − ½) with d = a−y; or a `Loss` of your own. C is the mean of C_0 over the samples.
     dtype : str or dtype
         "float32" or "float64": of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator, or anything else that `numpy.random.default_rng` takes
@@ -84,22 +84,25 @@ class Network(_core.Network):
     def __init__(
         self,
         *layers: Layer,
-        loss: str = "squared_error",
+        loss: str | Loss = "squared_error",
         dtype: DTypeLike = "float32",
         seed: Seed = None,
     ) -> None:
         _check_layers(layers)
-        loss = name_among("loss", loss, _core.losses)
+        if not isinstance(loss, Loss):
+            loss = name_among("loss", loss, _core.losses)
         self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
 
-    def _build(self, layers: tuple[Layer, ...], loss: str, dtype: str, rng: np.random.Generator) -> None:
+    def _build(
+        self, layers: tuple[Layer, ...], loss: str | Loss, dtype: str, rng: np.random.Generator
+    ) -> None:
         self._setup(
-            [(layer.inputs, layer.outputs, str(layer.activation), layer._has_bias) for layer in layers],
-            loss,
+            [layer._engine for layer in layers],
+            loss._engine if isinstance(loss, Loss) else loss,
             dtype,
         )
         self._layers = layers
-        self._loss_name = loss
+        self._loss = loss
         self.rng = rng
         parts = self._parts(self.parameters)
         for layer, part in zip(layers, parts, strict=True):
@@ -112,10 +115,12 @@ class Network(_core.Network):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
-        self._build(self._layers, self._loss_name, state["dtype"], self.rng)  # layers bring their parameters
+        self._build(self._layers, self._loss, state["dtype"], self.rng)  # layers bring their parameters
 
     def __copy__(self) -> Network:
         """The same as `copy.deepcopy`: two networks never share parameters or a generator."""
+        import copy
+
         return copy.deepcopy(self)
 
     @classmethod
@@ -125,7 +130,7 @@ class Network(_core.Network):
         hidden: str | Activation = "sigmoid",
         output: str | Activation = "sigmoid",
         bias: bool = True,
-        loss: str = "squared_error",
+        loss: str | Loss = "squared_error",
         dtype: DTypeLike = "float32",
         seed: Seed = None,
     ) -> Network:
@@ -158,8 +163,13 @@ class Network(_core.Network):
 
     @property
     def loss_name(self) -> str:
-        """The name of the loss, as `Network` takes it."""
-        return self._loss_name
+        """The name of the loss."""
+        return str(self._loss)
+
+    @property
+    def loss_function(self) -> str | Loss:
+        """The loss, as `Network` takes it."""
+        return self._loss
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -175,13 +185,15 @@ class Network(_core.Network):
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | float | None = None,
         rng: Seed = None,
         threads: int | None = None,
         progress: bool | None = None,
         callbacks: Sequence[Callback] = (),
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
+        target_mask: ArrayLike | None = None,
+        norms: bool = False,
         comm: object = None,
     ) -> History:
         """Trains on minibatches for some epochs; more calls go on where the last one stopped.
@@ -196,19 +208,20 @@ class Network(_core.Network):
             never copied whole. A 1-D x is one sample.
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
-        optimizer : SGD
-            Keeps its state between calls.
+        optimizer : SGD, Adam, AdamW or RMSprop
+            Keeps its state between calls, as a schedule does that is its lr.
         epochs : int
             How often every sample is trained on.
         batch_size : int
             Samples a step. A shorter last batch is averaged over its own length.
         shuffle : bool
             Whether every epoch has its own order.
-        validation : (x, y), optional
-            Samples to measure loss and accuracy on after every epoch.
+        validation : (x, y) or float, optional
+            Samples to measure loss and accuracy on after every epoch; or the share of the samples, the
+            last ones, that is held out for it and not trained on.
         rng : optional
-            What to shuffle with: anything that `numpy.random.default_rng` takes. By default the
-            network's own generator goes on.
+            What to shuffle with, and to draw dropout from: anything that `numpy.random.default_rng`
+            takes. By default the network's own generator goes on.
         threads : int, optional
             By default one where a step is less than about 100 µs of work, else one for each usable
             core, 16 at most. It changes the speed, never the result.
@@ -221,6 +234,13 @@ class Network(_core.Network):
         class_weight : dict or "balanced", optional
             Weights of the classes 0, 1, ...: a dict (1 where it names none), or such that each class
             has the same total. Multiplied with sample_weight.
+        target_mask : array_like of bool, of y's shape, optional
+            False where a target is missing, whatever y holds there: the entry is no part of the loss,
+            whose definition is otherwise as it was, and has no delta (in cross-entropy it counts as 0).
+            Not for labels. The accuracy is then not measured.
+        norms : bool
+            Whether the history has the norms of the weights and of the gradient too. A step then keeps
+            the whole gradient before it moves the weights, which may change their last bits.
         comm : None
             Training over several processes is not built yet.
 
@@ -257,6 +277,8 @@ class Network(_core.Network):
             callbacks=callbacks,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            target_mask=target_mask,
+            norms=norms,
         )
 
     def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:
@@ -293,6 +315,49 @@ class Network(_core.Network):
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
+    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
+        """The derivatives of all outputs with respect to all inputs, by a backward pass for each output.
+
+        Parameters
+        ----------
+        x : array_like, (n, inputs)
+            Samples, or one as a 1-D x.
+
+        Returns
+        -------
+        ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
+            ∂a_j^(L)/∂x_k of each sample.
+        """
+        return self._jacobian(x)
+
+    def hessian_vector(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+        """The product of the Hessian of C with a vector, without the Hessian, at about twice the cost of a
+        gradient.
+
+        It is exact but for rounding: the derivative of backpropagation itself in the direction v
+        (Pearlmutter 1994). At a kink, where there is no second derivative, that of one side is taken.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        v : array_like, (parameters,)
+            In the order of ``parameters``.
+
+        Returns
+        -------
+        ndarray, (parameters,)
+            Σ_q ∂²C/∂w_p ∂w_q · v_q.
+
+        Raises
+        ------
+        ValueError
+            If v has another shape, or if the network has an activation or loss of the user's own, of
+            which there are no second derivatives.
+        """
+        direction = real_array("v", v, self.parameters.shape)
+        return self._hessian_vector(x, y, np.ascontiguousarray(direction, dtype=self.dtype))
+
     def check_gradient(
         self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0
     ) -> GradientCheck:
@@ -326,7 +391,7 @@ class Network(_core.Network):
             rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss_name}"
+        total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
         return "\n".join([*lines, total])
 
     def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> None:
@@ -346,9 +411,9 @@ class Network(_core.Network):
         ------
         OSError
             If the file cannot be written; a file that was there is then as before.
-        ValueError, TypeError
-            If the optimizer is of another network, or something is not of NumPy's or this package's own
-            kinds, which a file cannot name.
+        ValueError
+            If the optimizer's state is of another network; or if an activation, the loss, the optimizer, its
+            schedule or the generator is of your own making, because a file holds no code.
         """
         from backprop.files import save
 
@@ -369,18 +434,24 @@ class Network(_core.Network):
         ------
         ImportError
             If onnx, the extra ``onnx``, is missing.
+        ValueError
+            If the network has an activation of your own.
         """
         from backprop.exports import to_onnx
 
         return to_onnx(self, path)
 
     def to_torch(self) -> torch.nn.Sequential:
-        """A ``torch.nn.Sequential`` of Linear layers and activations, with copies of the parameters.
+        """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
+
+        It is in evaluation mode. Penalties and loss are not part of it.
 
         Raises
         ------
         ImportError
             If PyTorch is missing.
+        ValueError
+            If the network has an activation of your own.
         """
         from backprop.exports import to_torch
 
@@ -397,7 +468,8 @@ class Network(_core.Network):
         module : torch.nn.Sequential
             Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
             (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
-            with none is a layer with the activation identity. Sequentials within it are fine.
+            with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
+            dropout. Sequentials within it are fine.
         loss, seed
             As for `Network`.
 
@@ -434,7 +506,7 @@ class Network(_core.Network):
         Raises
         ------
         ValueError
-            If the name is none, or a parameter is not finite.
+            If the name is none, a parameter is not finite, or an activation is of your own.
         """
         from backprop.c_source import to_c
 
@@ -442,7 +514,7 @@ class Network(_core.Network):
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))
-        return f"Network({layers}, loss={self._loss_name!r}, dtype={str(self.dtype)!r})"
+        return f"Network({layers}, loss={str(self._loss)!r}, dtype={str(self.dtype)!r})"
 
     def _parts(self, flat: NDArray[Any]) -> list[NDArray[Any]]:
         """Each layer's part of a vector (..., P) in storage order."""
@@ -467,6 +539,8 @@ def _check_layers(layers: Sequence[Layer]) -> None:
                 f"layers do not chain: layers[{i}], {before!r}, has {before.outputs} outputs, but "
                 f"layers[{i + 1}], {after!r}, takes {after.inputs} inputs"
             )
+    if layers[-1].dropout > 0:
+        raise ValueError(f"the output layer has no dropout: {layers[-1]!r}")
     parameters = sum(layer._size for layer in layers)
     if parameters > MOST_PARAMETERS:
         raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")

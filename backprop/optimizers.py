@@ -1,30 +1,59 @@
-"""Update rules: what a step does with the gradient. The arithmetic is in the engine."""
+"""Update rules: what a step does with the gradient. The arithmetic is in the engine.
+
+All follow the optimizers of the same names in PyTorch, with g the gradient of C over the batch, averaged
+over its samples. Weight decay applies to weights and biases alike, as it does there.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from backprop import _core
-from backprop._validate import finite_number
+from backprop._validate import not_negative, positive, share
+
+if TYPE_CHECKING:
+    from backprop.schedules import Rate
 
 
 class Optimizer(_core.Optimizer):
-    """What the update rules share: they can be copied, pickled and saved, their state included."""
+    """What all optimizers have in common; make one of `SGD`, `Adam`, `AdamW`, `RMSprop`.
 
-    SETTINGS: ClassVar[tuple[str, ...]]  # the constructor's parameters behind lr
+    Every optimizer takes, besides the settings of its own,
 
-    @property
-    def states(self) -> int:
-        """How many arrays its state has once it has stepped."""
-        raise NotImplementedError
+    lr : float or callable
+        The learning rate, > 0, or a schedule: one of `backprop.schedules`, or any callable that is given
+        the number of steps done and returns the rate of the next one, ≥ 0. ``optimizer.lr = ...`` changes
+        it between calls and in callbacks.
+    clip_norm : float, optional
+        Scales the whole gradient down to this 2-norm where it is larger, before the rule and its weight
+        decay see it, as ``torch.nn.utils.clip_grad_norm_`` does.
+    clip_value : float, optional
+        Holds every entry of the gradient within ±clip_value instead. At most one of the two.
 
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments behind lr, by name."""
-        return {name: getattr(self, name) for name in self.SETTINGS}
+    ``optimizer.state`` is a tuple of what the rule remembers, each (parameters,) in the order of
+    `Network.parameters`, and ``optimizer.steps`` the steps done. State belongs to the network first
+    stepped; one of another layout is refused with a ValueError.
+    """
 
-    def _configure(self) -> None:
-        """Tells the engine the rule and its settings."""
-        raise NotImplementedError
+    def _start(
+        self,
+        kind: str,
+        lr: Rate,
+        settings: dict[str, Any],
+        clip_norm: float | None,
+        clip_value: float | None,
+        **engine: float,
+    ) -> None:
+        """Checks what all have in common, and sets the engine up: with `engine`, the rest being checked."""
+        lr = lr if callable(lr) else positive("lr", lr)
+        clips = {"clip_norm": clip_norm, "clip_value": clip_value}
+        limits = {name: positive(name, value) for name, value in clips.items() if value is not None}
+        if len(limits) > 1:
+            raise ValueError(f"at most one of clip_norm and clip_value, got {clip_norm} and {clip_value}")
+        self._settings = {**settings, **limits}
+        self._engine = kind, {**engine, **limits}
+        self._setup(kind, **engine, **limits)
+        self.lr = lr
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -36,16 +65,31 @@ class Optimizer(_core.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
-        self._configure()
+        kind, settings = self._engine
+        self._setup(kind, **settings)
         self.lr = state["lr"]
         self.steps = state["steps"]
         self._set_state(state["state"])
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make an optimizer with these settings, lr as it is now; no state."""
+        return {"lr": self.lr, **self._settings}
+
+    @property
+    def weight_decay(self) -> float:
+        """What share of a parameter is added to its gradient, or for AdamW taken off it; fixed."""
+        weight_decay: float = self._settings["weight_decay"]
+        return weight_decay
+
+    def __repr__(self) -> str:
+        lr = f"{self.lr:g}" if isinstance(self.lr, float) else repr(self.lr)
+        rest = (f", {name}={value!r}" for name, value in self.settings.items() if name != "lr")
+        return f"{type(self).__name__}({lr}{''.join(rest)})"
+
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with the update rule of ``torch.optim.SGD``.
-
-    With g the gradient of C over the batch, averaged over its samples::
+    """Stochastic gradient descent, with the update rule of ``torch.optim.SGD``::
 
         g ← g + weight_decay · w
         v ← momentum · v + g                  (v = g at the first step)
@@ -53,12 +97,10 @@ class SGD(Optimizer):
         w ← w − lr · v                        with momentum
         w ← w − lr · (g + momentum · v)       with Nesterov momentum
 
-    Weight decay applies to weights and biases alike, as in PyTorch.
-
     Parameters
     ----------
-    lr : float
-        The learning rate, > 0. ``optimizer.lr = ...`` changes it between calls and in callbacks.
+    lr : float or callable
+        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
     momentum : float
         0 ≤ momentum < 1.
     nesterov : bool
@@ -70,61 +112,210 @@ class SGD(Optimizer):
     ------
     ValueError, TypeError
         If a setting makes no sense.
-
-    Notes
-    -----
-    With momentum, the velocities belong to the network first stepped; an optimizer with state refuses
-    a network of another layout with a ValueError.
     """
 
-    SETTINGS = ("momentum", "nesterov", "weight_decay")
-
     def __init__(
-        self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+        self,
+        lr: Rate,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        rate = finite_number("lr", lr)
-        if rate <= 0:
-            raise ValueError(f"lr must be greater than 0, got {lr}")
-        self._momentum = finite_number("momentum", momentum)
-        if not 0 <= self._momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and less than 1, got {momentum}")
-        self._nesterov = bool(nesterov)
-        if self._nesterov and self._momentum == 0:
+        settings = {
+            "momentum": share("momentum", momentum),
+            "nesterov": bool(nesterov),
+            "weight_decay": not_negative("weight_decay", weight_decay),
+        }
+        if nesterov and settings["momentum"] == 0:
             raise ValueError("nesterov=True needs a momentum greater than 0, got 0")
-        self._weight_decay = finite_number("weight_decay", weight_decay)
-        if self._weight_decay < 0:
-            raise ValueError(f"weight_decay must be at least 0, got {weight_decay}")
-        self._configure()
-        self.lr = rate
-
-    def _configure(self) -> None:
-        self._setup("sgd", (self._momentum, float(self._nesterov), self._weight_decay))
-
-    @property
-    def states(self) -> int:
-        """1, the velocities, with momentum, else 0."""
-        return int(self._momentum > 0)
+        self._start("sgd", lr, settings, clip_norm, clip_value, **settings)
 
     @property
     def momentum(self) -> float:
         """The share of the last velocity that is kept; fixed."""
-        return self._momentum
+        momentum: float = self._settings["momentum"]
+        return momentum
 
     @property
     def nesterov(self) -> bool:
         """Whether the momentum is Nesterov's; fixed."""
-        return self._nesterov
+        nesterov: bool = self._settings["nesterov"]
+        return nesterov
 
-    @property
-    def weight_decay(self) -> float:
-        """What share of a parameter is added to its gradient; fixed."""
-        return self._weight_decay
 
-    def __repr__(self) -> str:
-        return (
-            f"SGD({self.lr:g}, momentum={self._momentum:g}, nesterov={self._nesterov}, "
-            f"weight_decay={self._weight_decay:g})"
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980), with the update rule of ``torch.optim.Adam``. In step t::
+
+        g ← g + weight_decay · w
+        m ← β₁ m + (1 − β₁) g
+        v ← β₂ v + (1 − β₂) g²
+        w ← w − lr · m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + eps)
+
+    Parameters
+    ----------
+    lr : float or callable
+        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
+    betas : (float, float)
+        β₁ and β₂, each 0 ≤ β < 1.
+    eps : float
+        > 0.
+    weight_decay : float
+        ≥ 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting makes no sense.
+    """
+
+    _kind = "adam"
+
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
+        settings = {
+            "betas": (share("the first of betas", betas[0]), share("the second of betas", betas[1])),
+            "eps": positive("eps", eps),
+            "weight_decay": not_negative("weight_decay", weight_decay),
+        }
+        self._start(
+            self._kind,
+            lr,
+            settings,
+            clip_norm,
+            clip_value,
+            beta_1=betas[0],
+            beta_2=betas[1],
+            epsilon=eps,
+            weight_decay=weight_decay,
         )
 
+    @property
+    def betas(self) -> tuple[float, float]:
+        """β₁ and β₂; fixed."""
+        betas: tuple[float, float] = self._settings["betas"]
+        return betas
 
-OPTIMIZERS: dict[str, type[SGD]] = {"SGD": SGD}
+    @property
+    def eps(self) -> float:
+        """What is added to the denominator; fixed."""
+        eps: float = self._settings["eps"]
+        return eps
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), as in
+    ``torch.optim.AdamW``: not g ← g + weight_decay · w, but first w ← w − lr · weight_decay · w.
+
+    Parameters
+    ----------
+    lr, betas, eps, weight_decay
+        As for `Adam`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting makes no sense.
+    """
+
+    _kind = "adamw"
+
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay, clip_norm=clip_norm, clip_value=clip_value)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012), with the update rule of ``torch.optim.RMSprop``::
+
+        g ← g + weight_decay · w
+        v ← alpha · v + (1 − alpha) g²
+        w ← w − lr · g / (√v + eps)                           without momentum
+        b ← momentum · b + g / (√v + eps);  w ← w − lr · b    with momentum
+
+    Parameters
+    ----------
+    lr : float or callable
+        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
+    alpha : float
+        0 ≤ alpha < 1.
+    eps : float
+        > 0.
+    momentum : float
+        0 ≤ momentum < 1.
+    weight_decay : float
+        ≥ 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        lr: Rate = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        settings = {
+            "alpha": share("alpha", alpha),
+            "eps": positive("eps", eps),
+            "momentum": share("momentum", momentum),
+            "weight_decay": not_negative("weight_decay", weight_decay),
+        }
+        self._start(
+            "rmsprop",
+            lr,
+            settings,
+            clip_norm,
+            clip_value,
+            beta_2=alpha,
+            epsilon=eps,
+            momentum=momentum,
+            weight_decay=weight_decay,
+        )
+
+    @property
+    def alpha(self) -> float:
+        """The share of the mean square that is kept; fixed."""
+        alpha: float = self._settings["alpha"]
+        return alpha
+
+    @property
+    def eps(self) -> float:
+        """What is added to the denominator; fixed."""
+        eps: float = self._settings["eps"]
+        return eps
+
+    @property
+    def momentum(self) -> float:
+        """The share of the last move that is kept; fixed."""
+        momentum: float = self._settings["momentum"]
+        return momentum
+

@@ -16,6 +16,7 @@ The method: N. J. Higham, Accuracy and Stability of Numerical Algorithms, chapte
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -93,9 +94,10 @@ def _times(derivative: Array, error: Array) -> Array:
 
 def _of_loss(network: Network, a: Array, e_a: Array, y: Array, few: float) -> Array:
     """e(∂C/∂a) of the output layer."""
-    name = network.loss_name
-    at_a = kernels.loss_derivative(name, a, y)
-    beside = (kernels.loss_derivative(name, a + e, y) for e in (e_a, -e_a))
+    loss = network.loss_function
+    slope = functools.partial(kernels.loss_derivative, loss) if isinstance(loss, str) else loss.derivative
+    at_a = slope(a, y)
+    beside = (slope(a + e, y) for e in (e_a, -e_a))
     spread: Array = np.maximum(*(np.abs(values - at_a) for values in beside))
     return spread + few * np.abs(at_a)
 

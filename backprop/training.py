@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop import _core
+from backprop import _core, schedules
 from backprop._validate import as_array, finite_number, real_array, whole_number
 from backprop.history import History
 
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
 MOST_THREADS = 16
 SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
-RECORD = ("loss", "accuracy", "validation_loss", "validation_accuracy", "seconds")  # the engine's columns
+RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
+RECORD = (  # the engine's columns
+    "loss",
+    "accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+    "gradient_norm",
+)
 
 
 def run(
@@ -36,13 +45,15 @@ def run(
     epochs: int,
     batch_size: int,
     shuffle: bool,
-    validation: tuple[ArrayLike, ArrayLike] | None,
+    validation: tuple[ArrayLike, ArrayLike] | float | None,
     rng: Seed,
     threads: int | None,
     progress: bool | None,
     callbacks: Sequence[Callback],
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
+    target_mask: ArrayLike | None,
+    norms: bool,
 ) -> History:
     """`Network.fit`, which documents it."""
     if not isinstance(optimizer, _core.Optimizer):
@@ -51,12 +62,8 @@ def run(
     batch_size = whole_number("batch_size", batch_size)
     x, y = as_array("x", x), as_array("y", y)
     samples = len(x) if x.ndim > 1 else 1
-    if validation is not None:
-        validation = _pair(validation)
+    mask = None if target_mask is None else as_array("target_mask", target_mask)
     generator = network.rng if rng is None else np.random.default_rng(rng)
-    if threads is None:
-        threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
-    threads = whole_number("threads", threads)
     callbacks = _callables(callbacks)
     weights = None
     if sample_weight is not None:
@@ -64,43 +71,63 @@ def run(
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, y, samples, network.layers[-1].outputs)
         weights = of_class if weights is None else weights * of_class
+    held_out = None
+    if isinstance(validation, numbers.Real):
+        x, y, weights, held_out = _hold_out(float(validation), x, y, weights, mask)
+        samples = len(x)
+    elif validation is not None:
+        held_out = _pair(validation)
+    if threads is None:
+        threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
+    threads = whole_number("threads", threads)
 
-    keys = [key for key in RECORD[:4] if validation is not None or not key.startswith("validation")]
-    history = History([*keys, "lr", "seconds"])
-    for callback in callbacks:
-        if hasattr(callback, "start"):
-            callback.start(network, tuple(history))
+    steps = -(-samples // batch_size)  # in an epoch
+    history = History(_quantities(held_out is not None, norms))
+    observers = _observers(network, optimizer, callbacks, tuple(history))
     bar = _progress_bar(epochs) if (_watched() if progress is None else progress) else None
     try:
         stop = False
         while history.epochs < epochs and not stop:
-            most = 1 if callbacks else min(epochs - history.epochs, ROWS_OF_RECORD)
+            most = 1 if observers or norms else min(epochs - history.epochs, ROWS_OF_RECORD)
+            lr, rates = optimizer.lr, None
+            if callable(lr):
+                most = min(most, max(1, RATES_AT_A_TIME // steps))
+                rates = schedules.rates(lr, optimizer.steps, most * steps)
             record = np.full((most, len(RECORD)), np.nan)
-            with generator.bit_generator.lock if shuffle else contextlib.nullcontext():
+            drawn = shuffle or any(layer.dropout for layer in network.layers)
+            with generator.bit_generator.lock if drawn else contextlib.nullcontext():
                 done = network._train(
                     x,
                     y,
                     optimizer,
                     most,
                     batch_size,
-                    generator.bit_generator if shuffle else None,
+                    generator.bit_generator if drawn else None,
                     threads,
-                    None,
+                    rates,
                     weights,
-                    validation,
+                    held_out,
                     math.inf if bar is None else SECONDS_BETWEEN_UPDATES,
                     history.epochs,
                     record,
+                    bool(shuffle),
+                    mask,
+                    bool(norms),
                 )
-            columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True)) | {"lr": done * [optimizer.lr]}
+            columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True))
+            columns["lr"] = done * [lr] if rates is None else rates[steps - 1 :: steps][:done].tolist()
+            if norms:
+                columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
+            if mask is not None:
+                columns["accuracy"] = done * [math.nan]
             for key, values in history.items():
                 values.extend(columns[key])
             last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
             if bar is not None:
-                bar.set_postfix({key: f"{last[key]:.4f}" for key in keys}, refresh=False)
+                bar.set_postfix(_postfix(last), refresh=False)
                 bar.update(done)
-            for callback in callbacks:
-                stop |= callback(network, dict(last)) is True
+            for observe in observers:
+                stop |= observe(network, dict(last)) is True
     finally:
         if bar is not None:
             bar.close()
@@ -110,7 +137,58 @@ def run(
     return history
 
 
-def _pair(validation: tuple[ArrayLike, ArrayLike]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _quantities(validated: bool, norms: bool) -> list[str]:
+    """The keys of the history."""
+    validation = ["validation_loss", "validation_accuracy"] if validated else []
+    measured = ["weight_norm", "gradient_norm"] if norms else []
+    return ["loss", "accuracy", *validation, "lr", *measured, "seconds"]
+
+
+def _observers(
+    network: Network, optimizer: _core.Optimizer, callbacks: tuple[Callback, ...], quantities: tuple[str, ...]
+) -> list[Callback]:
+    """What is called after each epoch; tells all of them that training starts."""
+    observers: list[Callback] = []
+    if isinstance(optimizer.lr, schedules.ReduceOnPlateau):
+        plateau = optimizer.lr
+        plateau.start(quantities)
+        observers.append(lambda network, record: plateau.observe(record))
+    for callback in callbacks:
+        if hasattr(callback, "start"):
+            callback.start(network, quantities)
+    return [*observers, *callbacks]
+
+
+def _postfix(record: Mapping[str, float]) -> dict[str, str]:
+    """What the progress bar shows beside the epochs."""
+    figures = {key: f"{record[key]:.4f}" for key in RECORD[:4] if not math.isnan(record.get(key, math.nan))}
+    return {**figures, "lr": f"{record['lr']:.3g}"}
+
+
+def _hold_out(
+    share: float,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    mask: NDArray[np.bool_] | None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None, tuple[NDArray[Any], NDArray[Any]]]:
+    """The first samples to train on, and the last `share` of them, rounded, as a pair; all of them views."""
+    held_out = round(share * len(x)) if x.ndim > 1 and 0 < share < 1 else 0
+    if not 0 < held_out < len(x):
+        raise ValueError(
+            f"validation must be a pair (x, y), or a share between 0 and 1 that leaves samples on both "
+            f"sides; got {share} for x of shape {x.shape}"
+        )
+    if mask is not None:
+        raise ValueError("validation must be a pair (x, y) where there is a target_mask, got a share")
+    if y.ndim == 0 or len(y) != len(x):
+        raise ValueError(f"y must have one entry for each of the {len(x)} samples, got shape {y.shape}")
+    first = len(x) - held_out
+    rest = None if weights is None else weights[:first].copy()
+    return x[:first], y[:first], rest, (x[first:], y[first:])
+
+
+def _pair(validation: object) -> tuple[NDArray[Any], NDArray[Any]]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
     return as_array("validation x", validation[0]), as_array("validation y", validation[1])

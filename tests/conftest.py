@@ -25,9 +25,10 @@ def require_torch():
     """
     if os.environ.get("BACKPROP_REQUIRE_TORCH") == "1":
         import torch
-
-        return torch
-    return pytest.importorskip("torch")
+    else:
+        torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # its threads wait for each other, which is slow on a busy machine
+    return torch
 
 
 def oracle_layers(net):

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import backprop as bp
-from backprop import optimizers
-from backprop.rng_state import BIT_GENERATORS, describe_rng, restore_rng
+from backprop import descriptions, optimizers, schedules
+from backprop.descriptions import BIT_GENERATORS, describe_rng, restore_optimizer, restore_rng
 
 
 def by_pickle(thing):
@@ -170,21 +170,78 @@ def test_positions_beyond_the_buffer_are_refused():
             restore_rng(state)
 
 
-def test_foreign_generators_and_optimizers_are_refused_before_anything_is_written(tmp_path):
+class Mine(bp.SGD):
+    pass
+
+
+def test_what_a_file_cannot_hold_is_refused_before_anything_is_written(tmp_path):
     net, optimizer, *_ = trained()
+    path = tmp_path / "net"
     net.rng = np.random.RandomState(3)
-    with pytest.raises(TypeError, match="RandomState"):
-        net.save(tmp_path / "net")
+    with pytest.raises(ValueError, match="RandomState"):
+        net.save(path)
     net.rng = np.random.default_rng(3)
-
-    class Mine(bp.SGD):
-        pass
-
-    with pytest.raises(TypeError, match="Mine"):
-        net.save(tmp_path / "net", optimizer=Mine(0.1))
+    for other, words in (
+        (Mine(0.1), "Mine"),
+        (bp.SGD(lambda step: 0.1), "lambda"),
+        (bp.Adam(schedules.WarmUp(lambda step: 0.1, 3)), "lambda"),
+    ):
+        with pytest.raises(ValueError, match=f"holds no code.*{words}"):
+            net.save(path, optimizer=other)
     with pytest.raises(ValueError, match="30 parameters of float32"):
-        make_network((2, 2), "relu").save(tmp_path / "net", optimizer=optimizer)
+        make_network((2, 2), "relu").save(path, optimizer=optimizer)
+    with pytest.raises(TypeError, match="optimizer"):
+        net.save(path, optimizer="SGD")
     assert list(tmp_path.iterdir()) == []
+
+
+OPTIMIZERS = [
+    bp.SGD(0.1),
+    bp.SGD(schedules.Step(0.1, every=3), momentum=0.5, clip_norm=0.3),
+    bp.Adam(schedules.WarmUp(schedules.Cosine(0.1, steps=9), 3), betas=(0.8, 0.99)),
+    bp.AdamW(schedules.OneCycle(0.1, 20), clip_value=0.1),
+    bp.RMSprop(schedules.Exponential(0.01, 0.99), momentum=0.5),
+    bp.RMSprop(schedules.ReduceOnPlateau(0.1, "loss", patience=0, min_delta=10.0)),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("by_file", [True, False])
+def test_every_optimizer_and_schedule_goes_on(tmp_path, optimizer, by_file):
+    net = bp.Network(bp.Layer(3, 5, "tanh", l1=1e-3, l2=1e-2, dropout=0.25), bp.Layer(5, 2), seed=1)
+    x, y = make_data(net, 23)
+    optimizer = by_pickle(optimizer)
+    net.fit(x, y, optimizer, epochs=3, batch_size=4)
+    net.save(tmp_path / "net", optimizer=optimizer)
+    if by_file:
+        net2, optimizer2 = bp.load(tmp_path / "net", optimizer=True)
+    else:
+        net2, optimizer2 = by_pickle((net, optimizer))
+    assert repr(net2) == repr(net)
+    assert repr(optimizer2) == repr(optimizer)
+    histories = [n.fit(x, y, o, epochs=3, batch_size=4) for n, o in ((net, optimizer), (net2, optimizer2))]
+    assert histories[0]["loss"] == histories[1]["loss"]
+    assert histories[0]["lr"] == histories[1]["lr"]
+    assert_same_bits(net2.parameters, net.parameters)
+    assert len(optimizer.state) == len(optimizer2.state)
+    for one, other in zip(optimizer.state, optimizer2.state, strict=True):
+        assert_same_bits(one, other)
+
+
+def twice(z):
+    return 2 * z
+
+
+def two(z):
+    return np.full_like(z, 2)
+
+
+def test_functions_of_your_own_are_pickled_by_name(way):
+    net = bp.Network(bp.Layer(2, 3, bp.Activation(twice, two)), seed=0)
+    net2 = way(net)
+    x = np.ones(2)
+    assert_same_bits(net2(x), net(x))
+    assert net2.layers[0].activation == net.layers[0].activation
 
 
 def test_a_file_without_an_optimizer_says_so(tmp_path):
@@ -196,14 +253,35 @@ def test_a_file_without_an_optimizer_says_so(tmp_path):
     assert isinstance(bp.load(tmp_path / "net"), bp.Network)
 
 
+def plateau(**changes):
+    settings = {"lr": 0.1, "monitor": "loss", "factor": 0.5, "patience": 1, "min_delta": 0.0, "lowest": 0.0}
+    learned = changes.pop("learned", [0.1, None, 0])
+    return {"name": "ReduceOnPlateau", "settings": settings | changes, "learned": learned}
+
+
 WRONG_OPTIMIZERS = {
-    "name": ["Sgd", None, 3, "__import__"],
-    "lr": [0.0, -1.0, "0.1", None, 1, float("inf"), float("nan")],
-    "settings": [{}, None, [], {"momentum": 0.9}, {"momentum": 2, "nesterov": True, "weight_decay": 0.0},
-                 {"momentum": "a", "nesterov": True, "weight_decay": 0.0}],
-    "steps": [-1, 0.5, None, 2**70],
-    "states": [0, 2, -1, 10**9, None, 1.0],
+    "name": ["Sgd", None, 3, "__import__", "Adam"],
+    "settings": [{}, None, [], {"momentum": 0.9}, {"lr": 0.1}],
+    "lr": [
+        0.0, -1.0, "0.1", None, float("inf"), float("nan"), [0.1], {}, {"name": "Step"}, {"name": "print"},
+        {"name": "Step", "settings": {"lr": 0.1, "every": 0, "factor": 0.1}},
+        {"name": "Step", "settings": {"lr": 0.1}},
+        plateau(factor=2), plateau(monitor=3), plateau(learned=None), plateau(learned=[-1.0, None, 0]),
+        plateau(learned=[0.1, "1", 0]), plateau(learned=[0.1, None, -1]), plateau(learned=[0.1]),
+        plateau(learned=7), plateau(learned={}),
+    ],
+    "momentum": [2, "a", None, [0.5], {}, -0.1],
+    "nesterov": ["a", 1.5, None],
+    "more": [1],
+    "steps": [-1, 0.5, None, 2**70, "1"],
 }
+
+
+def change(description, key, value):
+    """The optimizer's description with an entry, of it or of its settings, changed."""
+    if key in description:
+        return description | {key: value}
+    return description | {"settings": description["settings"] | {key: value}}
 
 
 @pytest.mark.parametrize("key", WRONG_OPTIMIZERS)
@@ -214,9 +292,27 @@ def test_a_wrong_optimizer_is_a_value_error(tmp_path, key):
     tensors = load_file(path)
     with safe_open(path, "numpy") as file:
         description = json.loads(file.metadata()["backprop"])
+    right = description["optimizer"]
+    assert isinstance(restore_optimizer(change(right, "lr", plateau())).lr, schedules.ReduceOnPlateau)
     for wrong in WRONG_OPTIMIZERS[key]:
-        changed = description | {"optimizer": description["optimizer"] | {key: wrong}}
+        changed = description | {"optimizer": change(right, key, wrong)}
         save_file(tensors, path, {"backprop": json.dumps(changed)})
+        with pytest.raises(ValueError, match="is not a saved network, or is damaged: "):
+            bp.load(path)
+
+
+@pytest.mark.parametrize("key", ["l1", "l2", "dropout"])
+def test_wrong_extras_of_a_layer_are_a_value_error(tmp_path, key):
+    net = bp.Network(bp.Layer(3, 5, l1=0.5, l2=0.25, dropout=0.125), bp.Layer(5, 2))
+    path = tmp_path / "net"
+    net.save(path)
+    tensors = load_file(path)
+    with safe_open(path, "numpy") as file:
+        description = json.loads(file.metadata()["backprop"])
+    assert description["layers"][0][key] == getattr(net.layers[0], key)
+    for wrong in (-1.0, "0.1", None, True, [], float("nan"), 10**400):
+        description["layers"][0][key] = wrong
+        save_file(tensors, path, {"backprop": json.dumps(description)})
         with pytest.raises(ValueError, match="is not a saved network, or is damaged: "):
             bp.load(path)
 
@@ -224,7 +320,7 @@ def test_a_wrong_optimizer_is_a_value_error(tmp_path, key):
 def test_every_optimizer_can_be_saved():
     public = {name for name in bp.__all__ if isinstance(getattr(bp, name), type)
               and issubclass(getattr(bp, name), optimizers.Optimizer)}
-    assert public - {"Optimizer"} == set(optimizers.OPTIMIZERS)
+    assert public - {"Optimizer"} == set(descriptions.OPTIMIZERS)
 
 
 def test_an_unpickled_file_runs_nothing(tmp_path):

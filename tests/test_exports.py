@@ -120,13 +120,35 @@ def test_from_torch_names_what_it_does_not_know():
         (nn.Sequential(linear, nn.Softmax(0)), ValueError, "dim=-1"),
         (nn.Sequential(nn.ReLU(), linear), ValueError, "module 0, ReLU"),
         (nn.Sequential(linear, nn.ReLU(), nn.Tanh()), ValueError, "module 2, Tanh"),
+        (nn.Sequential(nn.Dropout(0.1), linear), ValueError, "module 0, Dropout"),
+        (nn.Sequential(linear, nn.Dropout(0.1), nn.ReLU(), linear), ValueError, "module 2, ReLU"),
+        (nn.Sequential(linear, nn.Dropout(0.1)), ValueError, "dropout"),
         (nn.Sequential(), ValueError, "at least one Linear"),
         (linear, TypeError, "got Linear"),
-        (nn.Sequential(linear.half()), ValueError, "torch.float16"),
+        (nn.Sequential(nn.Linear(3, 3).half()), ValueError, "torch.float16"),
         (nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)), ValueError, "do not chain"),
     ):
         with pytest.raises(error, match=re.escape(words)):
             bp.Network.from_torch(module)
+
+
+def test_dropout_goes_to_torch_and_back():
+    torch = require_torch()
+    net = bp.Network(bp.Layer(3, 9, "relu", dropout=0.25), bp.Layer(9, 2), seed=0)
+    module = net.to_torch()
+    assert isinstance(module[2], torch.nn.Dropout)
+    x, _ = make_data(net, 5)
+    with torch.no_grad():
+        assert_close(module(torch.from_numpy(x)).numpy(), net(x), TOLERANCE["float32"])
+    assert repr(bp.Network.from_torch(module)) == repr(net)
+
+
+def test_functions_of_your_own_are_refused(tmp_path):
+    own = bp.Activation(lambda z: z * 2, lambda z: np.full_like(z, 2), name="twice")
+    net = bp.Network(bp.Layer(3, 2, own))
+    for export in (net.to_c, net.to_onnx, net.to_torch):
+        with pytest.raises(ValueError, match="twice"):
+            export()
 
 
 def test_torch_is_named_when_missing(monkeypatch):

@@ -35,6 +35,7 @@ struct bp_data {
     struct bp_array x, y;
     bool labels;
     const double *weights; /* one per sample, or NULL for 1 each */
+    struct bp_array mask;  /* of y's shape, 0 where a target is missing; without data for none */
 };
 
 /* Rows order[first], ..., or first, first + 1, ... where order is NULL, into panels. */

@@ -1,6 +1,10 @@
 #include "evaluate.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "functions.h"
+#include "whole_gradient.h"
 
 /* a pass on the caller's thread alone */
 static struct bp_pass
@@ -180,12 +184,8 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
                 continue;
             }
             /* delta has been read: its room serves for da_dz */
-            for (size_t q = 0; q < bp_panels(net, count); q++) {
-                const size_t panel = q * ws->step;
-                kernels->derivative(net->layers[l].activation, pass.rows * kernels->panel,
-                                    bp_at(net, nodes->z, panel), bp_at(net, nodes->a, panel), NULL,
-                                    bp_at(net, nodes->delta, panel));
-            }
+            bp_apply_slope(net, l, 0, bp_panels(net, count), pass.rows, nodes->z, nodes->a, NULL,
+                           nodes->delta, ws->step);
             READ(nodes->delta, trace[l].da_dz);
 #undef READ
         }
@@ -194,15 +194,17 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
 
 double
 bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *parameters,
-        const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient)
+        const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient,
+        const struct bp_dropout *dropout)
 {
     struct bp_pass pass = pass_of(net, ws, parameters);
-    const bool plain = bp_is_plain(optimizer);
+    const bool plain = bp_is_plain(net, optimizer);
     const double share = 1 / (double)data->x.rows;
     double total = 0;
 
     pass.rows = data->x.rows;
-    forward_to_delta(&pass, data, 0, plain ? -optimizer->rate * share : share);
+    pass.dropout = dropout;
+    forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / (double)pass.rows);
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
@@ -211,9 +213,15 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
                                .keep = 1 - optimizer->rate * optimizer->decay,
                            });
     else {
-        const struct bp_optimizer_step rule = bp_next_step(optimizer);
-        bp_backward(&pass,
-                    &(struct bp_update){.what = BP_STORE, .gradient = {gradient, false}});
+        const struct bp_vector whole = {gradient, false};
+        struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
+        bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole});
+        if (bp_failed(net))
+            return total * share;
+        if (net->penalized || isfinite(optimizer->clip_norm)) {
+            const double norm = bp_finish_gradient(&pass, whole);
+            rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
+        }
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
     }
     optimizer->steps++;

@@ -43,8 +43,10 @@ void bp_trace(const struct bp_network *, struct bp_workspace *ws, const bp_real 
               const struct bp_data *, bool targets, const struct bp_trace *trace);
 
 /* One step on all samples as one batch; C before it. ws: room for all samples; gradient: [bp_room]
- * numbers, needed unless bp_is_plain. */
+ * numbers, needed unless bp_is_plain; dropout: needed for a network with it. Moves nothing when a
+ * custom function fails. */
 double bp_step(const struct bp_network *, struct bp_workspace *ws, bp_real *parameters,
-               const struct bp_data *, struct bp_optimizer *, bp_real *gradient);
+               const struct bp_data *, struct bp_optimizer *, bp_real *gradient,
+               const struct bp_dropout *);
 
 #endif

@@ -55,9 +55,17 @@ bp_network_lay_out(struct bp_network *net)
             net->widest = layer->outputs;
     }
 
-    const enum bp_activation last = net->layers[net->count - 1].activation;
-    net->fused = (last == BP_SOFTMAX && net->loss == BP_CROSS_ENTROPY) ||
-                 (last == BP_SIGMOID && net->loss == BP_BINARY_CROSS_ENTROPY);
+    const struct bp_layer *last = &net->layers[net->count - 1];
+    net->fused = !last->custom && !net->custom_loss &&
+                 ((last->activation == BP_SOFTMAX && net->loss == BP_CROSS_ENTROPY) ||
+                  (last->activation == BP_SIGMOID && net->loss == BP_BINARY_CROSS_ENTROPY));
+    net->custom = net->custom_loss != NULL;
+    net->penalized = net->dropout = false;
+    for (size_t l = 0; l < net->count; l++) {
+        net->custom |= net->layers[l].custom != NULL;
+        net->penalized |= net->layers[l].l1 != 0 || net->layers[l].l2 != 0;
+        net->dropout |= net->layers[l].dropout != 0;
+    }
     return BP_OK;
 }
 

@@ -8,14 +8,41 @@
 #ifndef BP_LAYOUT_H
 #define BP_LAYOUT_H
 
+#include <stdatomic.h>
+
 #include "kernels/kernels.h"
 #include "status.h"
+
+/* Functions that the user wrote. All read and write panels, `step` apart, of `rows` rows and
+ * `columns` columns, write 0 into pads, and set bp_network.failed when they fail. */
+struct bp_custom_activation {
+    /* out[n][j] = g(z[n][j]), or g'(z[n][j]) times factor[n][j] unless factor is NULL; out may be
+     * factor */
+    void (*g)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
+              const bp_real *z, bp_real *out, size_t step);
+    void (*g_prime)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
+                    const bp_real *z, const bp_real *factor, bp_real *out, size_t step);
+    void *context;
+};
+
+struct bp_custom_loss {
+    /* losses[n] = C_0 of row n */
+    void (*value)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
+                  const bp_real *a, const bp_real *y, size_t step, double *losses);
+    /* out[n][j] = dC_0/da_j of row n */
+    void (*derivative)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
+                       const bp_real *a, const bp_real *y, bp_real *out, size_t step);
+    void *context;
+};
 
 /* one layer l: z = W a_prev + b, a = g(z); offsets count numbers */
 struct bp_layer {
     size_t inputs, outputs;
     bool bias;
     enum bp_activation activation;
+    const struct bp_custom_activation *custom; /* used instead of activation, or NULL */
+    double l1, l2;                             /* added to C: Σ l1 |w| + l2/2 w², biases not */
+    double dropout;                            /* the share of nodes left out while training */
     size_t weights_at, bias_at;               /* in storage order */
     size_t packed_weights_at, packed_bias_at; /* packed */
     size_t packed_step;                       /* from a panel of weights to the next */
@@ -24,12 +51,17 @@ struct bp_layer {
 struct bp_network {
     const struct bp_kernels *kernels;
     enum bp_loss loss;
+    const struct bp_custom_loss *custom_loss; /* used instead of loss, or NULL */
+    const atomic_bool *failed;                /* a custom function set it; NULL without any */
     size_t count; /* of layers */
     struct bp_layer *layers;
     size_t parameters; /* numbers in storage order */
     size_t packed;     /* numbers when packed, pads included */
     size_t widest;     /* the most nodes of any layer, the input layer included */
     bool fused;        /* the last activation and the loss have a common stable derivative */
+    bool custom;       /* some function is the user's */
+    bool penalized;    /* some layer has l1 or l2 */
+    bool dropout;      /* some layer has */
 };
 
 /* A vector of parameters, gradients or optimizer state. */

@@ -7,28 +7,21 @@
 struct bp_optimizer {
     enum bp_rule rule;
     double rate, momentum, decay;
+    double beta_1, beta_2, epsilon; /* beta_2 is RMSprop's alpha */
     bool nesterov;
-    uint64_t steps; /* done so far */
-    bp_real *state; /* [bp_room] in storage order, zeros at first; NULL for a rule without state */
+    double clip_norm, clip_value; /* INFINITY for none */
+    uint64_t steps;               /* done so far */
+    /* [bp_room] in storage order, zeros at first; NULL past bp_state_count */
+    bp_real *state[BP_STATES];
 };
 
-/* Whether the rule is w = keep w - rate g, so that the step needs no gradient of its own. */
-static inline bool
-bp_is_plain(const struct bp_optimizer *o)
-{
-    return o->rule == BP_SGD && o->momentum == 0;
-}
+/* How many vectors the rule remembers. */
+size_t bp_state_count(const struct bp_optimizer *);
 
-static inline struct bp_optimizer_step
-bp_next_step(const struct bp_optimizer *o)
-{
-    return (struct bp_optimizer_step){
-        .rule = o->rule,
-        .nesterov = o->nesterov,
-        .rate = o->rate,
-        .momentum = o->momentum,
-        .decay = o->decay,
-    };
-}
+/* Whether the rule is w = keep w - rate g, so that the step needs no gradient of its own. */
+bool bp_is_plain(const struct bp_network *, const struct bp_optimizer *);
+
+/* What to do in the step after `steps` steps. */
+struct bp_optimizer_step bp_next_step(const struct bp_optimizer *, uint64_t steps);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "functions.h"
+
 /* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
  * then stays in the nearest cache while all rows pass by. */
 enum { BLOCK = 256 };
@@ -39,6 +41,55 @@ own_rows(const struct bp_pass *pass)
     return (struct bp_rows){NULL, first, last - first};
 }
 
+/* what layer l reads */
+static const bp_real *
+input_of(const struct bp_pass *pass, size_t l)
+{
+    const struct bp_nodes *before = pass->ws->nodes + l - 1;
+    if (l == 0)
+        return pass->ws->x;
+    return pass->dropout && pass->net->layers[l - 1].dropout > 0 ? before->dropped : before->a;
+}
+
+/* Leaves out nodes of layer l while training: their entries of `from`, the layer's first panel,
+ * become 0 in `to`, which may be `from`. In panels [first, last) and rows `rows`. */
+static void
+drop(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows,
+     const bp_real *from, bp_real *to)
+{
+    const struct bp_network *net = pass->net;
+    const size_t panel = net->kernels->panel;
+
+    if (!pass->dropout || net->layers[l].dropout == 0)
+        return;
+    const struct bp_drop which = {
+        .key = pass->dropout->keys[l],
+        .place = pass->dropout->place,
+        .rate = net->layers[l].dropout,
+    };
+    for (size_t q = first; q < last; q++) {
+        const size_t at = q * pass->ws->step + rows.first * panel;
+        net->kernels->drop(&which, rows.first, rows.count, q * panel, bp_at(net, from, at),
+                           bp_at(net, to, at));
+    }
+}
+
+/* m = m where there is a target, else fill: rows `own` of the last layer */
+static void
+fill_missing(const struct bp_pass *pass, struct bp_rows own, const bp_real *m, double fill,
+             bp_real *out)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = net->kernels->panel;
+
+    for (size_t q = 0; q < bp_panels(net, net->layers[net->count - 1].outputs); q++) {
+        const size_t at = q * ws->step + own.first * panel;
+        net->kernels->keep_where(own.count * panel, bp_at(net, ws->mask, at), bp_at(net, m, at),
+                                 fill, bp_at(net, out, at));
+    }
+}
+
 void
 bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows,
               bool targets)
@@ -52,6 +103,10 @@ bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_
     bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->step);
     if (targets)
         bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->step);
+    if (targets && pass->masked) {
+        bp_gather(net, &data->mask, from, bp_at(net, ws->mask, at), ws->step);
+        fill_missing(pass, own, ws->y, 0, ws->y);
+    }
 }
 
 void
@@ -73,14 +128,13 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
     const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const struct bp_workspace *ws = pass->ws;
     const size_t at = rows.first * kernels->panel;
-    const bp_real *a_prev = l == 0 ? ws->x : ws->nodes[l - 1].a;
 
     product_in_blocks(
         pass, (struct bp_product){
                   .rows = rows.count,
                   .columns = end_of(net, last, layer->outputs) - first * kernels->panel,
                   .depth = layer->inputs,
-                  .a = bp_at(net, a_prev, at),
+                  .a = bp_at(net, input_of(pass, l), at),
                   .a_row = kernels->panel,
                   .a_step = ws->step,
                   .b = bp_at(net, weights.w, first * weights.step),
@@ -90,11 +144,11 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
                   .c_step = ws->step,
                   .start = weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
               });
-    for (size_t q = first; q < last; q++) {
-        const size_t offset = q * ws->step + at;
-        kernels->activate(layer->activation, rows.count * kernels->panel,
-                          bp_at(net, ws->nodes[l].z, offset), bp_at(net, ws->nodes[l].a, offset));
-    }
+    bp_apply_activation(net, l, first, last, rows.count,
+                        bp_at(net, ws->nodes[l].z, first * ws->step + at),
+                        bp_at(net, ws->nodes[l].a, first * ws->step + at), ws->step);
+    if (layer->activation != BP_SOFTMAX)
+        drop(pass, l, first, last, rows, ws->nodes[l].a, ws->nodes[l].dropped);
 }
 
 void
@@ -123,8 +177,31 @@ bp_forward(const struct bp_pass *pass)
             bp_meet(pass->team);
             net->kernels->softmax(own.count, layer->outputs, bp_at(net, nodes->z, at),
                                   bp_at(net, nodes->a, at), ws->step);
+            drop(pass, l, 0, panels, own, nodes->a, nodes->dropped);
         }
     }
+}
+
+/* Losses without the missing targets, which y has as 0: there a becomes 0 too, and z so low that
+ * its sigmoid is 0, for which every loss is 0. Cross-entropy is 0 for y = 0 whatever a is, and
+ * softmax needs all of z. */
+static void
+masked_losses(const struct bp_pass *pass, struct bp_rows own)
+{
+    enum { SIGMOID_IS_ZERO = -10000 };
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const struct bp_nodes *last = &ws->nodes[net->count - 1];
+    const size_t at = own.first * net->kernels->panel;
+    const bp_real *a = last->a, *z = last->z;
+
+    if (net->loss != BP_CROSS_ENTROPY) {
+        a = z = ws->present;
+        fill_missing(pass, own, net->fused ? last->z : last->a, net->fused ? SIGMOID_IS_ZERO : 0,
+                     ws->present);
+    }
+    bp_apply_loss(net, own.count, net->fused ? bp_at(net, z, at) : NULL, bp_at(net, a, at),
+                  bp_at(net, ws->y, at), ws->step, ws->losses + own.first);
 }
 
 void
@@ -138,8 +215,11 @@ bp_losses(const struct bp_pass *pass)
     const size_t at = own.first * net->kernels->panel;
     const bp_real *a = bp_at(net, last->a, at), *y = bp_at(net, ws->y, at);
 
-    net->kernels->loss(net->loss, own.count, outputs, net->fused ? bp_at(net, last->z, at) : NULL,
-                       a, y, ws->step, ws->losses + own.first);
+    if (pass->masked)
+        masked_losses(pass, own);
+    else
+        bp_apply_loss(net, own.count, net->fused ? bp_at(net, last->z, at) : NULL, a, y, ws->step,
+                      ws->losses + own.first);
     net->kernels->classify(own.count, outputs, a, ws->step, ws->classes + own.first);
     net->kernels->classify(own.count, outputs, y, ws->step, ws->wanted + own.first);
 }
@@ -151,14 +231,12 @@ multiply_by_slope(const struct bp_pass *pass, size_t l, size_t first, size_t las
 {
     const struct bp_network *net = pass->net;
     const struct bp_nodes *nodes = &pass->ws->nodes[l];
-    const size_t panel = net->kernels->panel;
+    const size_t at = first * pass->ws->step + rows.first * net->kernels->panel;
 
-    for (size_t q = first; q < last; q++) {
-        const size_t at = q * pass->ws->step + rows.first * panel;
-        net->kernels->derivative(net->layers[l].activation, rows.count * panel,
-                                 bp_at(net, nodes->z, at), bp_at(net, nodes->a, at),
-                                 bp_at(net, nodes->dC_da, at), bp_at(net, nodes->delta, at));
-    }
+    drop(pass, l, first, last, rows, nodes->dC_da, nodes->dC_da);
+    bp_apply_slope(net, l, first, last, rows.count, bp_at(net, nodes->z, at),
+                   bp_at(net, nodes->a, at), bp_at(net, nodes->dC_da, at),
+                   bp_at(net, nodes->delta, at), pass->ws->step);
 }
 
 /* the same for softmax, whose da_dz is a matrix: needs all columns of dC_da */
@@ -170,9 +248,22 @@ multiply_by_jacobian(const struct bp_pass *pass, size_t l)
     const struct bp_rows own = own_rows(pass);
     const size_t at = own.first * net->kernels->panel;
 
+    drop(pass, l, 0, bp_panels(net, net->layers[l].outputs), own, nodes->dC_da, nodes->dC_da);
     net->kernels->softmax_delta(own.count, net->layers[l].outputs, bp_at(net, nodes->a, at),
                                 bp_at(net, nodes->dC_da, at), bp_at(net, nodes->delta, at),
                                 pass->ws->step);
+}
+
+void
+bp_delta_of_outputs(const struct bp_pass *pass)
+{
+    const size_t l = pass->net->count - 1;
+
+    if (pass->net->layers[l].activation == BP_SOFTMAX)
+        multiply_by_jacobian(pass, l);
+    else
+        multiply_by_slope(pass, l, 0, bp_panels(pass->net, pass->net->layers[l].outputs),
+                          own_rows(pass));
 }
 
 void
@@ -189,14 +280,30 @@ bp_output_delta(const struct bp_pass *pass)
     bp_real *dC_da = bp_at(net, nodes->dC_da, at), *delta = bp_at(net, nodes->delta, at);
 
     if (!net->fused || nodes->dC_da != nodes->delta)
-        net->kernels->loss_derivative(net->loss, own.count, outputs, a, y, dC_da, ws->step);
+        bp_apply_loss_derivative(net, own.count, a, y, dC_da, ws->step);
+    if (pass->masked && !net->fused)
+        fill_missing(pass, own, nodes->dC_da, 0, nodes->dC_da);
     if (net->fused)
         net->kernels->fused_delta(net->loss, own.count, outputs, a, y, delta, ws->step);
-    else if (net->layers[l].activation == BP_SOFTMAX)
-        multiply_by_jacobian(pass, l);
     else
-        multiply_by_slope(pass, l, 0, panels, own);
+        bp_delta_of_outputs(pass);
+    if (pass->masked && net->fused && net->loss == BP_BINARY_CROSS_ENTROPY)
+        fill_missing(pass, own, nodes->delta, 0, nodes->delta);
     net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);
+}
+
+/* The optimizer's rule on `count` packed parameters at w. */
+static void
+optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w, size_t count,
+         const bp_real *gradient)
+{
+    const size_t size = pass->net->kernels->size;
+    const size_t at = (size_t)((char *)w - (char *)pass->parameters.numbers) / size;
+    bp_real *state[BP_STATES];
+
+    for (size_t i = 0; i < BP_STATES; i++)
+        state[i] = update->state[i] ? bp_at(pass->net, update->state[i], at) : NULL;
+    pass->net->kernels->optimize(update->rule, count, w, gradient, state);
 }
 
 /* The gradient of layer l's weights for the inputs k in panels [first, last), and what is to be
@@ -210,7 +317,7 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const struct bp_workspace *ws = pass->ws;
     const size_t panel = kernels->panel, columns = net->layers[l].outputs;
     const size_t k_end = end_of(net, last, net->layers[l].inputs);
-    const bp_real *a_prev = l == 0 ? ws->x : ws->nodes[l - 1].a;
+    const bp_real *a_prev = input_of(pass, l);
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
     struct bp_outer outer = {
@@ -232,8 +339,6 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
-    const struct bp_weights state =
-        bp_layer_weights(net, l, (struct bp_vector){update->state, true});
     outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
     outer.c_row = panel;
     outer.keep = 0;
@@ -245,8 +350,10 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
             outer.rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS;
             outer.a = bp_at(net, a_prev, k / panel * ws->step);
             kernels->outer(&outer);
-            kernels->optimize(update->rule, outer.rows * panel, bp_at(net, weights.w, at), outer.c,
-                              bp_at(net, state.w, at));
+            if (net->layers[l].l1 != 0 || net->layers[l].l2 != 0)
+                kernels->penalize(outer.rows, outer.columns, net->layers[l].l1, net->layers[l].l2,
+                                  bp_at(net, weights.w, at), panel, outer.c, panel);
+            optimize(pass, update, bp_at(net, weights.w, at), outer.rows * panel, outer.c);
         }
     }
 }
@@ -272,14 +379,12 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         return;
     }
     bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
-    bp_real *state = bp_layer_weights(net, l, (struct bp_vector){update->state, true}).bias;
     for (size_t q = first; q < last; q++) {
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         kernels->column_sums(pass->rows, width,
                              bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
                              pass->ws->step, 0, chunk);
-        kernels->optimize(update->rule, width, bp_at(net, bias, q * panel), chunk,
-                          bp_at(net, state, q * panel));
+        optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
     }
 }
 

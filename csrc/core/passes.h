@@ -1,5 +1,5 @@
 /* passes.h: forward and backward through a network, on one batch.
- * Depends on layout.h, workspace.h and team.h.
+ * Depends on data.h, dropout.h, team.h and workspace.h.
  *
  * Every thread of a team calls these functions with the same arguments but `me`; each does its
  * share. A result is complete after the next bp_meet(). The bits do not depend on the number of
@@ -9,6 +9,7 @@
 #define BP_PASSES_H
 
 #include "data.h"
+#include "dropout.h"
 #include "team.h"
 #include "workspace.h"
 
@@ -19,6 +20,8 @@ struct bp_pass {
     struct bp_team *team;
     size_t me, threads;
     size_t rows; /* of this batch, at most ws->rows */
+    const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
+    bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
 };
 
 /* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
@@ -32,7 +35,7 @@ struct bp_update {
     double keep;
     struct bp_vector gradient;             /* for BP_STORE */
     const struct bp_optimizer_step *rule;  /* for BP_OPTIMIZE */
-    bp_real *state;                        /* for BP_OPTIMIZE, packed */
+    bp_real *const *state;                 /* for BP_OPTIMIZE, BP_STATES packed vectors */
     bool inputs;                           /* leaves ∂C/∂x in ws->dC_dx */
 };
 
@@ -48,6 +51,9 @@ void bp_forward(const struct bp_pass *);
 
 /* ws->losses, and ws->classes and ws->wanted from a and y of the last layer. Then bp_meet(). */
 void bp_losses(const struct bp_pass *);
+
+/* delta of the last layer from its dC_da, which the caller has set. Then bp_meet(). */
+void bp_delta_of_outputs(const struct bp_pass *);
 
 /* delta of the last layer, row n multiplied by ws->factors[n]. Then bp_meet(). */
 void bp_output_delta(const struct bp_pass *);

@@ -9,6 +9,7 @@ enum bp_status {
     BP_NO_THREAD,   /* the system refused a thread */
     BP_INTERRUPTED, /* poll() asked to stop */
     BP_DIVERGED,    /* the loss or a weight stopped being finite */
+    BP_FAILED,      /* a custom function did */
 };
 
 #endif

@@ -6,12 +6,14 @@
 #include <time.h>
 
 #include "chain.h"
+#include "functions.h"
 #include "memory.h"
 #include "online.h"
+#include "whole_gradient.h"
 
 /* How the steps are done; the bits are the same. */
 enum way {
-    BATCHES, /* passes.h: any batch and any optimizer */
+    BATCHES, /* passes.h: any batch, any optimizer and any network */
     ONLINE,  /* online.h: a sample a step, plain descent */
     CHAIN,   /* chain.h: the same for the smallest networks */
 };
@@ -25,7 +27,10 @@ struct run {
     struct bp_chain chain;
     void *chain_memory;
     bp_real *packed;       /* the parameters while they are trained */
-    bp_real *packed_state; /* the optimizer's, or NULL */
+    bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
+    bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
+    uint64_t *keys;        /* of this epoch's dropout, or NULL */
+    uint64_t first_step;   /* steps that the optimizer had done before this call */
     uint32_t *order;       /* of the samples in this epoch, or NULL */
     double begun;          /* seconds, of this call */
     double polled;         /* when poll was last called */
@@ -40,8 +45,8 @@ struct run {
 
 /* sums over the samples of an epoch; each thread has the same ones */
 struct sums {
-    double loss, weight;
-    size_t right;
+    double loss, weight, norm;
+    size_t right, steps;
 };
 
 /* one thread of a training */
@@ -137,8 +142,8 @@ commit(struct run *run)
         return false;
     }
     bp_unpack(t->net, run->packed, t->parameters);
-    if (run->packed_state)
-        bp_unpack(t->net, run->packed_state, t->optimizer->state);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
     t->optimizer->steps += run->steps;
     run->steps = 0;
     return true;
@@ -192,15 +197,21 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     struct bp_training *t = run->t;
     struct bp_pass *pass = &worker->pass;
     struct bp_optimizer optimizer = *t->optimizer;
-    const bool plain = bp_is_plain(&optimizer);
+    const bool plain = !run->gradient && bp_is_plain(t->net, &optimizer);
+    const struct bp_dropout dropout = {run->keys, rows.first};
 
     if (t->rates)
         optimizer.rate = t->rates[worker->step];
     pass->rows = rows.count;
     pass->ws = &run->ws[run->way == ONLINE ? worker->step % 2 : 0];
+    pass->masked = t->data.mask.data != NULL;
+    pass->dropout = run->keys ? &dropout : NULL;
     bp_load_batch(pass, &t->data, rows, true);
-    if (pass->me == 0)
-        run->stop = asked_to_stop(run);
+    if (pass->me == 0) {
+        if (bp_failed(t->net))
+            run->status = BP_FAILED;
+        run->stop = run->status == BP_FAILED || asked_to_stop(run);
+    }
     bp_meet(pass->team);
     if (run->stop)
         return false;
@@ -217,10 +228,19 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     if (!add_up(worker, pass->ws, rows))
         return false;
 
-    const struct bp_optimizer_step rule = bp_next_step(&optimizer);
+    struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
     bp_output_delta(pass);
     bp_meet(pass->team);
-    if (run->way == ONLINE) {
+    if (run->gradient) {
+        const struct bp_vector gradient = {run->gradient, true};
+        bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+        bp_meet(pass->team);
+        const double norm = bp_finish_gradient(pass, gradient);
+        worker->sums.norm += norm;
+        rule.scale = bp_clip_scale(norm, optimizer.clip_norm);
+        bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
+    }
+    else if (run->way == ONLINE) {
         bp_online_backward(pass);
         worker->pending = pass->ws;
     }
@@ -232,6 +252,7 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
                               .state = run->packed_state,
                           });
     bp_meet(pass->team);
+    worker->sums.steps++;
     worker->step++;
     if (pass->me == 0)
         run->steps++;
@@ -272,8 +293,9 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     double *record = t->record + epoch * BP_FIGURES;
     const double now = seconds_now(), samples = (double)t->data.x.rows;
 
-    if (!commit(run)) {
-        run->status = BP_DIVERGED;
+    const bool failed = bp_failed(t->net);
+    if (failed || !commit(run)) {
+        run->status = failed ? BP_FAILED : BP_DIVERGED;
         return;
     }
     record[BP_LOSS] = sums->loss / sums->weight;
@@ -286,6 +308,7 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
         record[BP_VALIDATION_ACCURACY] = (double)validation->right / count;
     }
     record[BP_SECONDS] = now - begun;
+    record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
     run->enough = now - run->begun > t->budget;
 }
@@ -336,6 +359,8 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         struct bp_results validation = {0};
 
         worker.sums = (struct sums){0};
+        if (me == 0 && run->keys)
+            bp_draw_keys(t->net, t->random, run->keys);
         if (me == 0 && run->order)
             shuffle(t->random, t->data.x.rows, run->order);
         bp_meet(team);
@@ -344,6 +369,8 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         if (t->validation) {
             struct bp_pass pass = worker.pass;
             pass.ws = &run->held_out;
+            pass.dropout = NULL;
+            pass.masked = false;
             bp_evaluate(pass, t->validation, true, &validation);
         }
         if (me == 0)
@@ -362,27 +389,40 @@ free_run(struct run *run)
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
     bp_free(run->packed);
-    bp_free(run->packed_state);
+    for (size_t s = 0; s < BP_STATES; s++)
+        bp_free(run->packed_state[s]);
+    bp_free(run->gradient);
+    bp_free(run->keys);
     bp_free(run->order);
+}
+
+/* Memory of zeros at *place, which is NULL without; whether there was enough. */
+static bool
+take(void **place, size_t size)
+{
+    *place = bp_allocate(size);
+    return *place != NULL;
+}
+
+/* A packed copy of `numbers` at *packed; whether there was enough memory. */
+static bool
+take_packed(const struct bp_network *net, const bp_real *numbers, bp_real **packed)
+{
+    if (!take(packed, bp_packed_room(net) * net->kernels->size))
+        return false;
+    bp_pack(net, numbers, *packed);
+    return true;
 }
 
 static enum way
 best_way(const struct bp_training *t)
 {
+    const struct bp_network *net = t->net;
     const struct bp_optimizer *o = t->optimizer;
-    if (t->batch > 1 || !bp_is_plain(o) || o->decay != 0)
+    if (t->batch > 1 || !bp_is_plain(net, o) || o->decay != 0 || net->dropout || t->norms ||
+        t->data.mask.data)
         return BATCHES;
-    return bp_is_chain(t->net) ? CHAIN : ONLINE;
-}
-
-/* A packed copy of `parameters`, or NULL */
-static bp_real *
-packed_copy(const struct bp_network *net, const bp_real *parameters)
-{
-    bp_real *packed = bp_allocate(bp_packed_room(net) * net->kernels->size);
-    if (packed)
-        bp_pack(net, parameters, packed);
-    return packed;
+    return bp_is_chain(net) ? CHAIN : ONLINE;
 }
 
 static enum bp_status
@@ -400,7 +440,8 @@ init_run(struct run *run, struct bp_training *t)
         t->threads = 1; /* there is nothing to share in a step of nanoseconds */
 
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
-        status = bp_workspace_lay_out(&run->ws[i], net, t->batch, t->threads, 0);
+        status = bp_workspace_lay_out(&run->ws[i], net, t->batch, t->threads,
+                                      t->data.mask.data ? BP_MASK : 0);
     if (status == BP_OK && t->validation) {
         const size_t rows = t->validation->x.rows;
         status = bp_workspace_lay_out(&run->held_out, net,
@@ -409,12 +450,17 @@ init_run(struct run *run, struct bp_training *t)
     }
     if (status != BP_OK)
         return status;
-    run->packed = packed_copy(net, t->parameters);
-    if (t->optimizer->state)
-        run->packed_state = packed_copy(net, t->optimizer->state);
-    if (t->random)
-        run->order = bp_allocate(t->data.x.rows * sizeof(*run->order));
-    if (!run->packed || (t->optimizer->state && !run->packed_state) || (t->random && !run->order))
+    run->first_step = t->optimizer->steps;
+    bool enough = take_packed(net, t->parameters, &run->packed);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
+    if (t->norms || isfinite(t->optimizer->clip_norm))
+        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+    if (net->dropout)
+        enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
+    if (t->shuffle)
+        enough &= take((void **)&run->order, t->data.x.rows * sizeof(*run->order));
+    if (!enough)
         return BP_NO_MEMORY;
     if (run->way == CHAIN)
         return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
@@ -434,7 +480,7 @@ bp_train(struct bp_training *t)
         status = bp_team_run(t->threads, train_on_thread, &run);
     if (status == BP_OK) {
         status = run.status;
-        if (run.stop) {
+        if (run.stop && status == BP_OK) {
             status = BP_INTERRUPTED;
             (void)commit(&run); /* where they are not finite, the last epoch's stay */
         }

@@ -4,12 +4,6 @@
 
 #include "evaluate.h"
 
-/* Where random numbers come from: 32 fresh bits a call. */
-struct bp_random {
-    uint32_t (*next)(void *);
-    void *state;
-};
-
 /* What one epoch left behind, in the order of a row of bp_training.record. */
 enum bp_figure {
     BP_LOSS, /* mean of C_0 over the samples as they were trained on */
@@ -17,6 +11,7 @@ enum bp_figure {
     BP_VALIDATION_LOSS, /* after the epoch; NaN without validation data */
     BP_VALIDATION_ACCURACY,
     BP_SECONDS,
+    BP_GRADIENT_NORM, /* mean over the steps of |∂C/∂w| before clipping; NaN where not asked for */
     BP_FIGURES,
 };
 
@@ -28,7 +23,9 @@ struct bp_training {
     const struct bp_data *validation; /* or NULL */
     size_t epochs, batch;
     size_t threads;
-    const struct bp_random *random; /* NULL: samples in their own order */
+    const struct bp_random *random; /* needed for shuffling and for dropout */
+    bool shuffle;                   /* else samples come in their own order */
+    bool norms;                     /* measures BP_GRADIENT_NORM */
     const double *rates;            /* a learning rate for each step, or NULL for the optimizer's */
     double budget;                  /* seconds after which no further epoch is begun */
     /* Called on the caller's thread every few milliseconds between steps; true asks to stop. */
@@ -41,7 +38,7 @@ struct bp_training {
 };
 
 /* Trains epoch by epoch. Parameters and optimizer state are those after the last epoch of finite
- * numbers, whatever it returns, or for BP_INTERRUPTED after the last step, if they are finite.
+ * numbers, also for BP_DIVERGED and BP_FAILED, or for BP_INTERRUPTED after the last step, if they are finite.
  * Nothing has changed for BP_NO_MEMORY, BP_TOO_LARGE and BP_NO_THREAD. */
 enum bp_status bp_train(struct bp_training *);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "functions.h"
 #include "memory.h"
 
 /* Buffers are laid out in one block: first with a block of NULL, which only adds up the size, then
@@ -24,6 +25,14 @@ take(struct block *block, size_t count, size_t size)
     return at;
 }
 
+size_t
+bp_parts(const struct bp_network *net, size_t l)
+{
+    const struct bp_layer *layer = &net->layers[l];
+    const size_t chunks = (layer->inputs + BP_CHUNK_ROWS - 1) / BP_CHUNK_ROWS;
+    return bp_panels(net, layer->outputs) * (chunks + layer->bias);
+}
+
 static bp_real *
 take_panels(struct block *block, const struct bp_network *net, size_t columns, size_t step)
 {
@@ -41,10 +50,14 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     ws->y = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
     if (flags & BP_INPUT_GRADIENT)
         ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->step);
+    if (flags & BP_MASK) {
+        ws->mask = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
+        ws->present = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
+    }
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const bool keep_z = (flags & BP_KEEP_Z) || (l + 1 == net->count && net->fused) ||
-                            (bp_derivative_needs_z(layer->activation) && !(flags & BP_FORWARD_ONLY));
+                            layer->custom || (bp_needs_z(layer) && !(flags & BP_FORWARD_ONLY));
         struct bp_nodes nodes = {0};
         nodes.a = take_panels(block, net, layer->outputs, ws->step);
         nodes.z = keep_z ? take_panels(block, net, layer->outputs, ws->step) : nodes.a;
@@ -52,6 +65,8 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
             nodes.delta = take_panels(block, net, layer->outputs, ws->step);
             nodes.dC_da = flags & BP_KEEP_Z ? take_panels(block, net, layer->outputs, ws->step)
                                             : nodes.delta;
+            if (layer->dropout > 0)
+                nodes.dropped = take_panels(block, net, layer->outputs, ws->step);
         }
         if (ws->nodes)
             ws->nodes[l] = nodes;
@@ -61,6 +76,12 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_step);
         ws->dC_da_turned = take_panels(block, net, rows, ws->turned_step);
         ws->gradient_chunks = take(block, threads, BP_CHUNK_ROWS * net->kernels->panel * size);
+    }
+    if (!(flags & BP_FORWARD_ONLY)) {
+        size_t parts = 0;
+        for (size_t l = 0; l < net->count; l++)
+            parts += bp_parts(net, l);
+        ws->partial_sums = take(block, parts, sizeof(*ws->partial_sums));
     }
     ws->losses = take(block, rows, sizeof(*ws->losses));
     ws->factors = take(block, rows, sizeof(*ws->factors));

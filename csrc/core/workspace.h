@@ -10,6 +10,7 @@
 struct bp_nodes {
     bp_real *z, *a;
     bp_real *dC_da, *delta;
+    bp_real *dropped; /* a without the nodes left out; NULL for a layer without dropout */
 };
 
 struct bp_workspace {
@@ -17,6 +18,7 @@ struct bp_workspace {
     size_t step; /* from a panel of [rows][P] to the next */
     bp_real *x, *y;
     bp_real *dC_dx;         /* NULL unless asked for */
+    bp_real *mask, *present; /* 1 where there is a target, else 0; a or z of these; or both NULL */
     struct bp_nodes *nodes; /* one per layer */
     /* delta and dC_da turned round, [rows / P][nodes][P], turned_step from a panel to the next */
     bp_real *delta_turned[2], *dC_da_turned;
@@ -24,6 +26,7 @@ struct bp_workspace {
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
     bp_real *gradient_chunks; /* one per thread, BP_CHUNK_ROWS rows of a panel */
+    double *partial_sums;     /* bp_parts of every layer */
     void *memory;
     size_t size;    /* bytes of memory */
     unsigned flags; /* it was laid out with */
@@ -32,11 +35,16 @@ struct bp_workspace {
 enum {
     BP_KEEP_Z = 1,        /* z and dC_da of every layer can be read afterwards */
     BP_FORWARD_ONLY = 2,  /* no room for a backward pass */
-    BP_INPUT_GRADIENT = 4 /* dC_dx too */
+    BP_INPUT_GRADIENT = 4, /* dC_dx too */
+    BP_MASK = 8            /* mask and present too */
 };
 
 /* Rows of a panel of weights whose gradient is computed and used at a time: 8 KiB of it. */
 enum { BP_CHUNK_ROWS = 128 };
+
+/* Parts of layer l's parameters whose squares are added up on their own: BP_CHUNK_ROWS rows of a
+ * panel of weights, or a panel of the bias; the parts of a row come one after the other. */
+size_t bp_parts(const struct bp_network *, size_t l);
 
 /* Makes room for `rows` rows: anew in an empty workspace, all zeros, or in the memory that `ws`
  * has, or in more. What it held is lost. BP_OK, or BP_NO_MEMORY or BP_TOO_LARGE and `ws` is

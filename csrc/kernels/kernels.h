@@ -113,12 +113,26 @@ struct bp_chain {
 };
 
 /* What an optimizer does with a gradient; PyTorch's rules of the same names. */
-enum bp_rule { BP_SGD, BP_RULES };
+enum bp_rule { BP_SGD, BP_ADAM, BP_ADAMW, BP_RMSPROP, BP_RULES };
+
+enum { BP_STATES = 2 }; /* vectors that a rule remembers, at most */
 
 struct bp_optimizer_step {
     enum bp_rule rule;
     bool nesterov;
     double rate, momentum, decay;
+    double beta_1, beta_2, epsilon;    /* beta_2 is RMSprop's alpha */
+    double correction_1, correction_2; /* 1 - beta_i^t in Adam's step t */
+    double scale, limit; /* the gradient is multiplied by scale, then held within ±limit */
+};
+
+/* Which nodes of one layer are left out for one batch: node j of the sample in place p of the epoch
+ * where M(M(key + (p + 1) G) + (j + 1) G) / 2^32, rounded down, is below rate 2^32. M is the mixing
+ * function of SplitMix64, G its increment, and all of it is modulo 2^64. */
+struct bp_drop {
+    uint64_t key;   /* of this layer in this epoch */
+    uint64_t place; /* in the epoch of the batch's row 0 */
+    double rate;
 };
 
 struct bp_kernels {
@@ -193,10 +207,47 @@ struct bp_kernels {
     /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5 */
     void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t step, int64_t *out);
 
-    /* parameters w, gradient g and the optimizer's state, count numbers each; the state begins as
-     * zeros, and is NULL for a rule without one */
+    /* parameters w, gradient g and the optimizer's states, count numbers each; the states begin as
+     * zeros, and are NULL where the rule has none */
     void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w, const bp_real *g,
-                     bp_real *state);
+                     bp_real *const state[BP_STATES]);
+
+    /* g[r][j] += l1 sign(w[r][j]) + l2 w[r][j], j < columns <= P; rows w_row and g_row apart */
+    void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,
+                     size_t w_row, bp_real *g, size_t g_row);
+
+    /* Σ m[r][j]², j < columns <= P, rows `row` apart; column by column, then over the columns */
+    double (*sum_of_squares)(size_t rows, size_t columns, const bp_real *m, size_t row);
+
+    /* out[n][j] = 0 where the node is left out, else a[n][j] / (1 - rate): rows first, first + 1,
+     * ... of a batch in one panel, whose first node is `column`; a and out begin at row `first`,
+     * and out may be a */
+    void (*drop)(const struct bp_drop *, size_t first, size_t rows, size_t column,
+                 const bp_real *a, bp_real *out);
+
+    /* out[i] = x[i] where mask[i] is not 0, else fill; i < count, a multiple of P; out may be x */
+    void (*keep_where)(size_t count, const bp_real *mask, const bp_real *x, double fill,
+                       bp_real *out);
+
+    /* For a direction in which z moves by dz and dC_da by `change`:
+     * out[i] = g''(z) dz dC_da + g'(z) change, the change of delta; count a multiple of P. Not for
+     * softmax. Second derivatives are 0 at a kink. */
+    void (*delta_change)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
+                         const bp_real *dz, const bp_real *dC_da, const bp_real *change,
+                         bp_real *out);
+
+    /* Where out is softmax_delta of dC_da's change: adds what the change da of a makes of it,
+     * da_j (dC_da_j - Σ_i a_i dC_da_i) - a_j Σ_i da_i dC_da_i. */
+    void (*softmax_delta_change)(size_t rows, size_t columns, const bp_real *a, const bp_real *da,
+                                 const bp_real *dC_da, bp_real *out, size_t step);
+
+    /* out[n][j] = ∂²C_0/∂a_j² da_j; pads become 0 */
+    void (*loss_curvature)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                           const bp_real *y, const bp_real *da, bp_real *out, size_t step);
+
+    /* the change of fused_delta's delta: da Σy for softmax, da for sigmoid; pads become 0 */
+    void (*fused_delta_change)(enum bp_loss, size_t rows, size_t columns, const bp_real *y,
+                               const bp_real *da, bp_real *out, size_t step);
 
     bool (*all_finite)(size_t count, const bp_real *x);
 };

@@ -178,9 +178,42 @@ bp_read_samples(struct bp_samples *samples, const struct bp_network *net, PyObje
     return 0;
 }
 
+int
+bp_read_mask(struct bp_samples *samples, const struct bp_network *net, PyObject *mask)
+{
+    const size_t outputs = net->layers[net->count - 1].outputs, rows = samples->data.x.rows;
+    const struct bp_array *y = &samples->data.y;
+    struct bp_array *array = &samples->data.mask;
+
+    if (samples->data.labels || net->custom_loss) {
+        PyErr_Format(PyExc_ValueError, "target_mask needs %s",
+                     net->custom_loss ? "one of the engine's losses" : "targets of shape (n, outputs)");
+        return -1;
+    }
+    PyArrayObject *object = bp_read_numbers(mask, "target_mask", array);
+    if (!object)
+        return -1;
+    samples->mask = (PyObject *)object;
+    if (array->type != BP_BOOL) {
+        PyErr_Format(PyExc_TypeError, "target_mask must be of dtype bool, but is of dtype %S",
+                     (PyObject *)PyArray_DESCR(object));
+        return -1;
+    }
+    if (!PyArray_SAMESHAPE(object, (PyArrayObject *)samples->y))
+        return wrong_shape(object, "target_mask", y->columns == 1 ? "(%zu,) or (%zu, 1), as y has"
+                                                                  : "(%zu, %zu), as y has",
+                           rows, y->columns == 1 ? rows : outputs);
+    array->rows = y->rows;
+    array->columns = y->columns;
+    if (PyArray_NDIM(object) == 1 && !samples->single)
+        array->row_stride = PyArray_STRIDES(object)[0];
+    return 0;
+}
+
 void
 bp_release_samples(struct bp_samples *samples)
 {
+    Py_CLEAR(samples->mask);
     Py_CLEAR(samples->x);
     Py_CLEAR(samples->y);
 }

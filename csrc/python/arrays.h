@@ -12,13 +12,16 @@
 struct bp_samples {
     struct bp_data data;
     bool single; /* x was 1-D: one sample, and results lack the axis of samples */
-    PyObject *x, *y;
+    PyObject *x, *y, *mask;
 };
 
 /* Fills `samples` from x, and from y unless it is NULL; `name` and `y_name` are for messages.
  * 0, or -1 with a TypeError or ValueError and nothing held. */
 int bp_read_samples(struct bp_samples *samples, const struct bp_network *net, PyObject *x,
                     PyObject *y, const char *x_name, const char *y_name);
+
+/* Adds which targets are there, from a bool array of y's shape. */
+int bp_read_mask(struct bp_samples *samples, const struct bp_network *net, PyObject *mask);
 
 void bp_release_samples(struct bp_samples *samples);
 

@@ -15,6 +15,7 @@ bp_raise(enum bp_status status)
         PyErr_SetString(PyExc_RuntimeError, "the system refused to start a thread; use fewer");
         return NULL;
     case BP_INTERRUPTED: /* the signal's handler has raised already */
+    case BP_FAILED:      /* or the custom function */
         return NULL;
     case BP_OK:
     case BP_DIVERGED: /* its exception says where: network_train raises it */

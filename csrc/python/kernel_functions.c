@@ -5,6 +5,7 @@
 #include "arrays.h"
 
 #include "core/memory.h"
+#include "core/optimizer.h"
 
 /* An argument: an array of the call's precision, and its numbers in panels where asked for. */
 struct operand {
@@ -628,9 +629,11 @@ sgd_update(PyObject *module, PyObject *args, PyObject *keywords)
           : NULL;
     if (!g)
         goto done;
-    const struct bp_optimizer_step rule = {.rule = BP_SGD, .rate = rate};
+    const struct bp_optimizer sgd = {.rule = BP_SGD, .rate = rate, .clip_value = INFINITY};
+    const struct bp_optimizer_step rule = bp_next_step(&sgd, 0);
     Py_BEGIN_ALLOW_THREADS
-    net.kernels->optimize(&rule, (size_t)PyArray_SIZE(w), PyArray_DATA(w), PyArray_DATA(g), NULL);
+    net.kernels->optimize(&rule, (size_t)PyArray_SIZE(w), PyArray_DATA(w), PyArray_DATA(g),
+                          sgd.state);
     Py_END_ALLOW_THREADS
     if (PyArray_CopyInto(target, w) == 0)
         result = Py_NewRef((PyObject *)target);

@@ -139,6 +139,8 @@ execute(PyObject *module)
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
         add(module, "losses", tuple_of_names(bp_loss_names)) < 0)
         return -1;
+    if (PyModule_AddFunctions(module, bp_custom_methods) < 0)
+        return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(
         "backprop.DivergenceError",
         "The loss or a weight stopped being finite while training.\n\n"

@@ -5,7 +5,9 @@
 #include <math.h>
 
 #include "core/evaluate.h"
+#include "core/functions.h"
 #include "core/memory.h"
+#include "generator.h"
 #include "optimizer_type.h"
 
 /* Samples evaluated at a time, and what a workspace may keep between two calls. */
@@ -32,6 +34,8 @@ bp_enter(Network *self)
         Py_END_ALLOW_THREADS
     }
     self->owner = PyThread_get_thread_ident();
+    if (self->customs)
+        atomic_store(&self->customs->failed, false);
     return 0;
 }
 
@@ -119,8 +123,8 @@ answer(Network *self, enum question question, PyObject *x, PyObject *y)
     Py_END_ALLOW_THREADS
 
     const double count = (double)samples.data.x.rows;
-    if (status != BP_OK)
-        bp_raise(status);
+    if (status != BP_OK || bp_failed(net))
+        bp_raise(status == BP_OK ? BP_FAILED : status);
     else if (question == LOSS)
         result = PyFloat_FromDouble(results.total / count);
     else if (question == ACCURACY)
@@ -213,10 +217,12 @@ static PyObject *
 network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject *keywords)
 {
     Network *self = (Network *)object;
-    PyObject *values[3], *state = NULL;
+    PyObject *values[3];
     struct bp_samples samples;
+    struct bp_dropout dropout = {0};
+    uint64_t *keys = NULL;
     bp_real *gradient = NULL;
-    enum bp_status status;
+    enum bp_status status = BP_FAILED;
     double loss = 0;
 
     if (read_arguments("step", x_y_optimizer, 3, args, given, keywords, values) < 0 ||
@@ -226,31 +232,41 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
         bp_leave(self);
         return NULL;
     }
-    struct bp_optimizer *held = bp_optimizer_for(self->module, values[2], &self->net);
-    if (held) {
-        /* a copy, and a reference to its state: another thread may replace both meanwhile */
-        struct bp_optimizer optimizer = *held;
-        state = Py_XNewRef(((struct bp_optimizer_object *)values[2])->state);
+    struct bp_held_optimizer held;
+    if (bp_hold_optimizer(&held, self->module, values[2], &self->net) == 0) {
+        struct bp_optimizer optimizer = held.optimizer;
+        if (self->net.dropout) {
+            dropout.keys = keys = PyMem_Calloc(self->net.count, sizeof(*keys));
+            if (!keys || bp_draw_keys_of(object, &self->net, keys) < 0) {
+                if (!keys)
+                    PyErr_NoMemory();
+                goto release;
+            }
+        }
         Py_BEGIN_ALLOW_THREADS
         status = prepare(self, samples.data.x.rows, 0);
-        if (status == BP_OK && !bp_is_plain(&optimizer)) {
+        if (status == BP_OK && !bp_is_plain(&self->net, &optimizer)) {
             gradient = bp_allocate(bp_room(&self->net) * self->net.kernels->size);
             status = gradient ? BP_OK : BP_NO_MEMORY;
         }
         if (status == BP_OK)
             loss = bp_step(&self->net, &self->ws, bp_parameters_of(self), &samples.data,
-                           &optimizer, gradient);
+                           &optimizer, gradient, keys ? &dropout : NULL);
+        if (status == BP_OK && bp_failed(&self->net))
+            status = BP_FAILED;
         bp_free(gradient);
         Py_END_ALLOW_THREADS
         if (status == BP_OK)
-            held->steps = optimizer.steps;
+            bp_set_steps(values[2], optimizer.steps);
         else
             bp_raise(status);
-        Py_XDECREF(state);
+release:
+        PyMem_Free(keys);
+        bp_release_optimizer(&held);
     }
     bp_release_samples(&samples);
     bp_leave(self);
-    return PyErr_Occurred() ? NULL : PyFloat_FromDouble(loss);
+    return status == BP_OK ? PyFloat_FromDouble(loss) : NULL;
 }
 
 static PyObject *
@@ -300,8 +316,8 @@ network_gradient(PyObject *object, PyObject *args)
                            PyArray_DATA(flat), PyArray_DATA(inputs));
     Py_END_ALLOW_THREADS
 
-    if (status != BP_OK)
-        bp_raise(status);
+    if (status != BP_OK || bp_failed(net))
+        bp_raise(status == BP_OK ? BP_FAILED : status);
     else if (per_sample) {
         PyObject *losses_or_scalar = PyArray_Return((PyArrayObject *)Py_NewRef((PyObject *)losses));
         result = losses_or_scalar ? Py_BuildValue("OON", flat, inputs, losses_or_scalar) : NULL;
@@ -381,8 +397,8 @@ network_trace(PyObject *object, PyObject *args)
     if (status == BP_OK)
         bp_trace(net, &self->ws, bp_parameters_of(self), &samples.data, targets, trace);
     Py_END_ALLOW_THREADS
-    if (status != BP_OK) {
-        bp_raise(status);
+    if (status != BP_OK || bp_failed(net)) {
+        bp_raise(status == BP_OK ? BP_FAILED : status);
         Py_CLEAR(list);
     }
 done:
@@ -416,14 +432,14 @@ network_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((Network *)self)->parameters);
-    return 0;
+    return bp_visit_customs(((Network *)self)->customs, visit, arg);
 }
 
 static int
 network_clear(PyObject *self)
 {
     /* not `parameters`: an array refers to nothing that could refer back, and methods need it */
-    (void)self;
+    bp_clear_customs(((Network *)self)->customs);
     return 0;
 }
 
@@ -437,39 +453,72 @@ network_dealloc(PyObject *object)
     Py_CLEAR(self->parameters);
     bp_workspace_free(&self->ws);
     PyMem_Free(self->net.layers);
+    bp_clear_customs(self->customs);
+    PyMem_Free(self->customs);
     if (self->lock)
         PyThread_free_lock(self->lock);
     type->tp_free(object);
     Py_DECREF(type);
 }
 
-/* Reads (inputs, outputs, activation, bias). */
+/* The place in `names` of a function's name; or that of `custom`, and a pair of functions is read
+ * into `customs`, which is made when it is needed. -1 with an exception. */
 static int
-read_layer(PyObject *tuple, struct bp_layer *layer)
+read_function(PyObject *object, const char *const names[], const char *kind, int custom,
+              struct bp_customs **customs, size_t layers, size_t layer)
+{
+    if (!PyTuple_Check(object)) {
+        const char *name = PyUnicode_AsUTF8(object);
+        return name ? bp_find_name(names, name, kind) : -1;
+    }
+    if (!*customs)
+        *customs = bp_new_customs(layers);
+    if (!*customs)
+        return -1;
+    const int read = layer < layers ? bp_read_activation(*customs, object, layer)
+                                    : bp_read_loss(*customs, object);
+    return read < 0 ? -1 : custom;
+}
+
+/* Reads (inputs, outputs, activation, bias, l1, l2, dropout) into layer l of net. */
+static int
+read_layer(PyObject *tuple, struct bp_network *net, size_t l, struct bp_customs **customs)
 {
     Py_ssize_t inputs, outputs;
-    const char *activation;
+    PyObject *activation;
     int bias;
+    double l1, l2, dropout;
 
     if (!PyTuple_Check(tuple)) {
-        PyErr_SetString(PyExc_TypeError, "a layer must be (inputs, outputs, activation, bias)");
+        PyErr_SetString(PyExc_TypeError,
+                        "a layer must be (inputs, outputs, activation, bias, l1, l2, dropout)");
         return -1;
     }
-    if (!PyArg_ParseTuple(tuple, "nnsp", &inputs, &outputs, &activation, &bias))
+    if (!PyArg_ParseTuple(tuple, "nnOpddd", &inputs, &outputs, &activation, &bias, &l1, &l2,
+                          &dropout))
         return -1;
     if (inputs < 1 || outputs < 1) {
         PyErr_Format(PyExc_ValueError, "a layer needs at least one input and output, not %zd and %zd",
                      inputs, outputs);
         return -1;
     }
-    const int g = bp_find_name(bp_activation_names, activation, "activation");
+    if (!(l1 >= 0 && l2 >= 0 && dropout >= 0 && dropout < 1) || !isfinite(l1 + l2)) {
+        PyErr_SetString(PyExc_ValueError, "l1 and l2 must be at least 0, dropout 0 or more but below 1");
+        return -1;
+    }
+    const int g = read_function(activation, bp_activation_names, "activation", BP_IDENTITY, customs,
+                                net->count, l);
     if (g < 0)
         return -1;
-    *layer = (struct bp_layer){
+    net->layers[l] = (struct bp_layer){
         .inputs = (size_t)inputs,
         .outputs = (size_t)outputs,
         .bias = bias,
         .activation = (enum bp_activation)g,
+        .custom = PyTuple_Check(activation) ? &(*customs)->activations[l].activation : NULL,
+        .l1 = l1,
+        .l2 = l2,
+        .dropout = dropout,
     };
     return 0;
 }
@@ -478,19 +527,19 @@ static PyObject *
 network_setup(PyObject *object, PyObject *args)
 {
     Network *self = (Network *)object;
-    PyObject *layers;
-    const char *loss_name, *dtype;
+    PyObject *layers, *loss_object;
+    const char *dtype;
     struct bp_network net = {0};
+    struct bp_customs *customs = NULL;
 
-    if (!PyArg_ParseTuple(args, "O!ss", &PyList_Type, &layers, &loss_name, &dtype))
+    if (!PyArg_ParseTuple(args, "O!Os", &PyList_Type, &layers, &loss_object, &dtype))
         return NULL;
     if (self->net.count > 0) {
         PyErr_SetString(PyExc_RuntimeError, "a network is set up only once");
         return NULL;
     }
     static const char *const dtypes[] = {"float32", "float64", NULL};
-    const int loss = bp_find_name(bp_loss_names, loss_name, "loss");
-    const int precision = loss < 0 ? -1 : bp_find_name(dtypes, dtype, "dtype");
+    const int precision = bp_find_name(dtypes, dtype, "dtype");
     if (precision < 0)
         return NULL;
     net.count = (size_t)PyList_GET_SIZE(layers);
@@ -498,14 +547,18 @@ network_setup(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "a network needs at least one layer");
         return NULL;
     }
-    net.loss = (enum bp_loss)loss;
     net.kernels = self->module->kernels[precision];
     net.layers = PyMem_Calloc(net.count, sizeof(*net.layers));
     if (!net.layers)
         return PyErr_NoMemory();
 
+    const int loss = read_function(loss_object, bp_loss_names, "loss", BP_SQUARED_ERROR, &customs,
+                                   net.count, net.count);
+    if (loss < 0)
+        goto fail;
+    net.loss = (enum bp_loss)loss;
     for (size_t l = 0; l < net.count; l++) {
-        if (read_layer(PyList_GET_ITEM(layers, (Py_ssize_t)l), &net.layers[l]) < 0)
+        if (read_layer(PyList_GET_ITEM(layers, (Py_ssize_t)l), &net, l, &customs) < 0)
             goto fail;
         if (l > 0 && net.layers[l].inputs != net.layers[l - 1].outputs) {
             PyErr_Format(PyExc_ValueError, "layer %zu has %zu outputs, but layer %zu has %zu inputs",
@@ -513,6 +566,8 @@ network_setup(PyObject *object, PyObject *args)
             goto fail;
         }
     }
+    net.custom_loss = PyTuple_Check(loss_object) ? &customs->loss.loss : NULL;
+    net.failed = customs ? &customs->failed : NULL;
     const enum bp_status status = bp_network_lay_out(&net);
     if (status != BP_OK) {
         bp_raise(status);
@@ -527,9 +582,12 @@ network_setup(PyObject *object, PyObject *args)
     self->parameters = bp_array_on(memory, 1, &count, bp_type_number(net.kernels->dtype));
     if (!self->parameters)
         goto fail;
+    self->customs = customs;
     self->net = net;
     Py_RETURN_NONE;
 fail:
+    bp_clear_customs(customs);
+    PyMem_Free(customs);
     PyMem_Free(net.layers);
     return NULL;
 }
@@ -553,6 +611,8 @@ static PyMethodDef network_methods[] = {
     {"_gradient", network_gradient, METH_VARARGS, NULL},
     {"_trace", network_trace, METH_VARARGS, NULL},
     {"_train", bp_network_train, METH_VARARGS, NULL},
+    {"_jacobian", bp_network_jacobian, METH_O, NULL},
+    {"_hessian_vector", bp_network_hessian_vector, METH_VARARGS, NULL},
     {"classify", FAST(network_classify), bp_classify_doc},
     {"loss", FAST(network_loss), bp_loss_doc},
     {"losses", FAST(network_losses), bp_losses_doc},

@@ -6,12 +6,14 @@
 #include "module.h"
 
 #include "core/workspace.h"
+#include "custom.h"
 
 typedef struct bp_network_object {
     PyObject_HEAD
     struct bp_module *module;
     struct bp_network net;  /* net.count is 0 before _setup */
     struct bp_workspace ws; /* kept between calls while it is small */
+    struct bp_customs *customs; /* the user's functions, or NULL without any */
     PyObject *parameters;   /* the array of them, in storage order, with bp_room behind it */
     PyThread_type_lock lock; /* held while the core works on the network, the GIL being released */
     unsigned long owner;     /* the thread that holds the lock, or 0 */
@@ -27,6 +29,10 @@ bp_real *bp_parameters_of(Network *);
 
 /* Network._train: see train_method.c */
 PyObject *bp_network_train(PyObject *self, PyObject *args);
+
+/* second_order.c */
+PyObject *bp_network_jacobian(PyObject *self, PyObject *x);
+PyObject *bp_network_hessian_vector(PyObject *self, PyObject *args);
 
 /* docstrings.c */
 extern const char bp_classify_doc[], bp_loss_doc[], bp_losses_doc[], bp_accuracy_doc[],

@@ -7,17 +7,21 @@
 
 #include "core/optimizer.h"
 
-struct bp_optimizer_object {
-    PyObject_HEAD
-    struct bp_optimizer optimizer; /* its state lies in the array */
-    bool ready;                    /* _setup has been called */
-    PyObject *state;               /* (parameters,) array, or NULL before the first step */
+/* An optimizer as it is while the core works with it: another thread may change the object, or
+ * replace its state, meanwhile. */
+struct bp_held_optimizer {
+    struct bp_optimizer optimizer;
+    PyObject *states[BP_STATES];
 };
 
-/* The optimizer behind `object`, its state made ready for a network of this layout: new zeros at
- * first. A rule without state fits every network. NULL with TypeError, ValueError or
- * MemoryError. */
-struct bp_optimizer *bp_optimizer_for(struct bp_module *, PyObject *object,
-                                      const struct bp_network *);
+/* Reads the optimizer behind `object`, whose states are made ready for a network of this layout:
+ * new zeros at first. A rule without state fits every network. The rate is that of the next step.
+ * 0, or -1 with TypeError, ValueError, MemoryError or what its schedule raised. */
+int bp_hold_optimizer(struct bp_held_optimizer *, struct bp_module *, PyObject *object,
+                      const struct bp_network *);
+void bp_release_optimizer(struct bp_held_optimizer *);
+
+/* Notes how many steps the optimizer has done. */
+void bp_set_steps(PyObject *object, uint64_t steps);
 
 #endif

@@ -2,9 +2,9 @@
 #include "network_type.h"
 
 #include <math.h>
-#include <numpy/random/bitgen.h>
-
+#include "core/functions.h"
 #include "core/train.h"
+#include "generator.h"
 #include "optimizer_type.h"
 
 /* Lets Python's signal handlers run; true when one of them raised. */
@@ -77,38 +77,25 @@ read_sample_weights(PyObject *object, size_t samples)
     return weights;
 }
 
-/* The bit generator behind NumPy's object, its functions in `random`. */
-static int
-read_bit_generator(PyObject *object, struct bp_random *random)
-{
-    PyObject *capsule = PyObject_GetAttrString(object, "capsule");
-    bitgen_t *generator = capsule ? PyCapsule_GetPointer(capsule, "BitGenerator") : NULL;
-
-    Py_XDECREF(capsule); /* the object itself keeps it alive */
-    if (!generator)
-        return -1;
-    random->next = generator->next_uint32;
-    random->state = generator->state;
-    return 0;
-}
-
 /* _train(x, y, optimizer, epochs, batch_size, bit_generator, threads, rates, sample_weight,
- *        validation, budget, first_epoch, record) -> epochs done */
+ *        validation, budget, first_epoch, record, shuffle, target_mask, norms) -> epochs done */
 PyObject *
 bp_network_train(PyObject *object, PyObject *args)
 {
     Network *self = (Network *)object;
     PyObject *x, *y, *optimizer, *bit_generator, *rates, *weights, *validation, *record;
-    PyObject *state = NULL, *result = NULL;
+    PyObject *mask, *result = NULL;
     Py_ssize_t epochs, batch, threads, first_epoch;
+    int shuffle, norms;
+    struct bp_held_optimizer held = {0};
     double budget;
     struct bp_samples samples = {0}, held_out = {0};
     struct bp_random random;
     enum bp_status status;
 
-    if (!PyArg_ParseTuple(args, "OOOnnOnOOOdnO", &x, &y, &optimizer, &epochs, &batch,
+    if (!PyArg_ParseTuple(args, "OOOnnOnOOOdnOpOp", &x, &y, &optimizer, &epochs, &batch,
                           &bit_generator, &threads, &rates, &weights, &validation, &budget,
-                          &first_epoch, &record))
+                          &first_epoch, &record, &shuffle, &mask, &norms))
         return NULL;
     if (epochs < 1 || batch < 1 || threads < 1) {
         PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
@@ -116,7 +103,8 @@ bp_network_train(PyObject *object, PyObject *args)
     }
     if (bp_enter(self) < 0)
         return NULL;
-    if (bp_read_samples(&samples, &self->net, x, y, "x", "y") < 0)
+    if (bp_read_samples(&samples, &self->net, x, y, "x", "y") < 0 ||
+        (mask != Py_None && bp_read_mask(&samples, &self->net, mask) < 0))
         goto done;
     if (validation != Py_None) {
         PyObject *xv, *yv;
@@ -137,7 +125,9 @@ bp_network_train(PyObject *object, PyObject *args)
         .validation = validation == Py_None ? NULL : &held_out.data,
         .epochs = (size_t)epochs,
         .batch = (size_t)batch,
-        .threads = (size_t)threads,
+        .threads = self->customs && self->customs->python ? 1 : (size_t)threads,
+        .shuffle = shuffle,
+        .norms = norms,
         .budget = budget,
         .poll = check_signals,
     };
@@ -145,9 +135,13 @@ bp_network_train(PyObject *object, PyObject *args)
     if (!training.record)
         goto done;
     if (bit_generator != Py_None) {
-        if (read_bit_generator(bit_generator, &random) < 0)
+        if (bp_read_bit_generator(bit_generator, &random) < 0)
             goto done;
         training.random = &random;
+    }
+    else if (shuffle || self->net.dropout) {
+        PyErr_SetString(PyExc_ValueError, "shuffling and dropout need a bit generator");
+        goto done;
     }
     if (rates != Py_None) {
         const size_t steps = (count + (size_t)batch - 1) / (size_t)batch * (size_t)epochs;
@@ -160,27 +154,26 @@ bp_network_train(PyObject *object, PyObject *args)
         if (!training.data.weights)
             goto done;
     }
-    struct bp_optimizer *held = bp_optimizer_for(self->module, optimizer, &self->net);
-    if (!held)
+    if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
         goto done;
-    struct bp_optimizer copy = *held; /* another thread may change it meanwhile */
-    state = Py_XNewRef(((struct bp_optimizer_object *)optimizer)->state);
-    training.optimizer = &copy;
+    training.optimizer = &held.optimizer;
 
     PyThreadState *saved = PyEval_SaveThread();
     training.poll_context = &saved;
     status = bp_train(&training);
     PyEval_RestoreThread(saved);
 
-    held->steps = copy.steps;
-    if (status == BP_OK)
+    bp_set_steps(optimizer, held.optimizer.steps);
+    if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
+        bp_raise(BP_FAILED);
+    else if (status == BP_OK)
         result = PyLong_FromSize_t(training.epochs_done);
     else if (status == BP_DIVERGED)
         raise_divergence(self->module, &training, first_epoch);
     else
         bp_raise(status);
 done:
-    Py_XDECREF(state);
+    bp_release_optimizer(&held);
     bp_release_samples(&samples);
     bp_release_samples(&held_out);
     bp_leave(self);

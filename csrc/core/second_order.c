@@ -1,0 +1,253 @@
+/* With W moving by V, and d before a number for how fast it moves (B. A. Pearlmutter, "Fast exact
+ * multiplication by the Hessian", Neural Computation 6, 1994):
+ *
+ *   dz = V a_prev + W da_prev (+ the bias's direction)        da = g'(z) dz
+ *   dδ = g''(z) dz ∂C/∂a + g'(z) d(∂C/∂a)          d(∂C/∂a_prev) = Vᵀ δ + Wᵀ dδ
+ *   d(∂C/∂w_jk) = dδ_j a_k + δ_j da_k                         d(∂C/∂b_j) = dδ_j
+ */
+#include "second_order.h"
+
+#include "functions.h"
+
+static struct bp_pass
+pass_of(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters)
+{
+    return (struct bp_pass){
+        .net = net,
+        .ws = ws,
+        .parameters = {(bp_real *)parameters, false},
+        .threads = 1,
+    };
+}
+
+static size_t
+rows_from(const struct bp_data *data, size_t n, const struct bp_workspace *ws)
+{
+    const size_t left = data->x.rows - n;
+    return left < ws->rows ? left : ws->rows;
+}
+
+void
+bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
+            const struct bp_data *data, bp_real *out)
+{
+    const size_t inputs = net->layers[0].inputs, outputs = net->layers[net->count - 1].outputs;
+    const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
+    struct bp_pass pass = pass_of(net, ws, parameters);
+
+    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+        pass.rows = rows_from(data, n, ws);
+        bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
+        bp_forward(&pass);
+        for (size_t j = 0; j < outputs; j++) {
+            /* ∂a_j/∂a, one row for all samples: the label j */
+            const int64_t label = (int64_t)j;
+            const struct bp_data one = {
+                .y = {.data = (const char *)&label, .rows = 1, .columns = 1, .type = BP_INT64},
+                .labels = true,
+            };
+            bp_gather_targets(net, &one, (struct bp_rows){NULL, 0, pass.rows},
+                              ws->nodes[net->count - 1].dC_da, ws->step);
+            bp_delta_of_outputs(&pass);
+            bp_backward(&pass, &update);
+            bp_read_panels(net, pass.rows, inputs, ws->dC_dx, ws->step,
+                           bp_at(net, out, (n * outputs + j) * inputs), outputs * inputs);
+        }
+    }
+}
+
+/* all of a Hessian-vector product for one batch, whose pass has been done */
+struct direction {
+    struct bp_pass pass;
+    const struct bp_workspace *moved; /* its z, a, dC_da and delta are how fast those of pass.ws move */
+    struct bp_vector along;
+};
+
+/* c = A w of layer l, plus start: [rows][nodes] in panels; resume: plus c */
+static void
+weighted_sums(const struct direction *d, size_t l, const bp_real *a, struct bp_weights weights,
+              bool resume)
+{
+    const struct bp_network *net = d->pass.net;
+
+    net->kernels->product(&(struct bp_product){
+        .rows = d->pass.rows,
+        .columns = net->layers[l].outputs,
+        .depth = net->layers[l].inputs,
+        .a = a,
+        .a_row = net->kernels->panel,
+        .a_step = d->moved->step,
+        .b = weights.w,
+        .b_row = weights.row,
+        .b_step = weights.step,
+        .c = d->moved->nodes[l].z,
+        .c_step = d->moved->step,
+        .start = weights.bias,
+        .resume = resume,
+    });
+}
+
+static void
+move_forward(const struct direction *d, size_t l)
+{
+    const struct bp_network *net = d->pass.net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_workspace *ws = d->pass.ws, *moved = d->moved;
+    const struct bp_nodes *nodes = &ws->nodes[l], *change = &moved->nodes[l];
+
+    weighted_sums(d, l, l == 0 ? ws->x : ws->nodes[l - 1].a, bp_layer_weights(net, l, d->along),
+                  false);
+    if (l > 0)
+        weighted_sums(d, l, moved->nodes[l - 1].a, bp_layer_weights(net, l, d->pass.parameters),
+                      true);
+    if (layer->activation == BP_SOFTMAX) /* its Jacobian is symmetric */
+        net->kernels->softmax_delta(d->pass.rows, layer->outputs, nodes->a, change->z, change->a,
+                                    ws->step);
+    else
+        bp_apply_slope(net, l, 0, bp_panels(net, layer->outputs), d->pass.rows, nodes->z, nodes->a,
+                       change->z, change->a, ws->step);
+}
+
+/* how fast delta moves, from how fast dC_da does */
+static void
+move_delta(const struct direction *d, size_t l)
+{
+    const struct bp_network *net = d->pass.net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_nodes *nodes = &d->pass.ws->nodes[l], *change = &d->moved->nodes[l];
+    const size_t rows = d->pass.rows, step = d->moved->step;
+
+    if (layer->activation == BP_SOFTMAX) {
+        kernels->softmax_delta(rows, layer->outputs, nodes->a, change->dC_da, change->delta, step);
+        kernels->softmax_delta_change(rows, layer->outputs, nodes->a, change->a, nodes->dC_da,
+                                      change->delta, step);
+        return;
+    }
+    for (size_t q = 0; q < bp_panels(net, layer->outputs); q++) {
+        const size_t at = q * step;
+        kernels->delta_change(layer->activation, rows * kernels->panel, bp_at(net, nodes->z, at),
+                              bp_at(net, nodes->a, at), bp_at(net, change->z, at),
+                              bp_at(net, nodes->dC_da, at), bp_at(net, change->dC_da, at),
+                              bp_at(net, change->delta, at));
+    }
+}
+
+static void
+move_output_delta(const struct direction *d)
+{
+    const struct bp_network *net = d->pass.net;
+    const size_t l = net->count - 1, outputs = net->layers[l].outputs, rows = d->pass.rows;
+    const struct bp_workspace *ws = d->pass.ws;
+    const struct bp_nodes *nodes = &ws->nodes[l], *change = &d->moved->nodes[l];
+
+    if (net->fused)
+        net->kernels->fused_delta_change(net->loss, rows, outputs, ws->y, change->a, change->delta,
+                                         ws->step);
+    else {
+        net->kernels->loss_curvature(net->loss, rows, outputs, nodes->a, ws->y, change->a,
+                                     change->dC_da, ws->step);
+        move_delta(d, l);
+    }
+    net->kernels->scale_rows(rows, bp_panels(net, outputs), ws->factors, change->delta, ws->step);
+}
+
+/* Adds to (keep = 1) or sets (0) layer l's part of the product. */
+static void
+move_gradient(const struct direction *d, size_t l, struct bp_vector product, double keep)
+{
+    const struct bp_network *net = d->pass.net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_workspace *ws = d->pass.ws, *moved = d->moved;
+    const struct bp_weights target = bp_layer_weights(net, l, product);
+    struct bp_outer outer = {
+        .rows = layer->inputs,
+        .columns = layer->outputs,
+        .depth = d->pass.rows,
+        .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+        .a_step = ws->step,
+        .delta = moved->nodes[l].delta,
+        .delta_step = ws->step,
+        .c = target.w,
+        .c_row = target.row,
+        .c_step = target.step,
+        .keep = keep,
+    };
+
+    net->kernels->outer(&outer);
+    if (layer->bias)
+        net->kernels->column_sums(d->pass.rows, layer->outputs, moved->nodes[l].delta, ws->step,
+                                  keep, target.bias);
+    if (l == 0)
+        return;
+    outer.a = moved->nodes[l - 1].a;
+    outer.delta = ws->nodes[l].delta;
+    outer.keep = 1;
+    net->kernels->outer(&outer);
+}
+
+/* dC_da_turned = W delta, in the numbers of `moved`; resume: plus what is there */
+static void
+propagate(const struct direction *d, size_t l, const bp_real *delta, struct bp_vector vector,
+          bool resume)
+{
+    const struct bp_network *net = d->pass.net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_workspace *moved = d->moved;
+    const struct bp_weights weights = bp_layer_weights(net, l, vector);
+
+    kernels->transpose(d->pass.rows, layer->outputs, delta, moved->step, moved->delta_turned[0],
+                       moved->turned_step);
+    kernels->product(&(struct bp_product){
+        .rows = layer->inputs,
+        .columns = d->pass.rows,
+        .depth = layer->outputs,
+        .a = weights.w,
+        .a_row = weights.row,
+        .a_step = weights.step,
+        .b = moved->delta_turned[0],
+        .b_row = kernels->panel,
+        .b_step = moved->turned_step,
+        .c = moved->dC_da_turned,
+        .c_step = moved->turned_step,
+        .resume = resume,
+    });
+}
+
+void
+bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws,
+                  struct bp_workspace *moved, const bp_real *parameters,
+                  const struct bp_data *data, const bp_real *along, bp_real *product)
+{
+    struct direction d = {
+        .pass = pass_of(net, ws, parameters),
+        .moved = moved,
+        .along = {(bp_real *)along, false},
+    };
+    const struct bp_vector target = {product, false};
+
+    for (size_t n = 0; n < data->x.rows; n += d.pass.rows) {
+        d.pass.rows = rows_from(data, n, ws);
+        bp_load_batch(&d.pass, data, (struct bp_rows){NULL, n, d.pass.rows}, true);
+        for (size_t i = 0; i < d.pass.rows; i++)
+            ws->factors[i] = 1 / (double)data->x.rows;
+        bp_forward(&d.pass);
+        bp_output_delta(&d.pass);
+        bp_backward(&d.pass, &(struct bp_update){.what = BP_NO_GRADIENT});
+
+        for (size_t l = 0; l < net->count; l++)
+            move_forward(&d, l);
+        move_output_delta(&d);
+        for (size_t l = net->count; l-- > 0;) {
+            move_gradient(&d, l, target, n == 0 ? 0 : 1);
+            if (l == 0)
+                break;
+            propagate(&d, l, moved->nodes[l].delta, d.pass.parameters, false);
+            propagate(&d, l, ws->nodes[l].delta, d.along, true);
+            net->kernels->transpose(net->layers[l].inputs, d.pass.rows, moved->dC_da_turned,
+                                    moved->turned_step, moved->nodes[l - 1].dC_da, moved->step);
+            move_delta(&d, l - 1);
+        }
+    }
+}
