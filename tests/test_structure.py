@@ -74,7 +74,7 @@ def is_type_checking(node):
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=name_of)
 def test_python_reaches_c_through_the_extension_only(path):
-    """Neither C by another way nor another library's arithmetic; exports.py converts to and from PyTorch's."""
+    """Neither C by another way nor another library's arithmetic, but for exports.py, to PyTorch."""
     imported = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     only_types = {id(child) for node in ast.walk(tree) if is_type_checking(node) for child in ast.walk(node)}
