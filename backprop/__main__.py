@@ -1,4 +1,4 @@
-"""The command line, ``python -m backprop``: train, predict, info.
+"""The command line, ``python -m backprop``: train, predict, bench, info.
 
 Exit codes: 0, 1 for bad data or a failed training, 2 for a wrong command line, 130 for Ctrl-C.
 """
@@ -123,6 +123,14 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"accuracy {net.accuracy(scaled, y):.4f} of {len(y)} samples", file=sys.stderr)
 
 
+def _bench(options: argparse.Namespace) -> None:
+    from backprop import bench
+
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {options.threads}")
+    bench.short(options.threads)
+
+
 def _info(options: argparse.Namespace) -> None:
     if options.model is not None:
         net, notes = files.load_with_notes(options.model)
@@ -181,6 +189,10 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
     predict.add_argument("model", help="a file that train --save wrote")
     _add_data(predict, "classify")
+
+    bench = commands.add_parser("bench", help="measure how fast networks of several sizes train here")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--threads", type=int, metavar="N", help="(default: as many as pay)")
 
     info = commands.add_parser("info", help="describe this installation, or a saved network")
     info.set_defaults(run=_info)

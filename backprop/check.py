@@ -6,8 +6,9 @@ A twin in float64 with the same parameters gives ∂C/∂w from values of C alon
     networks with kinks  [C(w+h) − C(w−h)] / 2h                               h = 1e-5, error h²/6 C‴
 
 h is divided by the largest number that the parameter multiplies, so that no z of its layer moves by more.
-relu and its like have a kink at z = 0, huber where |a − y| = 1: a parameter whose h takes any sample across
-one is skipped, and a sample that lies on different sides of one in the two precisions is left out.
+relu and its like have a kink at z = 0, huber where |a − y| = 1, users' functions perhaps at
+any whole number of z, or of a − y: a parameter whose h takes any sample across one is skipped, and a sample
+that lies on different sides of one in the two precisions is left out.
 
 Errors are relative to the largest entry of the array: weights, bias or inputs. The tolerance is 1e-6 for the
 differences, plus what rounding may make of the array in the network's dtype (`backprop.rounding`). An array
@@ -25,6 +26,7 @@ import numpy as np
 
 from backprop._validate import whole_number
 from backprop.layer import Layer
+from backprop.losses import Loss
 from backprop.network import Network
 from backprop.rounding import rounding_errors
 
@@ -195,13 +197,18 @@ def _twin(network: Network) -> Network:
     return twin
 
 
-def _sides(network: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+def _sides(network: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     """On which side of its kinks each sample lies, (n, kinks)."""
     trace = network.trace(x).layers
-    sides = [
-        now.z > 0 for layer, now in zip(network.layers, trace, strict=True) if str(layer.activation) in KINKED
-    ]
-    if network.loss_name == "huber":
+    sides = []
+    for layer, now in zip(network.layers, trace, strict=True):
+        if layer.activation.is_custom:
+            sides.append(np.floor(now.z))
+        elif str(layer.activation) in KINKED:
+            sides.append(now.z > 0)
+    if isinstance(network.loss_function, Loss):
+        sides.append(np.floor(trace[-1].a - y))
+    elif network.loss_name == "huber":
         sides.append(np.abs(trace[-1].a - y) > 1)
     return np.concatenate(sides, axis=1) if sides else np.empty((len(x), 0), bool)
 

@@ -90,7 +90,10 @@ def _address(what: str, function: Any, arguments: int) -> int | None:
     if any(kind.endswith(".LowLevelCallable") for kind in kinds):
         if function.signature.replace(" ", "") != signature.replace(" ", ""):
             raise TypeError(f"{what} must have the signature {signature}, got {function.signature}")
-        return _address(what, function.function, arguments)
+        inner = function.function
+        if type(inner).__name__ == "PyCapsule":
+            return _core.capsule_address(inner)
+        return _address(what, inner, arguments)
     if isinstance(getattr(function, "address", None), int) and hasattr(function, "native_name"):
         return int(function.address)  # numba.cfunc
     return None

@@ -90,8 +90,8 @@ def make_cases():
         cases.append(
             Case(seed, tuple(sizes), activations, loss, bias, dtype, batch, targets)
         )
-    # Inputs around the edges of a block of K, and a batch larger than every tile.
-    for inputs, batch, dtype in itertools.product((255, 256, 257, 784), (1, 70), DTYPES):
+    # Inputs around the edges of a block of K, and more samples than are worked on at a time.
+    for inputs, batch, dtype in itertools.product((255, 256, 257, 784), (1, 128, 129, 300), DTYPES):
         sizes, names, bias = (inputs, 19, 6), ("tanh", "sigmoid"), (True, True)
         cases.append(
             Case(len(cases), sizes, names, "squared_error", bias, dtype, batch, "soft")

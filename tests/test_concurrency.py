@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -92,6 +94,50 @@ def test_ctrl_c_in_the_middle_of_an_endless_epoch(interrupt_soon):
     with pytest.raises(KeyboardInterrupt):
         net.fit(x, y, bp.SGD(1e-6), batch_size=1, shuffle=False)
     assert np.isfinite(net.parameters).all()
+
+
+LONG_VALIDATION = """
+    import os, signal, threading
+    import numpy as np
+    import backprop as bp
+
+    net = bp.Network.dense(4, 3, 2, seed=1)
+    x, y = np.ones((10, 4)), np.ones((10, 2))
+    held_out = np.broadcast_to(x[0], (10**10, 4)), np.broadcast_to(y[0], (10**10, 2))
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        net.fit(x, y, bp.SGD(0.1), epochs=1000, validation=held_out)
+    except KeyboardInterrupt:
+        assert np.isfinite(net.parameters).all()
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_during_a_long_validation():
+    """Validating on these takes minutes; run apart, as nothing but a kill would end it."""
+    command = [sys.executable, "-c", textwrap.dedent(LONG_VALIDATION)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HANGING / 2, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.fail("Ctrl-C is not heeded")
+    assert done.stdout == "interrupted\n", done.stderr
+
+
+def test_a_signal_handler_may_not_use_the_network_in_training(dtype):
+    """It would wait for ever for the training that it interrupts: an error ends both."""
+    net = bp.Network.dense(20, 30, 5, dtype=dtype, seed=1)
+    x, y = make_data(net, 200)
+    previous = signal.signal(signal.SIGALRM, lambda number, frame: net(x))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(RuntimeError, match="signal"):
+            net.fit(x, y, bp.SGD(1e-3), epochs=10**9)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert np.isfinite(net(x)).all()
 
 
 def test_a_signal_handler_that_does_not_raise_lets_training_go_on(dtype):

@@ -20,6 +20,14 @@ SHAPES = [
     ((300, 64, 48, 12), ("elu", "softmax", "softplus"), "huber", 33),
     ((1, 1), "tanh", "squared_error", 10),
     ((3, 129, 2), ("leaky_relu", "identity"), "squared_error", 128),
+    # One sample a step has ways of its own: for layers of a panel at most, and for wider ones.
+    ((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy", 1),
+    ((7, 8, 5, 8, 3), ("gelu", "softmax", "silu", "softmax"), "cross_entropy", 1),
+    ((128, 16, 9), ("elu", "softplus"), "mean_squared_error", 1),
+    ((129, 4, 4), ("relu", "softmax"), "huber", 1),
+    ((5, 4, 17, 3), ("leaky_relu", "sigmoid", "sigmoid"), "cross_entropy", 1),
+    ((40, 100, 60), ("tanh", "identity"), "huber", 1),
+    ((6, 5), ("softmax",), "binary_cross_entropy", 1),
 ]
 
 
@@ -51,6 +59,29 @@ def test_same_bits_for_any_number_of_threads(shape, settings, dtype):
         for one, other in zip(state, others[1], strict=True):
             assert_same_bits(one, other, f"state with {threads} threads")
         assert figures == others[2], f"{threads} threads"
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"lr": 0.05}, {"lr": 0.05, "weight_decay": 0.01}, {"lr": 0.01, "momentum": 0.9}],
+    ids=str,
+)  # fmt: skip
+def test_fit_is_one_step_after_the_other(shape, settings, dtype):
+    """However fit goes about it: a batch, a short last one, one sample at a time."""
+    sizes, activations, loss, batch = shape
+    nets = [make_network(sizes, activations, loss, dtype) for _ in range(3)]
+    n = min(2 * batch + batch // 2 + 1, 300)
+    x, y = make_data(nets[0], n)
+    one, other, threaded = (bp.SGD(**settings) for _ in range(3))
+    for _ in range(2):
+        for start in range(0, n, batch):
+            nets[0].step(x[start : start + batch], y[start : start + batch], one)
+    nets[1].fit(x, y, other, epochs=2, batch_size=batch, shuffle=False, threads=1)
+    nets[2].fit(x, y, threaded, epochs=2, batch_size=batch, shuffle=False, threads=3)
+    assert_same_bits(nets[1].parameters, nets[0].parameters)
+    assert_same_bits(nets[2].parameters, nets[0].parameters)
+    for state, expected in zip(other.state, one.state, strict=True):
+        assert_same_bits(state, expected)
 
 
 def test_threads_none_gives_the_same_bits(dtype):

@@ -137,7 +137,8 @@ def diverging(dtype, activation="identity"):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_divergence_keeps_the_last_finite_epoch(dtype, momentum):
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_divergence_keeps_the_last_finite_epoch(dtype, momentum, batch_size):
     net, x, y = diverging(dtype)
     optimizer = bp.SGD(0.6, momentum=momentum)
     kept = [(net.parameters.copy(), optimizer.steps)]
@@ -147,7 +148,9 @@ def test_divergence_keeps_the_last_finite_epoch(dtype, momentum):
         kept.append((net.parameters.copy(), optimizer.steps))
 
     with pytest.raises(bp.DivergenceError) as caught:
-        net.fit(x, y, optimizer, epochs=10_000, batch_size=8, shuffle=False, callbacks=[keep])
+        net.fit(
+            x, y, optimizer, epochs=10_000, batch_size=batch_size, shuffle=False, callbacks=[keep]
+        )
     assert isinstance(caught.value, ArithmeticError)
     assert caught.value.epoch == len(kept)
     assert caught.value.epoch > 1
@@ -156,7 +159,7 @@ def test_divergence_keeps_the_last_finite_epoch(dtype, momentum):
     assert f"layer {caught.value.layer}" in str(caught.value)
     assert_same_bits(net.parameters, kept[-1][0])
     assert np.isfinite(net.parameters).all()
-    assert optimizer.steps == kept[-1][1] == 3 * (len(kept) - 1)
+    assert optimizer.steps == kept[-1][1] == 24 // batch_size * (len(kept) - 1)
     for state in optimizer.state:
         assert np.isfinite(state).all()
 
@@ -185,13 +188,22 @@ def test_divergence_in_the_first_epoch_keeps_the_start(dtype):
     assert (net.parameters != before).any()
 
 
-def test_divergence_names_the_first_layer_that_is_not_finite():
-    """tanh keeps the first layer's outputs finite, so the second one overflows first."""
-    net, x, y = diverging("float64", "tanh")
-    net.layers[1].weights[...] = 1e200
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("hidden", [4, 50])
+def test_divergence_names_the_first_layer_that_is_not_finite(batch_size, momentum, hidden):
+    """tanh keeps the first layer's outputs finite: only the second one's are not."""
+    net = bp.Network(
+        bp.Layer(3, hidden, "tanh"), bp.Layer(hidden, 2, "identity"), dtype="float64", seed=0
+    )
+    x, y = make_data(net, 24)
+    net.layers[1].bias[...] = 1e200
+    net.layers[1].weights[...] = 0
+    before = net.parameters.copy()
     with pytest.raises(bp.DivergenceError) as caught:
-        net.fit(x, y, bp.SGD(0.1))
+        net.fit(x, y, bp.SGD(1e-3, momentum=momentum), batch_size=batch_size)
     assert (caught.value.epoch, caught.value.layer) == (1, 2)
+    assert_same_bits(net.parameters, before)
 
 
 def test_divergence_counts_epochs_of_this_fit(small):

@@ -99,6 +99,44 @@ def test_a_vector_is_one_sample_for_step_and_fit(small):
     assert_same_parameters(small.net, layers)
 
 
+@pytest.mark.parametrize(("lr", "weight_decay"), [(1e-3, 1e-5), (1e-2, 1e-5), (3e-2, 1e-4)])
+def test_a_small_weight_decay_is_not_rounded_away(lr, weight_decay):
+    """In float32 1 - lr · decay has few digits, or none, left of lr · decay.
+
+    Added to the gradient, as PyTorch does, it is rounded with each step at random: 20 000 of at
+    most 2^-25 each (the weight stays below 1), which add up to √20000 · 2^-25 = 4e-6, or three
+    times that.
+    """
+    rng = np.random.default_rng(0)
+    x, y = np.full((20_000, 1), 1e-3), rng.normal(size=(20_000, 1))
+    ends = {}
+    for dtype in ("float32", "float64"):
+        net = bp.Network(bp.Layer(1, 1, "identity", bias=False), dtype=dtype)
+        net.layers[0].weights[...] = 0.9
+        net.fit(x, y, bp.SGD(lr, weight_decay=weight_decay), batch_size=1, shuffle=False)
+        ends[dtype] = float(net.layers[0].weights[0, 0])
+    assert abs(ends["float32"] - ends["float64"]) < 3 * 4e-6
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_batch_without_weight_moves_nothing(batch_size, momentum):
+    """Of samples of weight zero nothing is learnt, whatever they are."""
+    nets = [make_network((3, 4, 2), "tanh") for _ in range(2)]
+    x, y = make_data(nets[0], 10)
+    weights = np.array([1.0] * 5 + [0.0] * 5)
+    changed = x.copy()
+    changed[5:] *= -7
+    for net, data in zip(nets, (x, changed), strict=True):
+        optimizer = bp.SGD(0.2, momentum=momentum)
+        net.fit(data, y, optimizer, batch_size=batch_size, shuffle=False, sample_weight=weights)
+    assert_same_bits(nets[0].parameters, nets[1].parameters)
+    plain = make_network((3, 4, 2), "tanh")
+    plain.fit(x[:5], y[:5], bp.SGD(0.2, momentum=momentum), batch_size=batch_size, shuffle=False)
+    if not momentum and batch_size != 2:
+        assert_same_bits(nets[0].parameters, plain.parameters)
+
+
 def test_sample_weights(small):
     """A batch's loss is Σ w_i C_0i / Σ w_i, and its gradient likewise."""
     net, x, y = small.net, small.x, small.y

@@ -38,31 +38,39 @@ reverse(void *number, size_t size)
     }
 }
 
-/* One row of `columns` numbers of type SOURCE at `from`, to panels of TARGET. The loop over
- * neighbours in the native byte order is the one that compilers turn into vectors. */
+static const char *
+row_of(const struct bp_array *array, struct bp_rows rows, size_t n)
+{
+    const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
+    return array->data + (ptrdiff_t)row * array->row_stride;
+}
+
+/* Rows of numbers of type SOURCE, to panels of TARGET. The loop over neighbours in the native byte
+ * order is the one that compilers turn into vectors. */
 #define GATHER(name, SOURCE, TARGET, convert)                                                      \
-    static void name(const char *from, ptrdiff_t stride, bool swapped, size_t columns, void *to,   \
-                     size_t step)                                                                  \
+    static void name(const struct bp_array *x, struct bp_rows rows, void *to, size_t step)         \
     {                                                                                              \
         enum { P = BP_PANEL(TARGET) };                                                             \
-        const bool neighbours = stride == sizeof(SOURCE) && !swapped;                              \
-        for (size_t k = 0; k < columns; k += P) {                                                  \
-            TARGET *out = (TARGET *)to + k / P * step;                                             \
-            const size_t width = columns - k < P ? columns - k : P;                                \
-            if (neighbours && width == P) {                                                        \
+        const ptrdiff_t stride = x->column_stride;                                                 \
+        const bool neighbours = stride == sizeof(SOURCE) && !x->swapped;                           \
+        const size_t columns = x->columns;                                                         \
+        for (size_t n = 0; n < rows.count; n++) {                                                  \
+            const char *from = row_of(x, rows, n);                                                 \
+            TARGET *to_row = (TARGET *)to + n * P;                                                 \
+            size_t k = 0;                                                                          \
+            for (; neighbours && k + P <= columns; k += P, from += P * stride) {                   \
+                TARGET *out = to_row + k / P * step;                                               \
                 SOURCE in[P];                                                                      \
                 memcpy(in, from, sizeof(in));                                                      \
                 for (size_t t = 0; t < P; t++)                                                     \
                     out[t] = (TARGET)convert(in[t]);                                               \
-                from += sizeof(in);                                                                \
-                continue;                                                                          \
             }                                                                                      \
-            for (size_t t = 0; t < width; t++, from += stride) {                                   \
+            for (; k < columns; k++, from += stride) {                                             \
                 SOURCE in;                                                                         \
                 memcpy(&in, from, sizeof(in));                                                     \
-                if (swapped)                                                                       \
+                if (x->swapped)                                                                    \
                     reverse(&in, sizeof(in));                                                      \
-                out[t] = (TARGET)convert(in);                                                      \
+                to_row[k / P * step + k % P] = (TARGET)convert(in);                                \
             }                                                                                      \
         }                                                                                          \
     }
@@ -84,36 +92,24 @@ GATHER_FROM(half, uint16_t, half_to_float)
 GATHER_FROM(float, float, SAME)
 GATHER_FROM(double, double, SAME)
 
-typedef void (*gather_row)(const char *from, ptrdiff_t stride, bool swapped, size_t columns,
-                           void *to, size_t step);
+typedef void (*gather)(const struct bp_array *x, struct bp_rows rows, void *to, size_t step);
 
 #define ROW(suffix)                                                                                \
     {                                                                                              \
         f32_from_##suffix, f64_from_##suffix                                                       \
     }
-static const gather_row gather_rows[BP_NUMBERS][BP_DTYPES] = {
+static const gather gathers[BP_NUMBERS][BP_DTYPES] = {
     [BP_BOOL] = ROW(bool),     [BP_INT8] = ROW(int8),     [BP_INT16] = ROW(int16),
     [BP_INT32] = ROW(int32),   [BP_INT64] = ROW(int64),   [BP_UINT8] = ROW(uint8),
     [BP_UINT16] = ROW(uint16), [BP_UINT32] = ROW(uint32), [BP_UINT64] = ROW(uint64),
     [BP_HALF] = ROW(half),     [BP_FLOAT] = ROW(float),   [BP_DOUBLE] = ROW(double),
 };
 
-static const char *
-row_of(const struct bp_array *array, struct bp_rows rows, size_t n)
-{
-    const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
-    return array->data + (ptrdiff_t)row * array->row_stride;
-}
-
 void
 bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows rows, bp_real *out,
           size_t step)
 {
-    const gather_row gather = gather_rows[x->type][net->kernels->dtype];
-
-    for (size_t n = 0; n < rows.count; n++)
-        gather(row_of(x, rows, n), x->column_stride, x->swapped, x->columns,
-               bp_at(net, out, n * net->kernels->panel), step);
+    gathers[x->type][net->kernels->dtype](x, rows, out, step);
 }
 
 void

@@ -199,25 +199,22 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
 {
     struct bp_pass pass = pass_of(net, ws, parameters);
     const bool plain = bp_is_plain(net, optimizer);
-    const double share = 1 / (double)data->x.rows;
+    const double samples = (double)data->x.rows;
     double total = 0;
 
     pass.rows = data->x.rows;
     pass.dropout = dropout;
-    forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / (double)pass.rows);
+    forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
-        bp_backward(&pass, &(struct bp_update){
-                               .what = BP_DESCEND,
-                               .keep = 1 - optimizer->rate * optimizer->decay,
-                           });
+        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .keep = 1});
     else {
         const struct bp_vector whole = {gradient, false};
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
         bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole});
         if (bp_failed(net))
-            return total * share;
+            return total / samples;
         if (net->penalized || isfinite(optimizer->clip_norm)) {
             const double norm = bp_finish_gradient(&pass, whole);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
@@ -225,5 +222,5 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
     }
     optimizer->steps++;
-    return total * share;
+    return total / samples;
 }

@@ -19,9 +19,10 @@ bp_state_count(const struct bp_optimizer *o)
 bool
 bp_is_plain(const struct bp_network *net, const struct bp_optimizer *o)
 {
-    /* a user's function may fail on the way back, when a plain step has moved some layers already */
-    return o->rule == BP_SGD && o->momentum == 0 && isinf(o->clip_norm) && isinf(o->clip_value) &&
-           !net->penalized && !net->custom;
+    /* A user's function may fail on the way back, when a plain step has moved some layers already;
+     * and 1 - rate decay would round a small decay away. */
+    return o->rule == BP_SGD && o->momentum == 0 && o->decay == 0 && isinf(o->clip_norm) &&
+           isinf(o->clip_value) && !net->penalized && !net->custom;
 }
 
 struct bp_optimizer_step

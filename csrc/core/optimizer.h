@@ -18,7 +18,7 @@ struct bp_optimizer {
 /* How many vectors the rule remembers. */
 size_t bp_state_count(const struct bp_optimizer *);
 
-/* Whether the rule is w = keep w - rate g, so that the step needs no gradient of its own. */
+/* Whether the rule is w = w - rate g, so that the step needs no gradient of its own. */
 bool bp_is_plain(const struct bp_network *, const struct bp_optimizer *);
 
 /* What to do in the step after `steps` steps. */

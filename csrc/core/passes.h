@@ -28,7 +28,7 @@ struct bp_pass {
 struct bp_update {
     enum {
         BP_NO_GRADIENT,
-        BP_DESCEND, /* w = keep w + Σ: a plain step, -rate being in the delta already */
+        BP_DESCEND, /* w = keep w + Σ: a plain step (keep = 1), -rate being in the delta */
         BP_STORE,   /* gradient = keep gradient + Σ */
         BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
     } what;

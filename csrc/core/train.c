@@ -58,7 +58,12 @@ struct worker {
     const struct bp_workspace *pending; /* of the sample whose step is put off, ONLINE only */
 };
 
-enum { POLL_SECONDS_INVERSE = 100, LOOK_SECONDS_INVERSE = 20000, VALIDATION_ROWS = 128 };
+enum {
+    POLL_SECONDS_INVERSE = 100,
+    LOOK_SECONDS_INVERSE = 20000,
+    VALIDATION_ROWS = 128, /* at a time */
+    CHAIN_ROWS = 64,
+};
 
 static double
 seconds_now(void)
@@ -247,7 +252,7 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     else
         bp_backward(pass, &(struct bp_update){
                               .what = plain ? BP_DESCEND : BP_OPTIMIZE,
-                              .keep = 1 - optimizer.rate * optimizer.decay,
+                              .keep = 1,
                               .rule = &rule,
                               .state = run->packed_state,
                           });
@@ -259,29 +264,29 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     return true;
 }
 
-/* One sample of a chain; false when training ends here. */
+/* Steps of a chain, one for each of `rows`; false when training ends here. */
 static bool
 train_chain(struct worker *worker, struct bp_rows rows)
 {
     struct run *run = worker->run;
-    struct bp_training *t = run->t;
-    struct bp_workspace *ws = &run->ws[0];
-    const struct bp_network *net = t->net;
-    const size_t outputs = net->layers[net->count - 1].outputs;
-    const double rate = t->rates ? t->rates[worker->step] : t->optimizer->rate;
+    const struct bp_training *t = run->t;
+    struct bp_pass *pass = &worker->pass;
+    double *factors = pass->ws->factors;
 
     run->stop = asked_to_stop(run);
     if (run->stop)
         return false;
-    bp_gather(net, &t->data.x, rows, ws->x, ws->step);
-    bp_gather_targets(net, &t->data, rows, ws->y, ws->step);
-    *ws->losses =
-        net->kernels->chain_step(&run->chain, weight_of(&t->data, rows, 0) == 0 ? 0 : -rate);
-    net->kernels->classify(1, outputs, ws->nodes[net->count - 1].a, ws->step, ws->classes);
-    net->kernels->classify(1, outputs, ws->y, ws->step, ws->wanted);
-    worker->step++;
-    run->steps++;
-    return add_up(worker, ws, rows);
+    pass->rows = rows.count;
+    bp_load_batch(pass, &t->data, rows, true);
+    for (size_t n = 0; n < rows.count; n++) {
+        const double rate = t->rates ? t->rates[worker->step + n] : t->optimizer->rate;
+        factors[n] = weight_of(&t->data, rows, n) == 0 ? 0 : -rate;
+    }
+    t->net->kernels->chain_steps(&run->chain, rows.count, factors);
+    bp_losses(pass);
+    worker->step += rows.count;
+    run->steps += rows.count;
+    return add_up(worker, pass->ws, rows);
 }
 
 /* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
@@ -313,12 +318,12 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
     run->enough = now - run->begun > t->budget;
 }
 
-/* the batch of this epoch that begins with its sample number `first`: none at the end */
+/* the rows of this epoch that are loaded together, from sample number `first`: none at the end */
 static struct bp_rows
 batch_at(const struct run *run, size_t first)
 {
     const size_t left = run->t->data.x.rows - first;
-    return (struct bp_rows){run->order, first, left < run->t->batch ? left : run->t->batch};
+    return (struct bp_rows){run->order, first, left < run->ws->rows ? left : run->ws->rows};
 }
 
 /* All batches of an epoch; false when training ends here. */
@@ -419,7 +424,7 @@ best_way(const struct bp_training *t)
 {
     const struct bp_network *net = t->net;
     const struct bp_optimizer *o = t->optimizer;
-    if (t->batch > 1 || !bp_is_plain(net, o) || o->decay != 0 || net->dropout || t->norms ||
+    if (t->batch > 1 || !bp_is_plain(net, o) || net->dropout || t->norms ||
         t->data.mask.data)
         return BATCHES;
     return bp_is_chain(net) ? CHAIN : ONLINE;
@@ -440,8 +445,8 @@ init_run(struct run *run, struct bp_training *t)
         t->threads = 1; /* there is nothing to share in a step of nanoseconds */
 
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
-        status = bp_workspace_lay_out(&run->ws[i], net, t->batch, t->threads,
-                                      t->data.mask.data ? BP_MASK : 0);
+        status = bp_workspace_lay_out(&run->ws[i], net, run->way == CHAIN ? CHAIN_ROWS : t->batch,
+                                      t->threads, t->data.mask.data ? BP_MASK : 0);
     if (status == BP_OK && t->validation) {
         const size_t rows = t->validation->x.rows;
         status = bp_workspace_lay_out(&run->held_out, net,

@@ -93,15 +93,15 @@ struct bp_descent {
     bp_real *z;
 };
 
-/* A layer at most a panel wide, and its numbers for one sample: P of each, pads included. */
+/* A layer at most a panel wide; P numbers of each, pads included. */
 struct bp_link {
     size_t inputs, outputs;
     enum bp_activation activation;
     bp_real *w;      /* [inputs][P] */
-    bp_real *turned; /* [outputs][P], the same weights; NULL for the first, which may have more
-                        than P inputs */
+    bp_real *turned; /* [outputs][P], the same weights; NULL for the first link, which may have
+                        more than P inputs */
     bp_real *bias;   /* [P] or NULL */
-    bp_real *z, *a, *delta;
+    bp_real *z, *a, *delta; /* of a sample; z and a of the last link: of each, [samples][P] */
 };
 
 struct bp_chain {
@@ -109,7 +109,8 @@ struct bp_chain {
     const struct bp_link *links;
     enum bp_loss loss;
     bool fused;
-    const bp_real *x, *y; /* of the sample */
+    const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `step` apart */
+    size_t step;
 };
 
 /* What an optimizer does with a gradient; PyTorch's rules of the same names. */
@@ -151,9 +152,9 @@ struct bp_kernels {
     void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_step,
                        const bp_real *delta, bp_real *out);
 
-    /* Forward, backward and w_jk += a_k delta_j, where delta of the last link is multiplied by
-     * factor; returns C_0. */
-    double (*chain_step)(const struct bp_chain *, double factor);
+    /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, where delta
+     * of the last link is multiplied by the sample's factor. */
+    void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
 
     /* sum[j] = keep * sum[j] + Σ_n delta[n][j], n < rows, j < columns, in the order of outer */
     void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t step,
@@ -250,6 +251,11 @@ struct bp_kernels {
                                const bp_real *da, bp_real *out, size_t step);
 
     bool (*all_finite)(size_t count, const bp_real *x);
+
+    /* Multiply-adds on registers alone, peak_flops operations a round; returns a number that
+     * depends on all of them. */
+    double (*peak)(size_t rounds);
+    size_t peak_flops;
 };
 
 /* Whether g' is computed from z; from a = g(z) otherwise. */

@@ -5,10 +5,8 @@
 #include <immintrin.h>
 #define ISA avx512
 #define VECTOR_BYTES 64
-#define TILE_ROWS 12
-#define EACH_TILE_HEIGHT                                                                           \
-    TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11)      \
-    TILE(12)
+#define TILE_ROWS 8
+#define EACH_TILE_HEIGHT TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
 #define MOST_SUMS 24
 #define MOST_PANELS 8
 #define SINGLE_PANELS 6

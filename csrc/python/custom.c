@@ -325,7 +325,19 @@ call_address(PyObject *module, PyObject *args)
     return (PyObject *)out;
 }
 
+/* capsule_address(capsule): what a capsule of any name points to */
+static PyObject *
+capsule_address(PyObject *module, PyObject *capsule)
+{
+    (void)module;
+    if (!PyCapsule_CheckExact(capsule))
+        return PyErr_Format(PyExc_TypeError, "a capsule is needed, not %R", capsule);
+    void *address = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
+    return address ? PyLong_FromVoidPtr(address) : NULL;
+}
+
 PyMethodDef bp_custom_methods[] = {
+    {"capsule_address", capsule_address, METH_O, NULL},
     {"call_address", call_address, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

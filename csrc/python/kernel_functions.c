@@ -657,5 +657,6 @@ PyMethodDef bp_kernel_methods[] = {
     {"delta_hidden", KEYWORDS(delta_hidden), NULL},
     {"weight_gradient", KEYWORDS(weight_gradient), NULL},
     {"sgd_update", KEYWORDS(sgd_update), NULL},
+    {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -31,8 +31,11 @@ struct bp_module *bp_module_of_type(PyTypeObject *type);
 /* The types, as specifications for PyType_FromModuleAndSpec. */
 extern PyType_Spec bp_network_spec, bp_optimizer_spec;
 
-/* The functions of backprop.kernels, and those of custom.c. */
+/* The functions of backprop.kernels and fma_peak, and those of custom.c. */
 extern PyMethodDef bp_kernel_methods[], bp_custom_methods[];
+
+/* fma_peak(dtype, seconds) */
+PyObject *bp_fma_peak_function(PyObject *module, PyObject *args);
 
 /* Sets the exception for a status; returns NULL. The one table of them. */
 PyObject *bp_raise(enum bp_status status);

@@ -1,0 +1,28 @@
+/* peak_function.c: fma_peak(dtype, seconds), the measured peak of one core. */
+#include "module.h"
+
+#include "core/peak.h"
+
+PyObject *
+bp_fma_peak_function(PyObject *module, PyObject *args)
+{
+    static const char *const dtypes[] = {
+        [BP_FLOAT32] = "float32", [BP_FLOAT64] = "float64", [BP_DTYPES] = NULL};
+    const struct bp_module *state = PyModule_GetState(module);
+    const char *name;
+    double seconds, peak;
+
+    if (!PyArg_ParseTuple(args, "sd:fma_peak", &name, &seconds))
+        return NULL;
+    const int dtype = bp_find_name(dtypes, name, "dtype");
+    if (dtype < 0)
+        return NULL;
+    if (!(seconds >= 0 && seconds <= 60)) {
+        PyErr_SetString(PyExc_ValueError, "seconds must be from 0 to 60");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    peak = bp_fma_peak(state->kernels[dtype], seconds);
+    Py_END_ALLOW_THREADS
+    return PyFloat_FromDouble(peak);
+}
