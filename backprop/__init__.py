@@ -11,6 +11,8 @@ node j of layer l, weighted sums ``z_j``, activation outputs ``a_j = g(z_j)`` an
 loss ``C_0``.
 """
 
+from typing import TYPE_CHECKING, Any
+
 try:
     from backprop._core import DivergenceError
 except ModuleNotFoundError as error:
@@ -30,6 +32,9 @@ from backprop.layer import Layer
 from backprop.losses import Loss
 from backprop.network import Network
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
+
+if TYPE_CHECKING:
+    from backprop import sklearn as sklearn
 
 __version__ = "0.1.0"
 
@@ -52,3 +57,12 @@ __all__ = [
     "plots",
     "schedules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``bp.sklearn``, imported when it is first used: it needs scikit-learn."""
+    if name == "sklearn":
+        import importlib
+
+        return importlib.import_module("backprop.sklearn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -95,6 +95,9 @@ class Activation:
         """What the engine takes for it."""
         return tuple(map(for_engine, self._functions)) if self._functions else self._name
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Activation:
+        return self  # it never changes; and a C function has no copy
+
     def __str__(self) -> str:
         return self._name
 

@@ -1,18 +1,21 @@
 """Networks in safetensors files: ``net.save(path)`` and ``backprop.load(path)``.
 
-A file holds the tensors "layers.<i>.weights" (outputs, inputs) and "layers.<i>.bias" (outputs,), and in
-its metadata, under "backprop", a JSON text that describes the network. Reading one runs no code.
+A file holds the tensors "layers.<i>.weights" (outputs, inputs) and "layers.<i>.bias" (outputs,), of an
+optimizer's state "optimizer.<i>" (P,), and in its metadata, under "backprop", a JSON text that describes the
+network, the state of its generator and the optimizer. Reading one runs no code.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from backprop._validate import name_among
+from backprop.descriptions import describe_optimizer, describe_rng, restore_optimizer, restore_rng
 from backprop.layer import Layer
 from backprop.network import DTYPES, Network
+from backprop.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,59 +24,82 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "backprop"
 FORMAT_VERSION = 1
+EXTRAS = ("l1", "l2", "dropout")  # of a layer, in the file where they are not 0
+MOST_STATES = 2  # arrays of an optimizer
 TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 
 
-def save(network: Network, path: str | os.PathLike[str], notes: Mapping[str, float] | None = None) -> None:
+def save(
+    network: Network,
+    path: str | os.PathLike[str],
+    notes: Mapping[str, float] | None = None,
+    optimizer: Optimizer | None = None,
+) -> None:
     """`Network.save`, which documents it; `load_with_notes` gives the notes back."""
     import json
 
     from safetensors.numpy import save as to_bytes
 
+    refuse_own_functions(network)
+    if not isinstance(network.loss_function, str):
+        raise ValueError(f"a file holds no code, so {network.loss_function!r} cannot be saved")
     description = {
         "version": FORMAT_VERSION,
-        "layers": [
-            {
-                "inputs": layer.inputs,
-                "outputs": layer.outputs,
-                "activation": str(layer.activation),
-                "bias": layer.bias is not None,
-            }
-            for layer in network.layers
-        ],
+        "layers": [_describe_layer(layer) for layer in network.layers],
         "loss": network.loss_name,
         "dtype": str(network.dtype),
+        "rng": describe_rng(network.rng),
         "notes": dict(notes or {}),
     }
     tensors = {name: array.copy(order="C") for name, array in _tensors(network).items()}
-    _write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
+    if optimizer is not None:
+        _check_state(network, optimizer)
+        description["optimizer"] = describe_optimizer(optimizer)
+        tensors |= {f"optimizer.{i}": array for i, array in enumerate(optimizer.state)}
+    write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Reads a network that `Network.save` wrote.
+@overload
+def load(path: str | os.PathLike[str], *, optimizer: Literal[False] = False) -> Network: ...
+@overload
+def load(path: str | os.PathLike[str], *, optimizer: Literal[True]) -> tuple[Network, Optimizer]: ...
+def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | tuple[Network, Optimizer]:
+    """Reads a network that `Network.save` wrote. Whatever the file holds, no code of it is run.
 
-    The network draws from a fresh generator; no optimizer is in the file.
+    ``net.rng`` goes on where that of the saved network was.
 
     Parameters
     ----------
     path : str or path
+    optimizer : bool
+        Whether to read the optimizer that was saved with the network, too.
 
     Returns
     -------
-    Network
+    Network, or (Network, Optimizer)
 
     Raises
     ------
     ValueError
-        If the file is damaged, or is not a network's. Nothing is allocated before all of it fits.
+        If the file is damaged, is not a network's, or has no optimizer but should. Nothing is allocated
+        before all of it fits.
     OSError
         If the file cannot be read.
     """
-    return load_with_notes(path)[0]
+    network, _, saved_optimizer = _load(path)
+    if not optimizer:
+        return network
+    if saved_optimizer is None:
+        raise ValueError(f"{os.fspath(path)} was saved without an optimizer; load it without optimizer=True")
+    return network, saved_optimizer
 
 
 def load_with_notes(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float]]:
     """`load`, and the notes that were saved with the network."""
+    return _load(path)[:2]
+
+
+def _load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float], Optimizer | None]:
     from safetensors import SafetensorError, safe_open
 
     path = os.fspath(path)
@@ -82,25 +108,24 @@ def load_with_notes(path: str | os.PathLike[str]) -> tuple[Network, dict[str, fl
     try:
         with safe_open(path, framework="numpy") as file:
             description = _description(file.metadata())
-            layers = [
-                Layer(
-                    _field(layer, "inputs", int),
-                    _field(layer, "outputs", int),
-                    _field(layer, "activation", str),
-                    bias=_field(layer, "bias", bool),
-                    init="zeros",
-                )
-                for layer in _field(description, "layers", list)
-            ]
+            layers = [_layer(layer) for layer in _field(description, "layers", list)]
             dtype = name_among("dtype", _field(description, "dtype", str), DTYPES)
             notes = _notes(description)
-            _compare_tensors(file, layers, TENSOR_DTYPES[dtype])
-            network = Network(*layers, loss=_field(description, "loss", str), dtype=dtype)
+            rng = restore_rng(description["rng"]) if "rng" in description else None
+            optimizer = restore_optimizer(description["optimizer"]) if "optimizer" in description else None
+            names = set(file.keys())
+            states = [f"optimizer.{i}" for i in range(MOST_STATES) if f"optimizer.{i}" in names]
+            _compare_tensors(file, layers, states, TENSOR_DTYPES[dtype])
+            network = Network(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
+            if optimizer is not None:
+                optimizer._set_state(tuple(map(file.get_tensor, states)))
+            elif states:
+                raise ValueError(f"it has the tensors {states}, but no optimizer")
     except (ValueError, RecursionError, SafetensorError) as error:
         raise ValueError(f"{path} is not a saved network, or is damaged: {error}") from error
-    return network, notes
+    return network, notes, optimizer
 
 
 def _tensors(network: Network) -> dict[str, NDArray[Any]]:
@@ -112,12 +137,12 @@ def _tensors(network: Network) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _description(metadata: Mapping[str, str] | None) -> object:
+def _description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     import json
 
     if metadata is None or METADATA_KEY not in metadata:
         raise ValueError(f"its metadata has no entry {METADATA_KEY!r}")
-    description: object = json.loads(metadata[METADATA_KEY])
+    description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
     version = _field(description, "version", int)
     if version != FORMAT_VERSION:
         raise ValueError(f"it has format version {version}; this backprop reads {FORMAT_VERSION}")
@@ -138,9 +163,47 @@ def _notes(description: object) -> dict[str, float]:
     return notes
 
 
-def _compare_tensors(file: Any, layers: Sequence[Layer], dtype: str) -> None:
-    """Raises a ValueError unless the file has exactly the tensors that the layers need."""
-    expected: dict[str, list[int]] = {}
+def _describe_layer(layer: Layer) -> dict[str, Any]:
+    extras = {name: getattr(layer, name) for name in EXTRAS}
+    return {
+        "inputs": layer.inputs,
+        "outputs": layer.outputs,
+        "activation": str(layer.activation),
+        "bias": layer.bias is not None,
+        **{name: value for name, value in extras.items() if value != 0},
+    }
+
+
+def _layer(description: object) -> Layer:
+    known = description if isinstance(description, dict) else {}
+    extras = {name: known[name] for name in EXTRAS if name in known}
+    if not all(type(value) is float for value in extras.values()):
+        raise ValueError(f"its description has a layer with {extras!r:.60}, expected numbers")
+    return Layer(
+        _field(description, "inputs", int),
+        _field(description, "outputs", int),
+        _field(description, "activation", str),
+        bias=_field(description, "bias", bool),
+        init="zeros",
+        **extras,
+    )
+
+
+def _check_state(network: Network, optimizer: Optimizer) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
+    for array in optimizer.state:
+        if array.shape != network.parameters.shape or array.dtype != network.dtype:
+            raise ValueError(
+                f"the optimizer's state is that of a network of {array.size} parameters of {array.dtype}; "
+                f"this one has {network.parameters.size} of {network.dtype}"
+            )
+
+
+def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], dtype: str) -> None:
+    """Raises a ValueError unless the file has exactly the tensors that layers and optimizer need."""
+    parameters = sum(layer._size for layer in layers)
+    expected = {name: [parameters] for name in states}
     for i, layer in enumerate(layers):
         expected[f"layers.{i}.weights"] = [layer.outputs, layer.inputs]
         if layer._has_bias:
@@ -156,8 +219,18 @@ def _compare_tensors(file: Any, layers: Sequence[Layer], dtype: str) -> None:
             )
 
 
-def _write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes all of the file or nothing: into a new file beside it, which then takes its place."""
+def refuse_own_functions(network: Network) -> None:
+    """Raises a ValueError if an activation is the user's own."""
+    for layer in network.layers:
+        if layer.activation.is_custom:
+            raise ValueError(f"a file holds no code, so {layer.activation!r} cannot be saved")
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes all of the file or nothing: into a new file beside it, which then takes its place.
+
+    File and folder are synced: when this returns, the new file outlasts a crash of the machine.
+    """
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.tmp"
     try:
@@ -166,6 +239,11 @@ def _write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except BaseException:
         if os.path.lexists(temporary):
             os.unlink(temporary)

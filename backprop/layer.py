@@ -71,6 +71,11 @@ class Layer:
     ------
     ValueError, TypeError
         If a size is not a whole number of at least 1, a name is unknown, or a setting makes no sense.
+
+    Notes
+    -----
+    A copy of a layer that is in a network, by `copy` or `pickle`, has its own copy of the parameters and
+    is in no network; a network that takes it starts from them.
     """
 
     def __init__(
@@ -98,6 +103,16 @@ class Layer:
         self._dropout = share("dropout", dropout)
         self._weights: NDArray[Any] | None = None
         self._bias: NDArray[Any] | None = None
+        self._in_network = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if self._weights is not None:
+            state["_weights"] = self._weights.copy()
+            state["_bias"] = None if self._bias is None else self._bias.copy()
+            state["_init"] = "auto"  # of no more use, and a callable could be one that does not pickle
+        state["_in_network"] = False
+        return state
 
     @property
     def inputs(self) -> int:
@@ -197,9 +212,20 @@ class Layer:
         shape = (self._outputs, self._inputs)
         return real_array(f"what init returns for {self!r}", draw(rng, shape), shape)
 
-    def _bind(self, parameters: NDArray[Any]) -> None:
+    def _start(self, part: NDArray[Any], rng: np.random.Generator) -> None:
+        """Writes the first parameters into the layer's part of a network's, which is zero."""
+        weights, bias = self._views(part)
+        if self._weights is None:
+            weights[...] = self._draw(rng)
+            return
+        weights[...] = self._weights
+        if bias is not None:
+            bias[...] = self._bias
+
+    def _bind(self, part: NDArray[Any]) -> None:
         """Makes the layer's part of a network's parameters its own."""
-        self._weights, self._bias = self._views(parameters)
+        self._weights, self._bias = self._views(part)
+        self._in_network = True
 
     def _views(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Weights (..., outputs, inputs) and bias (..., outputs) in this layer's part (..., size) of a

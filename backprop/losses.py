@@ -73,6 +73,9 @@ class Loss:
     def _engine(self) -> Any:
         return for_engine(self._value), for_engine(self._derivative)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Loss:
+        return self  # it never changes; and a C function has no copy
+
     def __str__(self) -> str:
         return self._name
 

@@ -19,6 +19,8 @@ from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
 if TYPE_CHECKING:
     import os
 
+    import onnx
+    import torch
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from backprop.callbacks import Callback
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from backprop.draw import Drawing
     from backprop.history import History
     from backprop.intuition import Moves, StepEffect
+    from backprop.optimizers import Optimizer
 
     Seed = (
         int
@@ -90,8 +93,11 @@ class Network(_core.Network):
         _check_layers(layers)
         if not isinstance(loss, Loss):
             loss = name_among("loss", loss, _core.losses)
-        dtype = _dtype_name(dtype)
-        rng = np.random.default_rng(seed)
+        self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
+
+    def _build(
+        self, layers: tuple[Layer, ...], loss: str | Loss, dtype: str, rng: np.random.Generator
+    ) -> None:
         self._setup(
             [layer._engine for layer in layers],
             loss._engine if isinstance(loss, Loss) else loss,
@@ -102,9 +108,22 @@ class Network(_core.Network):
         self.rng = rng
         parts = self._parts(self.parameters)
         for layer, part in zip(layers, parts, strict=True):
-            layer._views(part)[0][...] = layer._draw(self.rng)
+            layer._start(part, rng)
         for layer, part in zip(layers, parts, strict=True):
             layer._bind(part)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"dtype": str(self.dtype), "attributes": self.__dict__.copy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["attributes"])
+        self._build(self._layers, self._loss, state["dtype"], self.rng)  # layers bring their parameters
+
+    def __copy__(self) -> Network:
+        """The same as `copy.deepcopy`: two networks never share parameters or a generator."""
+        import copy
+
+        return copy.deepcopy(self)
 
     @classmethod
     def dense(
@@ -487,22 +506,123 @@ class Network(_core.Network):
         total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
         return "\n".join([*lines, total])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> None:
         """Writes the network to a safetensors file, all of it or nothing; `backprop.load` reads it.
+
+        Layers, loss, parameters and the state of ``net.rng`` are in the file, and with it or a crash of the
+        machine there is always one whole file: the old one or the new one.
+
+        Parameters
+        ----------
+        path : str or path
+        optimizer : optional
+            One whose settings and state to write too, for ``backprop.load(path, optimizer=True)``:
+            training then goes on bit for bit as it would have without saving.
 
         Raises
         ------
         OSError
             If the file cannot be written; a file that was there is then as before.
         ValueError
-            If the network has an activation or a loss of the user's own.
+            If the optimizer's state is of another network; or if an activation, the loss, the optimizer, its
+            schedule or the generator is of your own making, because a file holds no code.
         """
         from backprop.files import save
 
-        own = [g for g in (*(layer.activation for layer in self._layers), self._loss) if _is_own(g)]
-        if own:
-            raise ValueError(f"a file holds no code, so {own[0]!r} cannot be saved")
-        save(self, path)
+        save(self, path, optimizer=optimizer)
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
+        """The network as an ONNX model, "x" (n, inputs) to "a" (n, outputs), n being free.
+
+        onnxruntime runs it in float32 and float64, except gelu in float64: it has no such Erf. Other
+        runtimes do.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it, all of it or nothing.
+
+        Raises
+        ------
+        ImportError
+            If onnx, the extra ``onnx``, is missing.
+        ValueError
+            If the network has an activation of your own.
+        """
+        from backprop.exports import to_onnx
+
+        return to_onnx(self, path)
+
+    def to_torch(self) -> torch.nn.Sequential:
+        """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
+
+        It is in evaluation mode. Penalties and loss are not part of it.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+        ValueError
+            If the network has an activation of your own.
+        """
+        from backprop.exports import to_torch
+
+        return to_torch(self)
+
+    @classmethod
+    def from_torch(
+        cls, module: torch.nn.Sequential, *, loss: str = "squared_error", seed: Seed = None
+    ) -> Network:
+        """A network with the layers and copies of the parameters of a ``torch.nn.Sequential``.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
+            (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
+            with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
+            dropout. Sequentials within it are fine.
+        loss, seed
+            As for `Network`.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+        TypeError, ValueError
+            If the module has anything else; the message names it.
+        """
+        from backprop.exports import from_torch
+
+        return from_torch(cls, module, loss, seed)
+
+    def to_c(self, path: str | os.PathLike[str] | None = None, *, name: str = "network") -> str:
+        """The network as one C99 file that predicts and needs the C standard library only.
+
+        It defines ``void <name>_predict(const real *x, real *a)`` for one sample, and
+        ``int <name>_classify(const real *x)``; real is float or double, the network's dtype. They allocate
+        nothing, keep nothing between calls, and their constants are the exact parameters.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it, all of it or nothing.
+        name : str
+            What its names begin with: a C identifier.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        ValueError
+            If the name is none, a parameter is not finite, or an activation is of your own.
+        """
+        from backprop.c_source import to_c
+
+        return to_c(self, path, name)
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))
@@ -523,7 +643,7 @@ def _check_layers(layers: Sequence[Layer]) -> None:
                 f"a Network takes Layers, got {type(layer).__name__} {layer!r} as layer {i}; "
                 "Network.dense takes sizes"
             )
-        if layer._weights is not None or layer in layers[:i]:
+        if layer._in_network or layer in layers[:i]:
             raise ValueError(f"layers[{i}], {layer!r}, is already in a network; make a new Layer")
     for i, (before, after) in enumerate(itertools.pairwise(layers)):
         if before.outputs != after.inputs:
@@ -536,10 +656,6 @@ def _check_layers(layers: Sequence[Layer]) -> None:
     parameters = sum(layer._size for layer in layers)
     if parameters > MOST_PARAMETERS:
         raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")
-
-
-def _is_own(function: Activation | Loss | str) -> bool:
-    return function.is_custom if isinstance(function, Activation) else isinstance(function, Loss)
 
 
 def _dtype_name(dtype: DTypeLike) -> str:

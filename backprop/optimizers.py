@@ -51,8 +51,25 @@ class Optimizer(_core.Optimizer):
         if len(limits) > 1:
             raise ValueError(f"at most one of clip_norm and clip_value, got {clip_norm} and {clip_value}")
         self._settings = {**settings, **limits}
+        self._engine = kind, {**engine, **limits}
         self._setup(kind, **engine, **limits)
         self.lr = lr
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "attributes": self.__dict__.copy(),
+            "lr": self.lr,
+            "steps": self.steps,
+            "state": tuple(array.copy() for array in self.state),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["attributes"])
+        kind, settings = self._engine
+        self._setup(kind, **settings)
+        self.lr = state["lr"]
+        self.steps = state["steps"]
+        self._set_state(state["state"])
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from conftest import assert_close, assert_same_bits, make_data, make_network
 
 import backprop as bp
 
-FIFTY = CASES[:: len(CASES) // 50][:50]
+FIFTY = CASES[:250:5]  # an odd stride: both dtypes
 
 
 def ulps(actual, expected):

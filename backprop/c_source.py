@@ -1,0 +1,173 @@
+"""A network as one C99 file that predicts and depends on nothing but the C standard library."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import backprop
+from backprop.files import refuse_own_functions, write_whole
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+
+NUMBERS_A_LINE = 8
+
+# g(z) in C; {f} is the suffix of the float functions. Only exp of what is not positive is taken: no overflow.
+ELEMENTWISE = {
+    "sigmoid": "z >= 0 ? 1 / (1 + exp{f}(-z)) : exp{f}(z) / (1 + exp{f}(z))",
+    "tanh": "tanh{f}(z)",
+    "relu": "z > 0 ? z : 0",
+    "leaky_relu": "z > 0 ? z : (real)0.01 * z",
+    "elu": "z > 0 ? z : expm1{f}(z)",
+    "gelu": "(real)0.5 * z * erfc{f}(-z * (real)0.70710678118654752440)",
+    "silu": "z >= 0 ? z / (1 + exp{f}(-z)) : z * exp{f}(z) / (1 + exp{f}(z))",
+    "softplus": "(z > 0 ? z : 0) + log1p{f}(exp{f}(-fabs{f}(z)))",
+}
+
+SOFTMAX = """\
+static void g_softmax(real *a, int nodes)
+{
+    real largest = a[0], sum = 0;
+    for (int j = 1; j < nodes; j++)
+        largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < nodes; j++)
+        sum += a[j] = exp{f}(a[j] - largest);
+    for (int j = 0; j < nodes; j++)
+        a[j] /= sum;
+}
+"""
+
+ACTIVATION = """\
+static void g_{name}(real *a, int nodes)
+{{
+    for (int j = 0; j < nodes; j++) {{
+        const real z = a[j];
+        a[j] = {body};
+    }}
+}}
+"""
+
+HEAD = """\
+/* {summary}
+ *
+ * Made by backprop {version}. C99; link with -lm.
+ *
+ *     void {name}_predict(const {real} x[{inputs}], {real} a[{outputs}]);   outputs a of one sample x
+ *     int {name}_classify(const {real} x[{inputs}]);   {classify}
+ *
+ * Nothing is allocated and nothing kept between calls; {stack} bytes of stack hold the hidden layers.
+ */
+#include <math.h>
+
+typedef {real} real;
+"""
+
+WEIGHTED_SUM = """\
+/* z_j = sum over k of w_jk a_k + b_j; w by rows (outputs, inputs), b may be 0 */
+static void weighted_sum(const real *a, int inputs, const real *w, const real *b, real *z, int outputs)
+{
+    for (int j = 0; j < outputs; j++) {
+        real sum = 0;
+        for (int k = 0; k < inputs; k++)
+            sum += w[(long)j * inputs + k] * a[k];
+        z[j] = b ? sum + b[j] : sum;
+    }
+}
+"""
+
+CLASSIFY = """\
+int {name}_classify(const real *x)
+{{
+    real a[{outputs}];
+    {name}_predict(x, a);
+{decide}}}
+"""
+
+DECIDE_BETWEEN_MANY = """\
+    int best = 0;
+    for (int j = 1; j < {outputs}; j++)
+        if (a[j] > a[best])
+            best = j;
+    return best;
+"""
+
+
+def to_c(network: Network, path: str | os.PathLike[str] | None, name: str) -> str:
+    """`Network.to_c`, which documents it."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
+    refuse_own_functions(network)
+    if not np.isfinite(network.parameters).all():
+        raise ValueError("the network has parameters that are not finite")
+    text = _source(network, name)
+    if path is not None:
+        write_whole(path, text.encode())
+    return text
+
+
+def _source(network: Network, name: str) -> str:
+    layers = network.layers
+    single = network.dtype == np.float32
+    suffix = "f" if single else ""
+    inputs, outputs = layers[0].inputs, layers[-1].outputs
+    widest = max((layer.outputs for layer in layers[:-1]), default=0)
+    buffers = min(2, len(layers) - 1)
+    many = outputs > 1
+    parts = [
+        HEAD.format(
+            version=backprop.__version__,
+            summary="-".join(str(size) for size in (inputs, *(layer.outputs for layer in layers))),
+            name=name,
+            real="float" if single else "double",
+            inputs=inputs,
+            outputs=outputs,
+            classify="index of the largest output" if many else "1 if the output exceeds 0.5, else 0",
+            stack=buffers * widest * network.dtype.itemsize,
+        )
+    ]
+    for number, layer in enumerate(layers, start=2):
+        parts.append(_constants(f"w{number}", layer.weights, suffix))
+        if layer.bias is not None:
+            parts.append(_constants(f"b{number}", layer.bias, suffix))
+    parts.append(WEIGHTED_SUM)
+    for activation in dict.fromkeys(str(layer.activation) for layer in layers):
+        if activation == "softmax":
+            parts.append(SOFTMAX.replace("{f}", suffix))
+        elif activation != "identity":
+            body = ELEMENTWISE[activation].format(f=suffix)
+            parts.append(ACTIVATION.format(name=activation, body=body))
+
+    lines = [f"void {name}_predict(const real *x, real *a)", "{"]
+    if buffers:
+        lines.append("    real " + ", ".join(f"h{i}[{widest}]" for i in range(buffers)) + ";")
+    source = "x"
+    for i, layer in enumerate(layers):
+        target = "a" if i == len(layers) - 1 else f"h{i % 2}"
+        bias = "0" if layer.bias is None else f"b{i + 2}"
+        lines.append(
+            f"    weighted_sum({source}, {layer.inputs}, w{i + 2}, {bias}, {target}, {layer.outputs});"
+        )
+        if str(layer.activation) != "identity":
+            lines.append(f"    g_{layer.activation}({target}, {layer.outputs});")
+        source = target
+    lines.append("}\n")
+    parts.append("\n".join(lines))
+    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if many else "    return a[0] > (real)0.5;\n"
+    parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
+    return "\n".join(parts)
+
+
+def _constants(name: str, values: NDArray[Any], suffix: str) -> str:
+    """An array in hexadecimal floating constants, which are exact."""
+    texts = [value.hex() + suffix for value in values.ravel().tolist()]
+    lines = [
+        "    " + ", ".join(texts[i : i + NUMBERS_A_LINE]) for i in range(0, len(texts), NUMBERS_A_LINE)
+    ]
+    return f"static const real {name}[{len(texts)}] = {{\n" + ",\n".join(lines) + ",\n};\n"

@@ -1,0 +1,242 @@
+"""Networks in other formats give the same outputs: ONNX, PyTorch and C."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROUNDOFF, assert_close, assert_same_bits, make_data, make_network, require_torch
+
+import backprop as bp
+from backprop import _core
+
+# A sum of 6 terms and an activation in another order of operations: some 10 roundings, of values up to a
+# few times the largest output.
+TOLERANCE = {dtype: 32 * roundoff for dtype, roundoff in ROUNDOFF.items()}
+
+
+@pytest.fixture(params=_core.activations)
+def net(request, dtype):
+    """Two layers of an activation, the second without bias."""
+    return make_network((5, 6, 3), request.param, dtype=dtype, bias=(True, False))
+
+
+def samples(net):
+    """Ordinary samples, and ones with large weighted sums of both signs."""
+    x, _ = make_data(net, 20)
+    return np.concatenate([x, 30 * x[:5], 300 * x[:5]])
+
+
+# --- ONNX ---------------------------------------------------------------------------------------------
+
+
+def test_onnx_runtime_gives_the_same_outputs(net, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    x = samples(net)
+    tolerance = TOLERANCE[str(net.dtype)]
+    model = net.to_onnx(tmp_path / "net.onnx")
+    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
+    assert onnx.load(tmp_path / "net.onnx") == model
+    if str(net.dtype) == "float64" and str(net.layers[0].activation) == "gelu":
+        # onnxruntime has no Erf in float64; onnx's own evaluator has one that rounds to float32.
+        from onnx.reference import ReferenceEvaluator
+
+        a = ReferenceEvaluator(model).run(None, {"x": x})[0]
+        tolerance = TOLERANCE["float32"]
+    else:
+        runtime = pytest.importorskip("onnxruntime")
+        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        a = session.run(["a"], {"x": x})[0]
+    assert a.dtype == net.dtype
+    assert_close(a, net(x), tolerance)
+
+
+def test_onnx_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=re.escape("cbackprop[onnx]")):
+        make_network((2, 2), "relu").to_onnx()
+
+
+# --- PyTorch ------------------------------------------------------------------------------------------
+
+
+def test_torch_gives_the_same_outputs_and_back(net):
+    torch = require_torch()
+    x = samples(net)
+    module = net.to_torch()
+    with torch.no_grad():
+        a = module(torch.from_numpy(x)).numpy()
+    assert a.dtype == net.dtype
+    # PyTorch's Softplus is the identity above 20, where the difference is below e^-20 = 2.1e-9.
+    tolerance = max(TOLERANCE[str(net.dtype)], 3e-9 if "softplus" in str(net.layers[0].activation) else 0)
+    assert_close(a, net(x), tolerance)
+    back = bp.Network.from_torch(module, loss=net.loss_name)
+    assert repr(back) == repr(net)
+    assert_same_bits(back.parameters, net.parameters)
+
+
+def test_torch_and_network_share_nothing(dtype):
+    torch = require_torch()
+    net = make_network((2, 3), "relu", dtype=dtype)
+    before = net.parameters.copy()
+    module = net.to_torch()
+    with torch.no_grad():
+        module[0].weight.zero_()
+    assert_same_bits(net.parameters, before)
+    back = bp.Network.from_torch(module)
+    module[0].bias.data.zero_()
+    assert back.parameters.any()
+
+
+def test_from_torch_takes_nested_modules_and_subclasses():
+    torch = require_torch()
+    nn = torch.nn
+    module = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Identity()), nn.Linear(4, 2), nn.Softmax(1))
+
+    class Mine(bp.Network):
+        pass
+
+    net = Mine.from_torch(module, loss="cross_entropy", seed=3)
+    assert type(net) is Mine
+    assert [str(layer.activation) for layer in net.layers] == ["identity", "softmax"]
+    assert net.loss_name == "cross_entropy"
+    assert net.rng.random() == np.random.default_rng(3).random()
+
+
+def test_from_torch_names_what_it_does_not_know():
+    torch = require_torch()
+    nn = torch.nn
+    linear = nn.Linear(3, 3)
+    for module, error, words in (
+        (nn.Sequential(linear, nn.Conv1d(1, 1, 1)), TypeError, "module 1 is Conv1d"),
+        (nn.Sequential(nn.Sequential(linear, nn.PReLU())), TypeError, "module 0.1 is PReLU"),
+        (nn.Sequential(linear, nn.LeakyReLU(0.2)), ValueError, "negative_slope=0.01"),
+        (nn.Sequential(linear, nn.ELU(2.0)), ValueError, "alpha=1"),
+        (nn.Sequential(linear, nn.GELU("tanh")), ValueError, "approximate='none'"),
+        (nn.Sequential(linear, nn.Softplus(2)), ValueError, "beta=1"),
+        (nn.Sequential(linear, nn.Softmax(0)), ValueError, "dim=-1"),
+        (nn.Sequential(nn.ReLU(), linear), ValueError, "module 0, ReLU"),
+        (nn.Sequential(linear, nn.ReLU(), nn.Tanh()), ValueError, "module 2, Tanh"),
+        (nn.Sequential(nn.Dropout(0.1), linear), ValueError, "module 0, Dropout"),
+        (nn.Sequential(linear, nn.Dropout(0.1), nn.ReLU(), linear), ValueError, "module 2, ReLU"),
+        (nn.Sequential(linear, nn.Dropout(0.1)), ValueError, "dropout"),
+        (nn.Sequential(), ValueError, "at least one Linear"),
+        (linear, TypeError, "got Linear"),
+        (nn.Sequential(nn.Linear(3, 3).half()), ValueError, "torch.float16"),
+        (nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)), ValueError, "do not chain"),
+    ):
+        with pytest.raises(error, match=re.escape(words)):
+            bp.Network.from_torch(module)
+
+
+def test_dropout_goes_to_torch_and_back():
+    torch = require_torch()
+    net = bp.Network(bp.Layer(3, 9, "relu", dropout=0.25), bp.Layer(9, 2), seed=0)
+    module = net.to_torch()
+    assert isinstance(module[2], torch.nn.Dropout)
+    x, _ = make_data(net, 5)
+    with torch.no_grad():
+        assert_close(module(torch.from_numpy(x)).numpy(), net(x), TOLERANCE["float32"])
+    assert repr(bp.Network.from_torch(module)) == repr(net)
+
+
+def test_functions_of_your_own_are_refused(tmp_path):
+    own = bp.Activation(lambda z: z * 2, lambda z: np.full_like(z, 2), name="twice")
+    net = bp.Network(bp.Layer(3, 2, own))
+    for export in (net.to_c, net.to_onnx, net.to_torch):
+        with pytest.raises(ValueError, match="twice"):
+            export()
+
+
+def test_torch_is_named_when_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match="pip install torch"):
+        make_network((2, 2), "relu").to_torch()
+    with pytest.raises(ImportError, match="pip install torch"):
+        bp.Network.from_torch(None)
+
+
+# --- C ------------------------------------------------------------------------------------------------
+
+
+def compiled(net, folder, name="network"):
+    """The functions of net's C file: predict(x) -> a, classify(x) -> int."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    text = net.to_c(folder / "net.c", name=name)
+    assert (folder / "net.c").read_text() == text
+    subprocess.run(
+        [compiler, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off",
+         "-shared", "-fPIC", "-o", folder / "net.so", folder / "net.c", "-lm"],
+        check=True, capture_output=True,
+    )
+    library = ctypes.CDLL(str(folder / "net.so"))
+
+    def predict(x):
+        a = np.full(net.layers[-1].outputs, np.nan, net.dtype)
+        getattr(library, f"{name}_predict")(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(a.ctypes.data))
+        return a
+
+    return predict, lambda x: getattr(library, f"{name}_classify")(ctypes.c_void_p(x.ctypes.data))
+
+
+def test_c_gives_the_same_outputs(net, tmp_path):
+    x = samples(net)
+    predict, classify = compiled(net, tmp_path)
+    assert_close([predict(sample) for sample in x], net(x), TOLERANCE[str(net.dtype)])
+    a = net(x)
+    clear = np.diff(np.sort(a, axis=1)[:, -2:])[:, 0] > 1e-3  # ties may fall either way
+    assert clear.any()
+    assert [classify(sample) for sample in x[clear]] == net.classify(x[clear]).tolist()
+
+
+@pytest.mark.parametrize("sizes", [(4, 1), (4, 3, 5, 2, 1), (1, 40, 1)])
+def test_c_of_other_shapes(sizes, tmp_path, dtype):
+    net = make_network(sizes, "sigmoid", dtype=dtype)
+    x, _ = make_data(net, 9)
+    predict, classify = compiled(net, tmp_path, "my_net")
+    assert_close([predict(sample) for sample in x], net(x), TOLERANCE[dtype])
+    assert [classify(sample) for sample in x] == net.classify(x).tolist()
+
+
+def test_c_depends_on_nothing_and_allocates_nothing():
+    text = make_network((3, 4, 2), ("gelu", "softmax"), dtype="float32").to_c()
+    assert re.findall(r"#include (.*)", text) == ["<math.h>"]
+    assert "alloc" not in text.split("*/", 1)[1]
+    assert "double" not in text
+
+
+def test_c_constants_are_exact(dtype):
+    net = make_network((3, 2), "identity", dtype=dtype)
+    numbers = re.findall(r"-?0x[0-9a-f.]+p[+-][0-9]+", net.to_c())
+    values = np.array([float.fromhex(number) for number in numbers], dtype)
+    assert_same_bits(values, np.concatenate([net.layers[0].weights.ravel(), net.layers[0].bias]))
+
+
+def test_c_refuses_what_it_cannot_write():
+    net = make_network((3, 2), "identity")
+    for name in ("", "2net", "my net", "a;b", None):
+        with pytest.raises(ValueError, match="identifier"):
+            net.to_c(name=name)
+    net.parameters[0] = np.inf
+    with pytest.raises(ValueError, match="not finite"):
+        net.to_c()
+
+
+def test_exports_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    import os
+
+    net = make_network((3, 2), "identity")
+    (tmp_path / "net.c").write_text("old")
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        net.to_c(tmp_path / "net.c")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.c", "old")]
