@@ -35,6 +35,7 @@ from backprop.optimizers import SGD, Adam, AdamW, RMSprop
 
 if TYPE_CHECKING:
     from backprop import sklearn as sklearn
+    from backprop.widget import Widget as Widget
 
 __version__ = "0.1.0"
 
@@ -60,9 +61,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``bp.sklearn``, imported when it is first used: it needs scikit-learn."""
-    if name == "sklearn":
-        import importlib
+    """``bp.sklearn`` and ``bp.Widget``, imported when first used: they need scikit-learn, and anywidget."""
+    import importlib
 
+    if name == "sklearn":
         return importlib.import_module("backprop.sklearn")
+    if name == "Widget":
+        return importlib.import_module("backprop.widget").Widget
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

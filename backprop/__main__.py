@@ -1,6 +1,7 @@
-"""The command line, ``python -m backprop``: train, predict, bench, info.
+"""The command line, ``python -m backprop``: train, predict, explain, play, bench, info.
 
-Exit codes: 0, 1 for bad data or a failed training, 2 for a wrong command line, 130 for Ctrl-C.
+Exit codes: 0, 1 for bad data or a failed training, 2 for a wrong command line, 130 for Ctrl-C, which is how
+play ends, with 0.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import backprop as bp
 from backprop import _core, datasets, files, reading, training
-from backprop._validate import name_among
+from backprop._validate import index_below, name_among
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from backprop.network import Network
 
 HIDDEN_NODES = 30
@@ -123,6 +126,71 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"accuracy {net.accuracy(scaled, y):.4f} of {len(y)} samples", file=sys.stderr)
 
 
+def _network_to_show(options: argparse.Namespace) -> tuple[Network, float]:
+    """The saved network, or what `train` makes of the digits without options; and what divides its inputs."""
+    if options.model is not None:
+        net, notes = files.load_with_notes(options.model)
+        return net, float(notes.get(SCALE, 1.0))
+    x, y, _, _ = datasets.load_digits()
+    net = bp.Network.dense(x.shape[1], HIDDEN_NODES, 10, seed=0)
+    net.fit(x, y, bp.SGD(1.0), epochs=30, batch_size=10, progress=False)
+    return net, 1.0
+
+
+def _samples_to_show(
+    options: argparse.Namespace, inputs: int | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The test part of the data where there is one, else all of it."""
+    if options.data is None:
+        data = reading.Data(*datasets.load_digits())
+    else:
+        data = reading.read(options.data, options.label_column, inputs)
+    x, y = (data.x, data.y) if data.x_test is None else (data.x_test, data.y_test)
+    if y is None:
+        raise ValueError(f"{options.data} has no labels, which a loss needs")
+    return x, y
+
+
+def _explain(options: argparse.Namespace) -> None:
+    net, scale = _network_to_show(options)
+    x, y = _samples_to_show(options, net.layers[0].inputs)
+    n = index_below("--sample", options.sample, len(x), "samples")
+    k = None if options.bias else options.k
+    e = net.explain(x[n] / np.float32(scale), y[n], options.layer, options.j, k, bias=options.bias)
+    if options.latex:
+        print(e.latex())
+    elif options.html:
+        print(f'<!doctype html>\n<meta charset="utf-8">\n<title>explanation</title>\n{e._repr_html_()}')
+    else:
+        print(e)
+
+
+def _play(options: argparse.Namespace) -> None:
+    from backprop import play, stage
+
+    optimizer = bp.SGD(0.5 if options.lr is None else options.lr)
+    nodes, batch_size, sample = options.nodes, options.batch_size, options.sample
+    x: NDArray[Any] | None = None
+    y: NDArray[np.int64] | None = None
+    if options.model is not None or options.set == "digits":
+        net, scale = _network_to_show(options)
+        if options.data is not None or net.layers[0].inputs != 2:
+            x, y = _samples_to_show(options, net.layers[0].inputs)
+            x = x / np.float32(scale)
+    else:
+        sizes = options.layers or [2, 5, 4, 1]
+        if options.data is not None:
+            x, y = _samples_to_show(options, None)
+            x = x / np.float32(reading.scale_of(x))
+            sizes = options.layers or [x.shape[1], 8, max(2, int(y.max()) + 1)]
+        net = bp.Network.dense(*sizes, hidden="tanh", seed=0)
+    name = "moons" if options.set in (None, "digits") else options.set
+    shown = stage.Stage(
+        net, x, y, optimizer=optimizer, batch_size=batch_size, nodes=nodes, sample=sample, name=name
+    )
+    play.play(shown, options.port, options.browser)
+
+
 def _bench(options: argparse.Namespace) -> None:
     from backprop import bench
 
@@ -156,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a classifier and print its test accuracy")
     train.set_defaults(run=_train)
     _add_data(train, "train and test with")
+    _add_label_column(train)
     train.add_argument(
         "--test-fraction", type=float, default=0.2, metavar="F",
         help="share to test with if the data has no test part (default 0.2)",
@@ -189,6 +258,48 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
     predict.add_argument("model", help="a file that train --save wrote")
     _add_data(predict, "classify")
+    _add_label_column(predict)
+
+    explain = commands.add_parser("explain", help="print the chain rule of one weight or bias, term by term")
+    explain.set_defaults(run=_explain)
+    explain.add_argument(
+        "model", nargs="?", help="a file that train --save wrote (default: one trained on the digits)"
+    )
+    _add_data(explain, "take a sample from")
+    _add_label_column(explain)
+    numbers = (
+        ("--sample", 0, "which sample, from 0; of the test part where there is one"),
+        ("--layer", -1, "which of net.layers, from 0; negative from the output layer"),
+        ("--j", 0, "the node of that layer, from 0"),
+        ("--k", 0, "the node of the layer before, from 0"),
+    )
+    for number, start, what in numbers:
+        explain.add_argument(number, type=int, default=start, metavar="N", help=f"{what} (default {start})")
+    explain.add_argument("--bias", action="store_true", help="the bias of node j, which has no k")
+    form = explain.add_mutually_exclusive_group()
+    form.add_argument("--latex", action="store_true", help="as LaTeX, for a document")
+    form.add_argument("--html", action="store_true", help="as a page to open level by level")
+
+    play = commands.add_parser("play", help="step through a network in the browser, and train it")
+    play.set_defaults(run=_play)
+    play.add_argument("model", nargs="?", help="a file that train --save wrote (default: a new network)")
+    shown = play.add_mutually_exclusive_group()
+    _add_data(shown, "show", "moons")
+    shown.add_argument(
+        "--set", choices=("circles", "digits", "moons", "two_spirals", "xor"),
+        help="or a data set of the package; the digits come with a trained network",
+    )
+    _add_label_column(play)
+    play.add_argument(
+        "--layers", type=_sizes, metavar="2-5-4-1",
+        help="widths of a new network (default 2-5-4-1, or one hidden layer of 8 nodes for --data)",
+    )
+    play.add_argument("--lr", type=float, metavar="R", help="learning rate (default 0.5)")
+    play.add_argument("--batch-size", type=int, default=10, metavar="N", help="(default 10)")
+    play.add_argument("--sample", type=int, default=0, metavar="N", help="to begin with (default 0)")
+    play.add_argument("--nodes", type=int, default=8, metavar="N", help="of a layer to draw (default 8)")
+    play.add_argument("--port", type=int, default=0, metavar="N", help="(default: any free one)")
+    play.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
 
     bench = commands.add_parser("bench", help="measure how fast networks of several sizes train here")
     bench.set_defaults(run=_bench)
@@ -200,12 +311,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data(parser: argparse.ArgumentParser, purpose: str) -> None:
+def _add_data(
+    parser: argparse._ActionsContainer, purpose: str, default: str = "the digits of the package"
+) -> None:
     parser.add_argument(
         "--data", metavar="PATH",
         help=f"what to {purpose}: a folder of MNIST-format files, an .npz file (x_train, y_train, x_test, "
-        "y_test, or x, y), or a .csv file (default: the digits of the package)",
+        f"y_test, or x, y), or a .csv file (default: {default})",
     )
+
+
+def _add_label_column(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label-column", type=int, metavar="N",
         help='the column of a .csv file with the labels, from 0 (default: the one called "label", or 0)',

@@ -1,6 +1,7 @@
-"""Data sets: the digits that come with the package, and readers of common file formats.
+"""Data sets: the digits that come with the package, readers of common file formats, and sets in the plane.
 
-Every one gives ``(x_train, y_train, x_test, y_test)``: samples by rows, and int64 labels.
+The digits and files give ``(x_train, y_train, x_test, y_test)``, the sets in the plane ``(x, y)``: samples by
+rows, and int64 labels.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._validate import not_negative, positive, whole_number
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop.network import Seed
+
+    Plane = tuple[NDArray[np.float64], NDArray[np.int64]]
     Split = tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
 
 DIGITS = os.path.join(os.path.dirname(__file__), "data")
@@ -140,3 +146,147 @@ def _read_idx(file: Any, axes: int, most: int) -> NDArray[np.uint8]:
     if file.read(1):
         raise ValueError(f"its head claims the shape {shape}, but more bytes follow")
     return content.reshape(shape)
+
+
+def two_spirals(
+    n_samples: int = 200, *, noise: float = 0.02, turns: float = 1.5, rng: Seed = None
+) -> Plane:
+    """Two spirals wound into each other, one for each class.
+
+    Sample i of the m of class c lies at r (cos φ, sin φ) with r = (i + 1) / m, i from 0, and
+    φ = 2π · turns · r + π c; normal noise is added to both coordinates.
+
+    Parameters
+    ----------
+    n_samples : int
+        At least 2; class 0 has one more if it is odd.
+    noise : float
+        The standard deviation of the noise, ≥ 0. Neighbouring arms are 1 / (2 turns) apart.
+    turns : float
+        How often each spiral winds around the middle, > 0.
+    rng : optional
+        Draws the noise and the order of the samples: anything that `numpy.random.default_rng` takes, such
+        as a seed.
+
+    Returns
+    -------
+    x, y : ndarray
+        x (n_samples, 2) float64; y (n_samples,) int64 labels 0 and 1, in random order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument makes no sense.
+    """
+    label, position, generator, noise = _plane(n_samples, noise, rng)
+    winding = 2 * math.pi * positive("turns", turns)
+    r = position + 1 / np.bincount(label)[label]
+    x = r[:, None] * _circle(winding * r + math.pi * label)
+    return _noisy(x, label, noise, generator)
+
+
+def circles(n_samples: int = 200, *, noise: float = 0.05, factor: float = 0.5, rng: Seed = None) -> Plane:
+    """A circle of radius 1, class 0, around a circle of radius `factor`, class 1.
+
+    Sample i of the m of its class lies at r (cos φ, sin φ) with φ = 2π i / m and r = 1 or `factor`; normal
+    noise is added to both coordinates.
+
+    Parameters
+    ----------
+    n_samples, noise, rng
+        As for `two_spirals`.
+    factor : float
+        The radius of the inner circle, above 0 and below 1.
+
+    Returns
+    -------
+    x, y : ndarray
+        As from `two_spirals`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument makes no sense.
+    """
+    label, position, generator, noise = _plane(n_samples, noise, rng)
+    if positive("factor", factor) >= 1:
+        raise ValueError(f"factor must be below 1, the radius of the outer circle; got {factor}")
+    r = np.where(label == 0, 1.0, float(factor))
+    return _noisy(r[:, None] * _circle(2 * math.pi * position), label, noise, generator)
+
+
+def xor(n_samples: int = 200, *, noise: float = 0.0, rng: Seed = None) -> Plane:
+    """The four quadrants of a square: class 1 where the signs of the coordinates differ.
+
+    |x_1| and |x_2| are uniform in (0, 1], the signs go round the quadrants; normal noise is added after the
+    label was given, so that it takes samples over the border.
+
+    Parameters
+    ----------
+    n_samples, noise, rng
+        As for `two_spirals`.
+
+    Returns
+    -------
+    x, y : ndarray
+        As from `two_spirals`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument makes no sense.
+    """
+    label, _, generator, noise = _plane(n_samples, noise, rng)
+    first = np.where(np.arange(len(label)) % 4 < 2, 1.0, -1.0)  # label is 0 1 0 1 …, so all four come
+    signs = np.stack([first, np.where(label == 0, first, -first)], axis=1)
+    return _noisy(signs * (1 - generator.random((len(label), 2))), label, noise, generator)
+
+
+def moons(n_samples: int = 200, *, noise: float = 0.1, rng: Seed = None) -> Plane:
+    """Two half circles that reach into each other.
+
+    Sample i of the m of its class has t = π i / (m - 1): class 0 lies at (cos t, sin t), class 1 at
+    (1 - cos t, 1/2 - sin t); normal noise is added to both coordinates.
+
+    Parameters
+    ----------
+    n_samples, noise, rng
+        As for `two_spirals`.
+
+    Returns
+    -------
+    x, y : ndarray
+        As from `two_spirals`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument makes no sense.
+    """
+    label, position, generator, noise = _plane(n_samples, noise, rng)
+    of_class = np.bincount(label)[label]
+    upper = _circle(math.pi * position * of_class / np.maximum(of_class - 1, 1))
+    x = np.where(label[:, None] == 0, upper, [1.0, 0.5] - upper)
+    return _noisy(x, label, noise, generator)
+
+
+def _plane(
+    n_samples: int, noise: float, rng: Seed
+) -> tuple[NDArray[np.int64], NDArray[np.float64], np.random.Generator, float]:
+    """Labels 0 1 0 1 …, i / m of each sample within its class, the generator and the noise, all checked."""
+    n_samples, noise = whole_number("n_samples", n_samples, 2), not_negative("noise", noise)
+    label = np.arange(n_samples) % 2
+    position = np.arange(n_samples) // 2 / np.bincount(label)[label]
+    return label, position, np.random.default_rng(rng), noise
+
+
+def _circle(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _noisy(
+    x: NDArray[np.float64], label: NDArray[np.int64], noise: float, generator: np.random.Generator
+) -> Plane:
+    """The samples with noise, in random order."""
+    order = generator.permutation(len(x))
+    return (x + noise * generator.standard_normal(x.shape))[order], label[order]

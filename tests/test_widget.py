@@ -1,0 +1,53 @@
+"""`bp.Widget` without a browser: what goes to the page and comes back. test_browser.py shows it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import backprop as bp
+
+
+@pytest.fixture
+def widget():
+    """A widget of a small network, and the list of what it sends."""
+    pytest.importorskip("anywidget", reason="the widget needs anywidget: pip install 'cbackprop[notebook]'")
+    x, y = bp.datasets.circles(20, rng=0)
+    widget = bp.Widget(bp.Network.dense(2, 3, 1, seed=0), x, y, sample=3, nodes=4, optimizer=bp.SGD(0.25))
+    widget.sent = []
+    widget.send = lambda content, buffers=None: widget.sent.append(content)
+    return widget
+
+
+def test_a_message_is_answered_with_its_id(widget):
+    widget._handle_custom_msg({"id": "a-1", "message": {"do": "next"}}, [])
+    (sent,) = widget.sent
+    assert sent["id"] == "a-1"
+    shown = sent["answer"]["state"]
+    trace = widget.stage.network.trace(widget.stage.x[3]).layers[0]
+    assert [node["a"]["value"] for node in shown["layers"][1]["nodes"]] == trace.a.tolist()
+    assert shown["rate"] == 0.25
+
+
+def test_what_is_no_message_is_let_be(widget):
+    for content in (None, "next", {}, {"event": "other"}):
+        widget._handle_custom_msg(content, [])
+    assert widget.sent == []
+    widget._handle_custom_msg({"id": 1, "message": None}, [])
+    assert "must be a dict" in widget.sent[0]["answer"]["error"]
+
+
+def test_it_shows_itself_with_the_page_of_play(widget):
+    page = Path(bp.__file__).parent / "page"
+    assert widget._esm == (page / "widget.js").read_text(encoding="utf-8")
+    assert widget._css == (page / "widget.css").read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()[0]
+
+
+def test_without_anywidget_the_error_names_the_extra():
+    code = "import sys; sys.modules['anywidget'] = None; import backprop as bp; bp.Widget"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: backprop.Widget needs anywidget; install it with: pip install")
+    assert "'cbackprop[notebook]'" in last
