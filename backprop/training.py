@@ -115,6 +115,8 @@ def run(
                     bool(shuffle),
                     mask,
                     bool(norms),
+                    None,
+                    None,
                 )
             columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True))
             columns["lr"] = done * [lr] if rates is None else rates[steps - 1 :: steps][:done].tolist()
