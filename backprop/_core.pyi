@@ -8,6 +8,7 @@ Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 
 Function = Callable[..., Any] | int
 Rate = float | Callable[[int], float]
+Rates = Callable[[int, int], NDArray[np.float64]]
 Block = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
 
 isa: str
@@ -84,7 +85,7 @@ class Network:
         shuffle: bool,
         target_mask: NDArray[np.bool_] | None,
         norms: bool,
-        stream: tuple[Callable[[], Block | None], Callable[[int, int], NDArray[np.float64]] | None, bool] | None,
+        stream: tuple[Callable[[], Block | None], Rates | None, bool] | None,
         ranks: tuple[int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_]] | None,
     ) -> int: ...
 
