@@ -22,7 +22,7 @@ enum word {
 
 /* Where the rows of an epoch have come to; the same for all threads of a rank. */
 struct place {
-    size_t first; /* row of this block that comes next */
+    size_t first, rows; /* the row of this block that comes next, of so many */
     bool begun, ended;
 };
 
@@ -41,10 +41,11 @@ next_rows(struct worker *worker, struct place *place)
     const struct run *run = worker->run;
     const struct bp_ranks *ranks = run->t->ranks;
 
-    if (!place->begun || (!place->ended && place->first == run->t->data.x.rows)) {
+    if (!place->begun || (!place->ended && place->first == place->rows)) {
         place->ended = !bp_next_block(worker, !place->begun);
         place->begun = true;
         place->first = 0;
+        place->rows = run->t->data.x.rows;
     }
     if (place->ended)
         return (struct bp_rows){0};
@@ -194,10 +195,27 @@ average(struct worker *worker, bp_real *packed)
     bp_meet(pass->team);
 }
 
-/* All ranks become the same; false when the epoch or training ends here. `rows`: of this rank
- * since the last time. */
+/* The most steps that a rank made since the last exchange, `made` being this one's. Thread 0. */
+static size_t
+most_steps(struct run *run, size_t made)
+{
+    const struct bp_ranks *ranks = run->t->ranks;
+    double *of_ranks = run->steps_of_ranks;
+    size_t most = made;
+
+    memset(of_ranks, 0, ranks->count * sizeof(*of_ranks));
+    of_ranks[ranks->me] = (double)made;
+    add_doubles(run, ranks->count, of_ranks);
+    for (size_t i = 0; i < ranks->count; i++)
+        if ((size_t)of_ranks[i] > most)
+            most = (size_t)of_ranks[i];
+    return most;
+}
+
+/* All ranks become the same, after `made` steps of this one on `rows` rows since the last time;
+ * false when the epoch or training ends here. */
 static bool
-agree(struct worker *worker, size_t rows)
+agree(struct worker *worker, size_t made, size_t rows)
 {
     struct run *run = worker->run;
     const struct bp_pass *pass = &worker->pass;
@@ -208,10 +226,15 @@ agree(struct worker *worker, size_t rows)
         run->together[ROWS] = (double)rows;
         add_doubles(run, WORDS, run->together);
         heed(run);
+        if (run->t->stream && run->status == BP_OK) { /* streams may end unevenly */
+            run->ahead = most_steps(run, made) - made;
+            run->steps += run->ahead;
+        }
     }
     bp_meet(pass->team);
     if (run->status != BP_OK || run->together[ROWS] == 0)
         return false;
+    worker->step += run->ahead;
     average(worker, run->packed);
     for (size_t s = 0; s < bp_state_count(run->t->optimizer); s++)
         average(worker, run->packed_state[s]);
@@ -223,31 +246,31 @@ static void
 steps_alone(struct worker *worker)
 {
     const struct run *run = worker->run;
-    const struct bp_ranks *ranks = run->t->ranks;
+    const struct bp_training *t = run->t;
     struct place place = {0};
     bool going = true;
-    size_t rows_since = 0;
 
-    for (size_t i = 1;; i++) {
-        const struct bp_rows rows = next_rows(worker, &place);
-        const size_t step = worker->step;
-        if (worker->pass.me == 0)
-            (void)bp_ready_rates(worker->run, step, 1);
-        bp_meet(worker->pass.team);
-        going &= run->status == BP_OK;
-        bp_meet(worker->pass.team); /* before run->status changes */
-        if (rows.count > 0 && going)
-            going = bp_train_batch(worker, rows, (struct bp_rows){0});
-        else if (worker->pass.me == 0)
-            worker->run->steps++;
-        worker->step = step + 1;
-        rows_since += rows.count;
-        if (i % ranks->average_every == 0 || (!run->t->stream && i == ranks->steps)) {
-            if (!agree(worker, rows_since))
-                return;
-            rows_since = 0;
+    for (size_t done = 0; t->stream || done < t->ranks->steps;) {
+        size_t made = 0, rows_since = 0;
+        for (; made < t->ranks->average_every; made++) {
+            const struct bp_rows rows = next_rows(worker, &place);
+            const size_t step = worker->step;
+            if (t->stream ? place.ended : done + made == t->ranks->steps)
+                break;
+            if (worker->pass.me == 0)
+                (void)bp_ready_rates(worker->run, step, 1);
+            bp_meet(worker->pass.team);
+            going &= run->status == BP_OK;
+            bp_meet(worker->pass.team); /* before run->status changes */
+            if (rows.count > 0 && going)
+                going = bp_train_batch(worker, rows, (struct bp_rows){0});
+            else if (worker->pass.me == 0)
+                worker->run->steps++;
+            worker->step = step + 1;
+            rows_since += rows.count;
         }
-        if (!run->t->stream && i == ranks->steps)
+        done += made;
+        if (!agree(worker, made, rows_since))
             return;
     }
 }

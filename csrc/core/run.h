@@ -39,6 +39,7 @@ struct run {
     uint64_t first_step;   /* steps that the optimizer had done before this call */
     const double *rates;   /* of the steps from rates_from on, or NULL for the optimizer's */
     size_t rates_from;
+    double *steps_of_ranks; /* ranks.c: since they last told, where they step alone, or NULL */
     uint32_t *order;       /* of the samples in this block, or NULL */
     size_t order_room;     /* samples it has room for */
     uint64_t place;        /* samples of this epoch before this block */
@@ -53,6 +54,7 @@ struct run {
     struct plan plans[2];  /* of this window of batches, and of the next */
     /* written by thread 0 before a meeting, read by all after it */
     double together[4];    /* ranks.c: what the ranks told each other in this step */
+    size_t ahead;          /* ranks.c: steps that another rank made more */
     bool fed;              /* there is another block */
     bool stop;
     bool enough;

@@ -459,6 +459,7 @@ free_run(struct run *run)
     bp_free(run->gradient);
     bp_free(run->keys);
     bp_free(run->order);
+    bp_free(run->steps_of_ranks);
 }
 
 /* Memory of zeros at *place, which is NULL without; whether there was enough. */
@@ -527,6 +528,8 @@ init_run(struct run *run, struct bp_training *t)
     const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
     if (t->norms || isfinite(t->optimizer->clip_norm) || added)
         enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+    if (t->ranks && !added)
+        enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
         enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
     if (t->shuffle) {
