@@ -133,11 +133,12 @@ class Blocks:
                 place = slice(filled, filled + last - first)
                 for to, of in ((window_x, x), (window_y, y)):
                     to[place] = of[first:last]
-                    forget(of, first, last)
                 if weights is not None and window_weights is not None:
                     window_weights[place] = weights[first:last]
                 filled = place.stop
             left -= count
+            forget(x)
+            forget(y)
             yield window_x, window_y, window_weights
 
 
@@ -155,7 +156,7 @@ def _check_labels(y: NDArray[Any], outputs: int) -> None:
                 f"labels in y must be 0 to {outputs - 1}, one for each of the {outputs} outputs, but one is "
                 f"{wrong[0]}"
             )
-        forget(y, first, first + len(labels))
+        forget(y)
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
@@ -173,17 +174,14 @@ def _mapping(array: Any) -> mmap.mmap | None:
     return array if shared and isinstance(array, mmap.mmap) else None
 
 
-def forget(array: NDArray[Any], first: int, last: int) -> None:
-    """Lets the system take back the memory of mapped rows [first, last), which stay in the file."""
+def forget(array: NDArray[Any]) -> None:
+    """Lets the system take back the memory of a mapped array, which stays in the file.
+
+    All of it: the system maps pages around those that are read, too.
+    """
     mapping = _mapping(array)
-    if mapping is None or first >= last or not hasattr(mapping, "madvise"):
-        return
-    rows = array[first:last]
-    low, high = np.lib.array_utils.byte_bounds(rows)
-    start = np.frombuffer(mapping, np.uint8).__array_interface__["data"][0]
-    page = mmap.PAGESIZE
-    begin = (low - start) // page * page
-    mapping.madvise(mmap.MADV_DONTNEED, begin, min(high - start, len(mapping)) - begin)
+    if mapping is not None and hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 class Reader:

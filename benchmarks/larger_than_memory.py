@@ -26,7 +26,8 @@ def main(path, gigabytes="32"):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"{x.nbytes / 1e9:.1f} GB, shuffle={shuffle!r}: {seconds:.0f} s, "
-            f"{x.nbytes / seconds / 1e9:.2f} GB/s; resident memory at most {peak:.0f} MiB, {y.nbytes / 2**20:.0f} of them labels"
+            f"{x.nbytes / seconds / 1e9:.2f} GB/s; resident memory at most {peak:.0f} MiB, "
+            f"{y.nbytes / 2**20:.0f} of them labels"
         )
 
 

@@ -15,7 +15,11 @@ from sklearn.model_selection import RandomizedSearchCV
 import backprop as bp
 from backprop.sklearn import BackpropClassifier
 
-SETTINGS = {"hidden_layer_sizes": [(10,), (20,), (40,)], "alpha": [1e-5, 1e-4], "learning_rate_init": [1e-3, 1e-2]}
+SETTINGS = {
+    "hidden_layer_sizes": [(10,), (20,), (40,)],
+    "alpha": [1e-5, 1e-4],
+    "learning_rate_init": [1e-3, 1e-2],
+}
 
 
 def main() -> None:

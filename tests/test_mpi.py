@@ -20,7 +20,8 @@ AGREES = """
 x, y = np.random.default_rng(3).normal(size=(103, 7)), np.random.default_rng(4).uniform(size=(103, 3))
 weights = np.random.default_rng(5).uniform(0, 2, 103)
 def network(seed):
-    return bp.Network(bp.Layer(7, 9, "tanh", dropout=0.2, l2=1e-3), bp.Layer(9, 3), dtype="float64", seed=seed)
+    layers = bp.Layer(7, 9, "tanh", dropout=0.2, l2=1e-3), bp.Layer(9, 3)
+    return bp.Network(*layers, dtype="float64", seed=seed)
 plain = {}
 every = {"sample_weight": weights, "validation": (x[:3], y[:3]), "norms": True, "threads": 2}
 for settings in (plain, every):

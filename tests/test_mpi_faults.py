@@ -39,7 +39,7 @@ try:
 except BaseException as error:
     tell(type(error).__name__, error)
 assert same_bits(net) and np.isfinite(net.parameters).all()
-assert net.fit(np.ones((9, 3)), y[:9], bp.SGD(0.1), comm=comm).epochs == 1  # all can speak to each other still
+assert net.fit(np.ones((9, 3)), y[:9], bp.SGD(0.1), comm=comm).epochs == 1  # they can still speak
 """
 TROUBLES = {
     "a callback raises": (
@@ -63,7 +63,7 @@ TROUBLES = {
         "RuntimeError rank 1 of 3 ended the training: KeyboardInterrupt:",
     ),
     "Ctrl-C while ranks step alone": (
-        "settings |= {'epochs': 10**9, 'sync_every': 5}; interrupt() if rank == 1 else None",
+        "settings |= {'epochs': 10**9, 'sync_every': 5}; rank == 1 and interrupt()",
         "KeyboardInterrupt",
         "RuntimeError rank 1 of 3 ended the training: KeyboardInterrupt:",
     ),
@@ -79,8 +79,8 @@ TROUBLES = {
     ),
     "other settings": (
         "settings |= {'batch_size': 8 + rank}",
-        "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9 on rank 1",
-        "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9 on rank 1",
+        "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
+        "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
     ),
     "a shard that diverges": (
         "settings |= {'sharded': True}; x[3] = np.nan if rank == 1 else 0",
@@ -145,7 +145,8 @@ def test_a_killed_rank_ends_all_and_training_goes_on(tmp_path, seed):
     checkpoint = tmp_path / "net.safetensors"
     begun = time.monotonic()
     while not checkpoint.exists():
-        assert process.poll() is None and time.monotonic() - begun < mpi_ranks.PATIENCE
+        assert process.poll() is None
+        assert time.monotonic() - begun < mpi_ranks.PATIENCE
         time.sleep(0.001)
     time.sleep(chance.uniform(0, 0.05))
     pids = [int((tmp_path / f"pid{rank}").read_text()) for rank in range(ranks)]
