@@ -14,8 +14,8 @@ build:   ## build the extension inside backprop/
 test: build  ## build, then run the tests
 	$(PYTHON) -m pytest
 
-durability: build  ## 600 damaged files, 25 kills while saving
-	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py
+durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
+	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
 
 lint:    ## ruff
 	ruff check .

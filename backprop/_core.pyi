@@ -8,6 +8,8 @@ Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 
 Function = Callable[..., Any] | int
 Rate = float | Callable[[int], float]
+Rates = Callable[[int, int], NDArray[np.float64]]
+Block = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
 
 isa: str
 candidates: tuple[str, ...]
@@ -67,8 +69,8 @@ class Network:
     def _hessian_vector(self, x: ArrayLike, y: ArrayLike, direction: NDArray[Any]) -> NDArray[Any]: ...
     def _train(
         self,
-        x: NDArray[Any],
-        y: NDArray[Any],
+        x: NDArray[Any] | None,
+        y: NDArray[Any] | None,
         optimizer: Optimizer,
         epochs: int,
         batch_size: int,
@@ -83,6 +85,8 @@ class Network:
         shuffle: bool,
         target_mask: NDArray[np.bool_] | None,
         norms: bool,
+        stream: tuple[Callable[[], Block | None], Rates | None, bool] | None,
+        ranks: tuple[int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_]] | None,
     ) -> int: ...
 
 def capsule_address(capsule: object) -> int: ...

@@ -6,6 +6,9 @@ the keys of `History`. The rate is changed by ``optimizer.lr = ...``. Training s
 a callback returns True. Two methods are called where a callback has them: ``start(network, quantities)``
 before training, with the names that the records will hold, and ``finish(network)`` after it, unless training
 was ended by an exception.
+
+With ``comm`` callbacks are called on every rank, and must change network and rate alike on each; one that
+has an attribute ``first_rank_only = True``, as `Checkpoint` has, on rank 0 only.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop.network import Network
+    from backprop.optimizers import Optimizer
 
     Callback = Callable[[Network, dict[str, float]], object]
 
@@ -116,6 +120,9 @@ class Checkpoint:
     monitor : str, optional
         A key of `History`: saves only where it is better than at any save before. Accuracies improve
         upwards, all others downwards.
+    optimizer : optional
+        The one that fit is given, to be saved too: ``backprop.load(path, optimizer=True)`` then gives all
+        that is needed to go on bit for bit, and ``optimizer.steps`` tells how far the training had come.
 
     Attributes
     ----------
@@ -128,8 +135,18 @@ class Checkpoint:
         From fit, before training, if monitor is not measured or path names something that is not.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, every: int = 1, monitor: str | None = None) -> None:
+    first_rank_only = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        monitor: str | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
         self.path = os.fspath(path)
+        self.optimizer = optimizer
         self.every = whole_number("every", every)
         self.monitor = monitor
         self.best: float | None = None
@@ -158,7 +175,7 @@ class Checkpoint:
             if self.best is not None and not sign * (value - self.best) > 0:
                 return
             self.best = value
-        network.save(self._path_of(record))
+        network.save(self._path_of(record), optimizer=self.optimizer)
 
     def _path_of(self, record: dict[str, float]) -> str:
         return self.path.format(**record)

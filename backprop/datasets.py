@@ -47,7 +47,7 @@ def load_digits() -> Split:
     return scaled[~test], y[~test], scaled[test], y[test]
 
 
-def load_idx(folder: str | os.PathLike[str], *, scale: bool = False) -> Split:
+def load_idx(folder: str | os.PathLike[str], *, scale: bool = False, mapped: bool = False) -> Split:
     """Images and labels from a folder of IDX files, the format of MNIST and its like.
 
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
@@ -58,6 +58,9 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False) -> Split:
     folder : str or path
     scale : bool
         Whether to divide the pixels by 255 and give float32 in [0, 1].
+    mapped : bool
+        Whether to map the images into memory instead of reading them, for files larger than it; for plain
+        files, without scale.
 
     Returns
     -------
@@ -69,11 +72,13 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False) -> Split:
     FileNotFoundError
         If a file is missing.
     ValueError
-        If a file is damaged or not of this format.
+        If a file is damaged or not of this format; or if it is to be mapped but packed or scaled.
     """
+    if mapped and scale:
+        raise ValueError("scale=True reads all of the images, so mapped must be False")
     folder = os.fspath(folder)
     train, test = (
-        _read_pair(_find(folder, f"{part}-images", 3), _find(folder, f"{part}-labels", 1))
+        _read_pair(_find(folder, f"{part}-images", 3), _find(folder, f"{part}-labels", 1), mapped)
         for part in ("train", "t10k")
     )
     x_train, x_test = train[0], test[0]
@@ -95,8 +100,10 @@ def _find(folder: str, stem: str, axes: int) -> str:
     raise FileNotFoundError(f"{folder} has no file {names[0]} or {names[1]}")
 
 
-def _read_pair(images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    x, y = read_idx(images, 3), read_idx(labels, 1)
+def _read_pair(
+    images: str, labels: str, mapped: bool = False
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    x, y = (map_idx if mapped else read_idx)(images, 3), read_idx(labels, 1)
     if len(x) != len(y):
         raise ValueError(f"{images} has {len(x)} images, but {labels} has {len(y)} labels")
     return x.reshape(len(x), -1), y.astype(np.int64)
@@ -127,7 +134,24 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
         raise ValueError(f"{path} is not an IDX file of {axes} axes, or is damaged: {error}") from error
 
 
-def _read_idx(file: Any, axes: int, most: int) -> NDArray[np.uint8]:
+def map_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
+    """The same as `read_idx` of a plain file, but as a read-only memory map."""
+    path = os.fspath(path)
+    if path.endswith(".gz"):
+        raise ValueError(f"{path} is packed, and only plain files can be mapped: unpack it first")
+    try:
+        with open(path, "rb") as file:
+            shape = _read_head(file, axes, os.path.getsize(path))
+        begin = 4 + 4 * axes
+        if os.path.getsize(path) - begin != math.prod(shape):
+            raise ValueError(f"its head claims the shape {shape}, but it has {os.path.getsize(path)} bytes")
+    except ValueError as error:
+        raise ValueError(f"{path} is not an IDX file of {axes} axes, or is damaged: {error}") from error
+    return np.memmap(path, np.uint8, "r", begin, shape)
+
+
+def _read_head(file: Any, axes: int, most: int) -> tuple[int, ...]:
+    """The shape that the head of an IDX file claims."""
     head = file.read(4 + 4 * axes)
     if head[:4] != bytes([0, 0, UNSIGNED_BYTE, axes]):
         raise ValueError(f"it starts with the bytes {head[:4].hex(' ')}, expected 00 00 08 {axes:02x}")
@@ -137,6 +161,12 @@ def _read_idx(file: Any, axes: int, most: int) -> NDArray[np.uint8]:
     size = math.prod(shape)
     if size == 0 or size > most:
         raise ValueError(f"its head claims the shape {shape}")
+    return shape
+
+
+def _read_idx(file: Any, axes: int, most: int) -> NDArray[np.uint8]:
+    shape = _read_head(file, axes, most)
+    size = math.prod(shape)
     content = np.empty(size, np.uint8)
     filled = 0
     while filled < size and (count := file.readinto(content.data[filled:])):

@@ -4,8 +4,8 @@ inherits ``net(x)``, ``classify``, ``loss``, ``losses``, ``accuracy``, ``step`` 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from backprop.intuition import Moves, StepEffect
     from backprop.optimizers import Optimizer
 
+    Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
     Seed = (
         int
         | Sequence[int]
@@ -180,13 +181,13 @@ class Network(_core.Network):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArrayLike | Iterable[Batch] | Callable[[], Iterable[Batch]],
+        y: ArrayLike | None,
         optimizer: _core.Optimizer,
         *,
         epochs: int = 1,
         batch_size: int = 32,
-        shuffle: bool = True,
+        shuffle: bool | Literal["blocks"] = True,
         validation: tuple[ArrayLike, ArrayLike] | float | None = None,
         rng: Seed = None,
         threads: int | None = None,
@@ -197,6 +198,8 @@ class Network(_core.Network):
         target_mask: ArrayLike | None = None,
         norms: bool = False,
         comm: object = None,
+        sharded: bool = False,
+        sync_every: int | None = None,
     ) -> History:
         """Trains on minibatches for some epochs; more calls go on where the last one stopped.
 
@@ -207,7 +210,9 @@ class Network(_core.Network):
         ----------
         x : array_like, (n, inputs)
             Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
-            never copied whole. A 1-D x is one sample.
+            never copied whole. A 1-D x is one sample. Or, with y=None, an iterable of batches (x, y) or
+            (x, y, sample_weight), each of them one step, or a function that returns such an iterable for
+            each epoch. They are read ahead in a thread, and must not be changed once they were given.
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
         optimizer : SGD, Adam, AdamW or RMSprop
@@ -215,9 +220,13 @@ class Network(_core.Network):
         epochs : int
             How often every sample is trained on.
         batch_size : int
-            Samples a step. A shorter last batch is averaged over its own length.
-        shuffle : bool
-            Whether every epoch has its own order.
+            Samples a step. A shorter last batch is averaged over its own length. With an iterable, only a
+            hint how many threads are worth it.
+        shuffle : bool or "blocks"
+            Whether every epoch has its own order. "blocks" is for a memory-mapped x that is larger than
+            memory: blocks of 1 MiB of x, consecutive rows, are read in a random order, and the rows of 32
+            such blocks at a time are shuffled. So is a memory map read without shuffling: a window after
+            the other. About 150 MB of it are in memory at a time. An iterable has its own order.
         validation : (x, y) or float, optional
             Samples to measure loss and accuracy on after every epoch; or the share of the samples, the
             last ones, that is held out for it and not trained on.
@@ -243,8 +252,18 @@ class Network(_core.Network):
         norms : bool
             Whether the history has the norms of the weights and of the gradient too. A step then keeps
             the whole gradient before it moves the weights, which may change their last bits.
-        comm : None
-            Training over several processes is not built yet.
+        comm : mpi4py.MPI.Comm, optional
+            Trains on all processes of the communicator together: every one calls fit, with the same
+            settings, and starts from rank 0's weights, optimizer state and random numbers. Each takes its
+            share of each batch, the gradients are added up, and all make the same step, so that all have
+            the same bits; they agree with those of one process up to rounding. All of them return the same
+            History, or all raise. Needs the extra ``mpi``; see docs/scaling.md.
+        sharded : bool
+            With comm: whether each rank's data are its own, as many or few as they are, to be taken
+            batch_size / ranks at a time. By default all ranks have the same data.
+        sync_every : int, optional
+            With comm: each rank makes so many steps alone, on its share of the batches, and then all
+            average their weights and what the optimizer remembers (local SGD). For slow networks.
 
         Returns
         -------
@@ -259,11 +278,11 @@ class Network(_core.Network):
             When the loss stops being finite; the network keeps the last finite epoch's weights.
         KeyboardInterrupt
             On Ctrl-C, within 100 ms or a step; the network stays consistent.
-        NotImplementedError
-            If comm is given.
+        ImportError
+            If comm is given and mpi4py is missing.
+        RuntimeError
+            With comm, if another rank raised something else.
         """
-        if comm is not None:
-            raise NotImplementedError("fit(comm=...): training over several processes is not built yet")
         return training.run(
             self,
             x,
@@ -281,6 +300,9 @@ class Network(_core.Network):
             class_weight=class_weight,
             target_mask=target_mask,
             norms=norms,
+            comm=comm,
+            sharded=sharded,
+            sync_every=sync_every,
         )
 
     def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:

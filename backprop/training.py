@@ -8,13 +8,17 @@ import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backprop import _core, schedules
-from backprop._validate import as_array, finite_number, real_array, whole_number
+from backprop._validate import as_array, finite_number, name_among, real_array, whole_number
 from backprop.history import History
+from backprop.ranks import Alone, Ranks
+from backprop.streams import Batches, Blocks, Reader, is_mapped
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,90 +41,241 @@ RECORD = (  # the engine's columns
 )
 
 
+@dataclass
+class Plan:
+    """What one call of fit is to do, checked as far as Python can."""
+
+    network: Network
+    optimizer: _core.Optimizer
+    x: NDArray[Any] | None
+    y: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+    mask: NDArray[Any] | None
+    source: Batches | Blocks | None  # instead of x, y and weights
+    held_out: tuple[NDArray[Any], NDArray[Any]] | None
+    generator: np.random.Generator
+    epochs: int
+    batch_size: int  # of this rank, where each has data of its own
+    shuffle: bool | str
+    norms: bool
+    threads: int | None
+    callbacks: tuple[Callback, ...]
+    samples: int  # 0 where nobody knows
+    steps: int = 0  # in an epoch; 0 where nobody knows
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the engine draws random numbers."""
+        return bool(self.shuffle) or any(layer.dropout for layer in self.network.layers)
+
+
 def run(
     network: Network,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: ArrayLike | None,
     optimizer: _core.Optimizer,
+    *,
+    comm: Any,
+    sharded: bool,
+    sync_every: int | None,
+    progress: bool | None,
+    **settings: Any,
+) -> History:
+    """`Network.fit`, which documents it."""
+    if comm is None and (sharded or sync_every is not None):
+        raise ValueError("sharded and sync_every are for training with comm, but comm is None")
+    if comm is None:
+        ranks = Alone()
+    else:
+        average_every = 0 if sync_every is None else whole_number("sync_every", sync_every)
+        ranks = Ranks(comm, bool(sharded), average_every)
+    plan: Plan
+
+    def prepare() -> dict[str, Any]:
+        nonlocal plan
+        plan = _plan(network, x, y, optimizer, ranks, **settings)
+        return {"steps": plan.steps, "observed": bool(plan.callbacks)}
+
+    with ranks:
+        told = ranks.together(prepare)
+        plan.steps = max(of_rank["steps"] for of_rank in told)
+        if isinstance(ranks, Ranks):
+            _start_alike(plan, ranks)
+        return _train(plan, ranks, progress, any(of_rank["observed"] for of_rank in told))
+
+
+def _plan(
+    network: Network,
+    x: Any,
+    y: ArrayLike | None,
+    optimizer: _core.Optimizer,
+    ranks: Alone,
     *,
     epochs: int,
     batch_size: int,
-    shuffle: bool,
+    shuffle: bool | str,
     validation: tuple[ArrayLike, ArrayLike] | float | None,
     rng: Seed,
     threads: int | None,
-    progress: bool | None,
     callbacks: Sequence[Callback],
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
     target_mask: ArrayLike | None,
     norms: bool,
-) -> History:
-    """`Network.fit`, which documents it."""
+) -> Plan:
+    """Checks the arguments."""
     if not isinstance(optimizer, _core.Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
-    epochs = whole_number("epochs", epochs)
-    batch_size = whole_number("batch_size", batch_size)
-    x, y = as_array("x", x), as_array("y", y)
+    plan = Plan(
+        network,
+        optimizer,
+        x=None,
+        y=None,
+        weights=None,
+        mask=None if target_mask is None else as_array("target_mask", target_mask),
+        source=None,
+        held_out=None,
+        generator=network.rng if rng is None else np.random.default_rng(rng),
+        epochs=whole_number("epochs", epochs),
+        batch_size=whole_number("batch_size", batch_size),
+        shuffle=_shuffle(shuffle),
+        norms=bool(norms),
+        threads=None if threads is None else min(whole_number("threads", threads), MOST_THREADS_ASKED),
+        callbacks=_callables(callbacks),
+        samples=0,
+    )
+    if ranks.rank > 0:
+        plan.callbacks = tuple(c for c in plan.callbacks if not getattr(c, "first_rank_only", False))
+    if y is None:
+        if any(given is not None for given in (sample_weight, class_weight, target_mask)):
+            raise ValueError(
+                "sample_weight, class_weight and target_mask are for arrays; an iterable gives "
+                "(x, y, sample_weight) instead"
+            )
+        if isinstance(validation, numbers.Real):
+            raise ValueError("validation must be a pair (x, y) where x is an iterable, got a share")
+        plan.source = Batches(x, plan.epochs)
+        plan.shuffle = False
+        plan.held_out = None if validation is None else _pair(validation)
+        return plan
+    _take_arrays(plan, as_array("x", x), as_array("y", y), sample_weight, class_weight, validation)
+    _divide(plan, ranks)
+    return plan
+
+
+def _shuffle(shuffle: object) -> bool | str:
+    if isinstance(shuffle, str):
+        return name_among("shuffle", shuffle, ("blocks",))
+    return bool(shuffle)
+
+
+def _take_arrays(
+    plan: Plan,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
+    validation: tuple[ArrayLike, ArrayLike] | float | None,
+) -> None:
     samples = len(x) if x.ndim > 1 else 1
-    mask = None if target_mask is None else as_array("target_mask", target_mask)
-    generator = network.rng if rng is None else np.random.default_rng(rng)
-    callbacks = _callables(callbacks)
     weights = None
     if sample_weight is not None:
         weights = np.array(real_array("sample_weight", sample_weight, (samples,)), dtype=np.float64)
     if class_weight is not None:
-        of_class = _weights_of_classes(class_weight, y, samples, network.layers[-1].outputs)
+        of_class = _weights_of_classes(class_weight, y, samples, plan.network.layers[-1].outputs)
         weights = of_class if weights is None else weights * of_class
-    held_out = None
     if isinstance(validation, numbers.Real):
-        x, y, weights, held_out = _hold_out(float(validation), x, y, weights, mask)
+        x, y, weights, plan.held_out = _hold_out(float(validation), x, y, weights, plan.mask)
         samples = len(x)
     elif validation is not None:
-        held_out = _pair(validation)
-    if threads is None:
-        threads = _suitable_threads(network.parameters.size, min(batch_size, samples))
-    threads = min(whole_number("threads", threads), MOST_THREADS_ASKED)
-    batch_size = max(1, min(batch_size, samples))
+        plan.held_out = _pair(validation)
+    plan.x, plan.y, plan.weights, plan.samples = x, y, weights, samples
 
-    steps = -(-samples // batch_size)  # in an epoch
-    history = History(_quantities(held_out is not None, norms))
-    observers = _observers(network, optimizer, callbacks, tuple(history))
-    bar = _progress_bar(epochs) if (_watched() if progress is None else progress) else None
+
+def _divide(plan: Plan, ranks: Alone) -> None:
+    """Cuts the samples into batches and, where they are to be read in blocks, into those."""
+    x, y = plan.x, plan.y
+    assert x is not None
+    assert y is not None
+    if ranks.sharded:
+        each, more = divmod(plan.batch_size, ranks.size)
+        if each == 0:
+            raise ValueError(
+                f"batch_size must be at least 1 for each of the {ranks.size} ranks, got {plan.batch_size}"
+            )
+        plan.batch_size = each + (ranks.rank < more)
+    plan.batch_size = max(1, min(plan.batch_size, plan.samples))
+    plan.steps = -(-plan.samples // plan.batch_size)
+    if plan.shuffle == "blocks" and plan.mask is not None:
+        raise ValueError("shuffle='blocks' does not go with a target_mask")
+    if plan.shuffle == "blocks" or (not plan.shuffle and plan.mask is None and x.ndim == 2 and is_mapped(x)):
+        plan.source = Blocks(
+            x,
+            y,
+            plan.weights,
+            batch_size=plan.batch_size,
+            outputs=plan.network.layers[-1].outputs,
+            mix=plan.shuffle == "blocks",
+        )
+        plan.x = plan.y = plan.weights = None
+
+
+def _start_alike(plan: Plan, ranks: Ranks) -> None:
+    """Makes sure that all ranks are about to do the same."""
+    settings = {
+        "the network": str(plan.network.summary()),
+        "the instruction set": _core.isa,
+        "the optimizer": type(plan.optimizer).__name__,
+        "whether lr is a schedule": callable(plan.optimizer.lr),
+        "epochs": plan.epochs,
+        "shuffle": plan.shuffle,
+        "norms": plan.norms,
+        "whether there is validation": plan.held_out is not None,
+        "the kind of data": type(plan.source).__name__,
+        "sharded": ranks.sharded,
+        "sync_every": ranks.average_every,
+    }
+    if not ranks.sharded:
+        settings |= {"the number of samples": plan.samples, "batch_size": plan.batch_size}
+    ranks.start_alike(plan.network, plan.optimizer, plan.generator, settings)
+    if plan.threads is None:
+        suitable = _suitable_threads(plan.network.parameters.size, plan.batch_size)
+        plan.threads = min(ranks.usable_threads(), suitable)
+
+
+def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> History:
+    """All epochs, call by call of the engine."""
+    network, optimizer = plan.network, plan.optimizer
+    if plan.threads is None:
+        plan.threads = _suitable_threads(network.parameters.size, plan.batch_size)
+    history = History(_quantities(plan.held_out is not None, plan.norms))
+    observers: list[Callback] = []
+    ranks.together(lambda: observers.extend(_observers(network, optimizer, plan.callbacks, tuple(history))))
+    watched = ranks.rank == 0 and _watched() if progress is None else progress
+    bar = _progress_bar(plan.epochs) if watched else None
+    one_by_one = observed or bool(observers) or plan.norms or plan.source or (ranks.sharded and plan.drawn)
     try:
         stop = False
-        while history.epochs < epochs and not stop:
-            most = 1 if observers or norms else min(epochs - history.epochs, ROWS_OF_RECORD)
+        while history.epochs < plan.epochs and not stop:
+            most = 1 if one_by_one else min(plan.epochs - history.epochs, ROWS_OF_RECORD)
             lr, rates = optimizer.lr, None
-            if callable(lr):
-                most = min(most, max(1, RATES_AT_A_TIME // steps))
-                rates = schedules.rates(lr, optimizer.steps, most * steps)
+            if callable(lr) and not plan.source:
+                most = min(most, max(1, RATES_AT_A_TIME // plan.steps))
+                rates = schedules.rates(lr, optimizer.steps, most * plan.steps)
             record = np.full((most, len(RECORD)), np.nan)
-            drawn = shuffle or any(layer.dropout for layer in network.layers)
-            with generator.bit_generator.lock if drawn else contextlib.nullcontext():
-                done = network._train(
-                    x,
-                    y,
-                    optimizer,
-                    most,
-                    batch_size,
-                    generator.bit_generator if drawn else None,
-                    threads,
-                    rates,
-                    weights,
-                    held_out,
-                    math.inf if bar is None else SECONDS_BETWEEN_UPDATES,
-                    history.epochs,
-                    record,
-                    bool(shuffle),
-                    mask,
-                    bool(norms),
-                )
+            budget = math.inf if bar is None else SECONDS_BETWEEN_UPDATES
+            done = ranks.together(partial(_call, plan, ranks, most, rates, budget, history.epochs, record))[0]
+            ranks.share(record)
             columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True))
-            columns["lr"] = done * [lr] if rates is None else rates[steps - 1 :: steps][:done].tolist()
-            if norms:
+            if rates is not None:
+                columns["lr"] = rates[plan.steps - 1 :: plan.steps][:done].tolist()
+            elif callable(lr):
+                columns["lr"] = schedules.rates(lr, optimizer.steps - 1, 1).tolist()
+            else:
+                columns["lr"] = done * [lr]
+            if plan.norms:
                 columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
-            if mask is not None:
+            if plan.mask is not None:
                 columns["accuracy"] = done * [math.nan]
             for key, values in history.items():
                 values.extend(columns[key])
@@ -128,15 +283,77 @@ def run(
             if bar is not None:
                 bar.set_postfix(_postfix(last), refresh=False)
                 bar.update(done)
-            for observe in observers:
-                stop |= observe(network, dict(last)) is True
+            if one_by_one:
+                stop = _observe(plan, ranks, observers, last)
     finally:
         if bar is not None:
             bar.close()
-    for callback in callbacks:
+    for callback in plan.callbacks:
         if hasattr(callback, "finish"):
             callback.finish(network)
     return history
+
+
+def _call(
+    plan: Plan,
+    ranks: Alone,
+    epochs: int,
+    rates: NDArray[np.float64] | None,
+    budget: float,
+    first_epoch: int,
+    record: NDArray[np.float64],
+) -> int:
+    """One call of the engine: the epochs done, or -1 where another rank ended the training."""
+    generator = plan.generator
+    if isinstance(ranks, Ranks) and ranks.sharded and plan.drawn:
+        generator = ranks.own(generator)
+    reader = None
+    if plan.source is not None:
+        reader = Reader(plan.source, generator, plan.optimizer, ranks.asked_to_stop)
+    try:
+        with generator.bit_generator.lock if plan.drawn else contextlib.nullcontext():
+            return plan.network._train(
+                plan.x,
+                plan.y,
+                plan.optimizer,
+                epochs,
+                plan.batch_size,
+                generator.bit_generator if plan.drawn else None,
+                plan.threads or 1,
+                rates,
+                plan.weights,
+                plan.held_out,
+                budget,
+                first_epoch,
+                record,
+                bool(plan.shuffle),
+                plan.mask,
+                plan.norms,
+                None if reader is None else reader.engine,
+                ranks.engine(plan.steps),
+            )
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+def _observe(plan: Plan, ranks: Alone, observers: list[Callback], record: dict[str, float]) -> bool:
+    """Calls all observers; whether one on any rank wants to stop."""
+
+    def call() -> tuple[bool, int, object]:
+        stop = False
+        for observe in observers:
+            stop |= observe(plan.network, dict(record)) is True
+        lr = plan.optimizer.lr
+        return stop, ranks.fingerprint(plan.network), None if callable(lr) else lr
+
+    stops, *after = zip(*ranks.together(call), strict=True)
+    if any(len(set(of_ranks)) > 1 for of_ranks in after):
+        raise RuntimeError(
+            "after the callbacks the ranks no longer have the same weights and learning rate: a callback "
+            "must change them alike on every rank"
+        )
+    return any(stops)
 
 
 def _quantities(validated: bool, norms: bool) -> list[str]:

@@ -220,7 +220,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         if (bp_failed(net))
             return total / samples;
         if (net->penalized || isfinite(optimizer->clip_norm)) {
-            const double norm = bp_finish_gradient(&pass, whole);
+            const double norm = bp_finish_gradient(&pass, whole, 1);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
         }
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);

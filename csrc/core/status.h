@@ -9,7 +9,8 @@ enum bp_status {
     BP_NO_THREAD,   /* the system refused a thread */
     BP_INTERRUPTED, /* poll() asked to stop */
     BP_DIVERGED,    /* the loss or a weight stopped being finite */
-    BP_FAILED,      /* a custom function did */
+    BP_FAILED,      /* a custom function, a stream or the way to other ranks did */
+    BP_ELSEWHERE,   /* another rank ended the training */
 };
 
 #endif

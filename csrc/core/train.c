@@ -1,78 +1,14 @@
 #define _POSIX_C_SOURCE 200112L /* clock_gettime */
-#include "train.h"
+#include "run.h"
 
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
-#include "chain.h"
 #include "functions.h"
 #include "memory.h"
 #include "online.h"
-#include "pace.h"
 #include "whole_gradient.h"
-
-/* How the steps are done; the bits are the same. */
-enum way {
-    BATCHES, /* passes.h: any batch, any optimizer and any network */
-    ONLINE,  /* online.h: a sample a step, plain descent */
-    CHAIN,   /* chain.h: the same for the smallest networks */
-};
-
-/* What a team does between two meetings at which it plans. While thread 0 is alone it may be a
- * window ahead of the others, never two. */
-struct plan {
-    size_t batches;
-    bool alone; /* thread 0 does them, the others skip them */
-    bool ended; /* training ended before the window began */
-};
-
-/* what all threads of a training share */
-struct run {
-    struct bp_training *t;
-    enum way way;
-    struct bp_workspace ws[2];        /* the second for ONLINE */
-    struct bp_workspace held_out;     /* for validation */
-    struct bp_chain chain;
-    void *chain_memory;
-    bp_real *chain_before; /* packed parameters before the rows that were loaded together */
-    bp_real *packed;       /* the parameters while they are trained */
-    bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
-    bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
-    uint64_t *keys;        /* of this epoch's dropout, or NULL */
-    uint64_t first_step;   /* steps that the optimizer had done before this call */
-    uint32_t *order;       /* of the samples in this epoch, or NULL */
-    double begun;          /* seconds, of this call */
-    double polled;         /* when poll was last called */
-    size_t look_every;     /* steps between two looks at the clock */
-    size_t looks_in;       /* steps until the next one */
-    size_t steps;          /* since the last commit */
-    struct bp_pace pace;   /* of a team */
-    double window_begun;   /* seconds; moved on by what happens between epochs */
-    double epoch_ended;
-    struct plan plans[2];  /* of this window of batches, and of the next */
-    /* written by thread 0 before a meeting, read by all after it */
-    bool stop;
-    bool enough;
-    enum bp_status status;
-};
-
-/* sums over the samples of an epoch; each thread has the same ones */
-struct sums {
-    double loss, weight, norm;
-    size_t right, steps;
-};
-
-/* one thread of a training */
-struct worker {
-    struct run *run;
-    struct bp_pass pass;
-    size_t step;
-    struct sums sums;
-    const struct bp_workspace *pending; /* of the sample whose step is put off, ONLINE only */
-    size_t window, left; /* of a team: windows so far, and batches until it plans again */
-    bool alone;
-};
 
 enum {
     POLL_SECONDS_INVERSE = 100,
@@ -89,39 +25,6 @@ seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* 0 ... below - 1, each equally likely: Lemire, "Fast random integer generation in an interval" */
-static uint32_t
-random_below(const struct bp_random *random, uint32_t below)
-{
-    uint64_t product = (uint64_t)random->next(random->state) * below;
-    if ((uint32_t)product < below) {
-        const uint32_t excess = -below % below;
-        while ((uint32_t)product < excess)
-            product = (uint64_t)random->next(random->state) * below;
-    }
-    return (uint32_t)(product >> 32);
-}
-
-/* A fresh order, whatever the last one was, by Fisher and Yates. */
-static void
-shuffle(const struct bp_random *random, size_t count, uint32_t *order)
-{
-    for (size_t i = 0; i < count; i++)
-        order[i] = (uint32_t)i;
-    for (size_t i = count - 1; i > 0; i--) {
-        const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
-        order[j] = order[i];
-        order[i] = other;
-    }
-}
-
-static double
-weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
-{
-    const size_t at = rows.first + n;
-    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
-}
-
 /* factors[n] = sign times the share of row n in the mean over its batch */
 static void
 set_factors(const struct bp_data *data, struct bp_workspace *ws, struct bp_rows rows, double sign)
@@ -129,7 +32,7 @@ set_factors(const struct bp_data *data, struct bp_workspace *ws, struct bp_rows 
     double sum = 0;
 
     for (size_t n = 0; n < rows.count; n++) {
-        ws->factors[n] = weight_of(data, rows, n);
+        ws->factors[n] = bp_weight_of(data, rows, n);
         sum += ws->factors[n];
     }
     for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
@@ -182,9 +85,8 @@ poll_if_due(void *context)
     return t->poll(t->poll_context);
 }
 
-/* The same, but looks at the clock only now and then. */
-static bool
-asked_to_stop(struct run *run)
+bool
+bp_asked_to_stop(struct run *run)
 {
     if (run->looks_in-- > 0)
         return false;
@@ -192,20 +94,20 @@ asked_to_stop(struct run *run)
     return poll_if_due(run);
 }
 
-/* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
-static bool
-add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
+bool
+bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
 {
     struct run *run = worker->run;
     struct sums *sums = &worker->sums;
     double loss = 0;
 
     for (size_t n = 0; n < rows.count; n++) {
-        const double weight = weight_of(&run->t->data, rows, n);
+        const double weight = bp_weight_of(&run->t->data, rows, n);
         loss += weight * ws->losses[n];
         sums->weight += weight;
         sums->right += ws->classes[n] == ws->wanted[n];
     }
+    sums->samples += rows.count;
     sums->loss += loss;
     if (isfinite(loss))
         return true;
@@ -216,28 +118,36 @@ add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows
     return false;
 }
 
-/* One batch, forward, backward and update; false when training ends here. */
-static bool
-train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+void
+bp_begin_batch(struct worker *worker, struct bp_rows rows, struct bp_dropout *dropout)
+{
+    const struct run *run = worker->run;
+    struct bp_pass *pass = &worker->pass;
+
+    pass->rows = rows.count;
+    pass->ws = (struct bp_workspace *)&run->ws[run->way == ONLINE ? worker->step % 2 : 0];
+    pass->masked = run->t->data.mask.data != NULL;
+    *dropout = (struct bp_dropout){run->keys, run->place + rows.first};
+    pass->dropout = run->keys ? dropout : NULL;
+}
+
+bool
+bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 {
     struct run *run = worker->run;
     struct bp_training *t = run->t;
     struct bp_pass *pass = &worker->pass;
     struct bp_optimizer optimizer = *t->optimizer;
     const bool plain = !run->gradient && bp_is_plain(t->net, &optimizer);
-    const struct bp_dropout dropout = {run->keys, rows.first};
+    struct bp_dropout dropout;
 
-    if (t->rates)
-        optimizer.rate = t->rates[worker->step];
-    pass->rows = rows.count;
-    pass->ws = &run->ws[run->way == ONLINE ? worker->step % 2 : 0];
-    pass->masked = t->data.mask.data != NULL;
-    pass->dropout = run->keys ? &dropout : NULL;
+    optimizer.rate = bp_rate_of(run, worker->step);
+    bp_begin_batch(worker, rows, &dropout);
     bp_load_batch(pass, &t->data, rows, true);
     if (pass->me == 0) {
         if (bp_failed(t->net))
             run->status = BP_FAILED;
-        run->stop = run->status == BP_FAILED || asked_to_stop(run);
+        run->stop = run->status == BP_FAILED || bp_asked_to_stop(run);
     }
     bp_meet(pass->team);
     if (run->stop)
@@ -252,7 +162,7 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     if (pass->me == 0)
         set_factors(&t->data, pass->ws, rows, plain ? -optimizer.rate : 1);
     bp_meet(pass->team);
-    if (!add_up(worker, pass->ws, rows))
+    if (!bp_add_up(worker, pass->ws, rows))
         return false;
 
     struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
@@ -262,7 +172,7 @@ train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
         const struct bp_vector gradient = {run->gradient, true};
         bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
         bp_meet(pass->team);
-        const double norm = bp_finish_gradient(pass, gradient);
+        const double norm = bp_finish_gradient(pass, gradient, 1);
         worker->sums.norm += norm;
         rule.scale = bp_clip_scale(norm, optimizer.clip_norm);
         bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
@@ -316,14 +226,14 @@ train_chain(struct worker *worker, struct bp_rows rows)
     struct bp_pass *pass = &worker->pass;
     double *factors = pass->ws->factors;
 
-    run->stop = asked_to_stop(run);
+    run->stop = bp_asked_to_stop(run);
     if (run->stop)
         return false;
     pass->rows = rows.count;
     bp_load_batch(pass, &t->data, rows, true);
     for (size_t n = 0; n < rows.count; n++) {
-        const double rate = t->rates ? t->rates[worker->step + n] : t->optimizer->rate;
-        factors[n] = weight_of(&t->data, rows, n) == 0 ? 0 : -rate;
+        const double rate = bp_rate_of(run, worker->step + n);
+        factors[n] = bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;
     }
     memcpy(run->chain_before, run->packed, t->net->packed * t->net->kernels->size);
     t->net->kernels->chain_steps(&run->chain, rows.count, factors);
@@ -331,18 +241,22 @@ train_chain(struct worker *worker, struct bp_rows rows)
     undo_bad_steps(worker, rows);
     worker->step += rows.count;
     run->steps += rows.count;
-    return add_up(worker, pass->ws, rows);
+    return bp_add_up(worker, pass->ws, rows);
 }
 
 /* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
 static void
-finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
-             const struct bp_results *validation, double begun)
+finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation,
+             double begun)
 {
     struct bp_training *t = run->t;
     double *record = t->record + epoch * BP_FIGURES;
-    const double now = seconds_now(), samples = (double)t->data.x.rows;
+    const double now = seconds_now();
+    double held_out = t->validation ? (double)t->validation->x.rows : 0;
 
+    run->enough = now - run->begun > t->budget;
+    if (t->ranks && !bp_ranks_add_figures(run, sums, validation, &held_out))
+        return;
     const bool failed = bp_failed(t->net);
     if (failed || !isfinite(sums->loss) || !commit(run)) {
         run->status = failed ? BP_FAILED : BP_DIVERGED;
@@ -350,23 +264,20 @@ finish_epoch(struct run *run, size_t epoch, const struct sums *sums,
         return;
     }
     record[BP_LOSS] = sums->loss / sums->weight;
-    record[BP_ACCURACY] = (double)sums->right / samples;
+    record[BP_ACCURACY] = (double)sums->right / (double)sums->samples;
     record[BP_VALIDATION_LOSS] = NAN;
     record[BP_VALIDATION_ACCURACY] = NAN;
     if (t->validation) {
-        const double count = (double)t->validation->x.rows;
-        record[BP_VALIDATION_LOSS] = validation->total / count;
-        record[BP_VALIDATION_ACCURACY] = (double)validation->right / count;
+        record[BP_VALIDATION_LOSS] = validation->total / held_out;
+        record[BP_VALIDATION_ACCURACY] = (double)validation->right / held_out;
     }
     record[BP_SECONDS] = now - begun;
     record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
-    run->enough = now - run->begun > t->budget;
 }
 
-/* the rows of this epoch that are loaded together, from sample number `first`: none at the end */
-static struct bp_rows
-batch_at(const struct run *run, size_t first)
+struct bp_rows
+bp_batch_at(const struct run *run, size_t first)
 {
     const size_t left = run->t->data.x.rows - first;
     return (struct bp_rows){run->order, first, left < run->ws->rows ? left : run->ws->rows};
@@ -409,12 +320,12 @@ train_rows(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     if (run->way == CHAIN)
         return train_chain(worker, rows);
     if (!worker->alone)
-        return train_batch(worker, rows, next);
+        return bp_train_batch(worker, rows, next);
     if (worker->pass.me == 0) {
         const struct bp_pass of_team = worker->pass;
         worker->pass.team = NULL;
         worker->pass.threads = 1;
-        const bool going = train_batch(worker, rows, next);
+        const bool going = bp_train_batch(worker, rows, next);
         if (!going) { /* the others do not know how far it came: it finishes alone */
             bp_online_finish(&worker->pass, worker->pending);
             worker->pending = NULL;
@@ -427,9 +338,9 @@ train_rows(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     return true;
 }
 
-/* All batches of an epoch; false when training ends here. */
+/* All batches of a block; false when training ends here. */
 static bool
-train_epoch(struct worker *worker)
+train_block(struct worker *worker)
 {
     struct run *run = worker->run;
     const struct bp_pass *pass = &worker->pass;
@@ -437,8 +348,8 @@ train_epoch(struct worker *worker)
 
     if (pass->me == 0)
         run->window_begun += seconds_now() - run->epoch_ended;
-    for (struct bp_rows rows = batch_at(run, 0); rows.count > 0;) {
-        const struct bp_rows next = batch_at(run, rows.first + rows.count);
+    for (struct bp_rows rows = bp_batch_at(run, 0); rows.count > 0;) {
+        const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
         if (pass->team && worker->left == 0 && !next_window(worker)) {
             met = true;
             break;
@@ -463,6 +374,43 @@ train_epoch(struct worker *worker)
     return !ended;
 }
 
+/* All batches of an epoch; false when training ends here. */
+static bool
+train_epoch(struct worker *worker)
+{
+    if (worker->run->t->ranks)
+        return bp_ranks_epoch(worker);
+    for (bool first = true; bp_next_block(worker, first); first = false)
+        if (!train_block(worker))
+            return false;
+    const bool going = worker->run->status == BP_OK;
+    bp_meet(worker->pass.team); /* before it changes */
+    return going;
+}
+
+/* Loss and accuracy on the validation data, with ranks on this one's share; false when training ends here. */
+static bool
+validate(const struct worker *worker, struct bp_results *results)
+{
+    struct run *run = worker->run;
+    const struct bp_training *t = run->t;
+    struct bp_data data = *t->validation;
+    struct bp_pass pass = worker->pass;
+
+    if (t->ranks && !t->ranks->sharded) {
+        const struct bp_rows own =
+            bp_rank_share(t->ranks, (struct bp_rows){NULL, 0, data.x.rows});
+        data.x.data += (ptrdiff_t)own.first * data.x.row_stride;
+        data.y.data += (ptrdiff_t)own.first * data.y.row_stride;
+        data.x.rows = data.y.rows = own.count;
+    }
+    pass.ws = &run->held_out;
+    pass.dropout = NULL;
+    pass.masked = false;
+    bp_evaluate(pass, &data, true, results);
+    return t->ranks || !run->stop; /* the ranks hear of it with the figures */
+}
+
 static void
 train_on_thread(struct bp_team *team, size_t me, void *context)
 {
@@ -485,24 +433,14 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         worker.sums = (struct sums){0};
         if (me == 0 && run->keys)
             bp_draw_keys(t->net, t->random, run->keys);
-        if (me == 0 && run->order)
-            shuffle(t->random, t->data.x.rows, run->order);
-        bp_meet(team);
         if (!train_epoch(&worker))
             return;
-        if (t->validation) {
-            struct bp_pass pass = worker.pass;
-            pass.ws = &run->held_out;
-            pass.dropout = NULL;
-            pass.masked = false;
-            bp_evaluate(pass, t->validation, true, &validation);
-            if (run->stop)
-                return;
-        }
+        if (t->validation && !validate(&worker, &validation))
+            return;
         if (me == 0)
             finish_epoch(run, epoch, &worker.sums, &validation, begun);
         bp_meet(team);
-        if (run->status != BP_OK || run->enough)
+        if (run->status != BP_OK || run->stop || run->enough)
             return;
     }
 }
@@ -521,6 +459,7 @@ free_run(struct run *run)
     bp_free(run->gradient);
     bp_free(run->keys);
     bp_free(run->order);
+    bp_free(run->steps_of_ranks);
 }
 
 /* Memory of zeros at *place, which is NULL without; whether there was enough. */
@@ -546,8 +485,8 @@ best_way(const struct bp_training *t)
 {
     const struct bp_network *net = t->net;
     const struct bp_optimizer *o = t->optimizer;
-    if (t->batch > 1 || !bp_is_plain(net, o) || net->dropout || t->norms ||
-        t->data.mask.data)
+    if (t->batch > 1 || !bp_is_plain(net, o) || net->dropout || t->norms || t->ranks ||
+        t->data.mask.data || (t->stream && t->stream->whole))
         return BATCHES;
     return bp_is_chain(net) ? CHAIN : ONLINE;
 }
@@ -562,7 +501,8 @@ init_run(struct run *run, struct bp_training *t)
 
     *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
     run->begun = run->polled = run->window_begun = run->epoch_ended = seconds_now();
-    run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+    if (!t->stream || !t->stream->whole) /* else a step may be of any length */
+        run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
     /* no more than can have a share, and none where a step takes nanoseconds */
     const size_t shares = bp_panels(net, net->widest);
     const size_t most = run->way == CHAIN ? 1 : shares > t->batch ? shares : t->batch;
@@ -581,15 +521,21 @@ init_run(struct run *run, struct bp_training *t)
     if (status != BP_OK)
         return status;
     run->first_step = t->optimizer->steps;
+    run->rates = t->rates;
     bool enough = take_packed(net, t->parameters, &run->packed);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
-    if (t->norms || isfinite(t->optimizer->clip_norm))
+    const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
+    if (t->norms || isfinite(t->optimizer->clip_norm) || added)
         enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+    if (t->ranks && !added)
+        enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
         enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
-    if (t->shuffle)
-        enough &= take((void **)&run->order, t->data.x.rows * sizeof(*run->order));
+    if (t->shuffle) {
+        run->order_room = t->data.x.rows;
+        enough &= take((void **)&run->order, run->order_room * sizeof(*run->order));
+    }
     if (!enough)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)
@@ -605,11 +551,18 @@ bp_train(struct bp_training *t)
     struct run run;
 
     t->epochs_done = 0;
-    if (t->batch > t->data.x.rows)
+    if (!t->stream && t->batch > t->data.x.rows)
         t->batch = t->data.x.rows;
     enum bp_status status = init_run(&run, t);
-    if (status == BP_OK)
+    if (t->ranks)
+        status = bp_ranks_ready(t->ranks, status);
+    if (status == BP_OK) {
         status = bp_team_run(t->threads, train_on_thread, &run);
+        if (status != BP_OK && t->ranks) { /* the others have begun: slower is better than not */
+            t->threads = 1;
+            status = bp_team_run(1, train_on_thread, &run);
+        }
+    }
     if (status == BP_OK) {
         status = run.status;
         if (run.stop && status == BP_OK) {

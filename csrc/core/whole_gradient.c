@@ -4,7 +4,8 @@
 
 /* Part i of layer l: one panel of some rows of weights, or of the bias. */
 static double
-finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gradient)
+finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gradient,
+            double weight)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
@@ -21,13 +22,13 @@ finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gra
     const size_t rows = more < BP_CHUNK_ROWS ? more : BP_CHUNK_ROWS;
     bp_real *part = bp_at(net, g.w, q * g.step + first * g.row);
     if (layer->l1 != 0 || layer->l2 != 0)
-        kernels->penalize(rows, columns, layer->l1, layer->l2,
+        kernels->penalize(rows, columns, weight * layer->l1, weight * layer->l2,
                           bp_at(net, w.w, q * w.step + first * w.row), w.row, part, g.row);
     return kernels->sum_of_squares(rows, columns, part, g.row);
 }
 
 double
-bp_finish_gradient(const struct bp_pass *pass, struct bp_vector gradient)
+bp_finish_gradient(const struct bp_pass *pass, struct bp_vector gradient, double weight)
 {
     double *sums = pass->ws->partial_sums, sum = 0;
     size_t end = 0; /* of the parts of the layers so far */
@@ -37,13 +38,13 @@ bp_finish_gradient(const struct bp_pass *pass, struct bp_vector gradient)
         size_t first, last;
         bp_share(parts, pass->threads, pass->me, &first, &last);
         for (size_t i = first; i < last; i++)
-            sums[end + i] = finish_part(pass, l, i, gradient);
+            sums[end + i] = finish_part(pass, l, i, gradient, weight);
         end += parts;
     }
     bp_meet(pass->team);
     for (size_t i = 0; i < end; i++)
         sum += sums[i];
-    return sqrt(sum);
+    return sqrt(sum) / weight;
 }
 
 double

@@ -8,9 +8,10 @@
 #include "optimizer.h"
 #include "passes.h"
 
-/* Adds the penalties to the gradient; the square root of Σ gradient², the same for every thread.
- * Every thread of the team calls it when the gradient is complete, and all meet in it. */
-double bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient);
+/* Adds the penalties, `weight` times, to `weight` times the gradient; the square root of Σ gradient², of the
+ * gradient itself, the same for every thread. Every thread of the team calls it when the gradient is complete, and
+ * all meet in it. */
+double bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient, double weight);
 
 /* What a gradient of this norm is multiplied by, as torch.nn.utils.clip_grad_norm_ does. */
 double bp_clip_scale(double norm, double clip_norm);

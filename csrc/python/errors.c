@@ -19,6 +19,7 @@ bp_raise(enum bp_status status)
         return NULL;
     case BP_OK:
     case BP_DIVERGED: /* its exception says where: network_train raises it */
+    case BP_ELSEWHERE: /* no exception of this rank */
         break;
     }
     PyErr_SetString(PyExc_SystemError, "the core reported an unknown status");

@@ -1,23 +1,8 @@
 /* train_method.c: Network._train, which runs whole epochs in the core without the GIL. */
-#include "network_type.h"
-
-#include <math.h>
 #include "core/functions.h"
-#include "core/train.h"
 #include "generator.h"
 #include "optimizer_type.h"
-
-/* Lets Python's signal handlers run; true when one of them raised. */
-static bool
-check_signals(void *context)
-{
-    PyThreadState **saved = context;
-
-    PyEval_RestoreThread(*saved);
-    const bool raised = PyErr_CheckSignals() < 0;
-    *saved = PyEval_SaveThread();
-    return raised;
-}
+#include "train_hooks.h"
 
 static PyObject *
 raise_divergence(const struct bp_module *module, const struct bp_training *t, Py_ssize_t epochs)
@@ -42,69 +27,44 @@ raise_divergence(const struct bp_module *module, const struct bp_training *t, Py
     return NULL;
 }
 
-/* A C-contiguous float64 array of `dimensions` axes with `count` numbers, borrowed as double. */
-static double *
-doubles(PyObject *object, const char *name, npy_intp count)
-{
-    if (!PyArray_Check(object) || PyArray_TYPE((PyArrayObject *)object) != NPY_DOUBLE ||
-        !PyArray_ISCARRAY((PyArrayObject *)object) ||
-        PyArray_SIZE((PyArrayObject *)object) != count) {
-        PyErr_Format(PyExc_ValueError, "%s must be a contiguous float64 array of %zd numbers", name,
-                     (Py_ssize_t)count);
-        return NULL;
-    }
-    return PyArray_DATA((PyArrayObject *)object);
-}
-
-/* Reads the weights of the samples: finite, none negative, not all zero. */
-static double *
-read_sample_weights(PyObject *object, size_t samples)
-{
-    double *weights = doubles(object, "sample_weight", (npy_intp)samples), sum = 0;
-
-    for (size_t n = 0; weights && n < samples; n++) {
-        if (!(weights[n] >= 0 && isfinite(weights[n]))) {
-            PyErr_Format(PyExc_ValueError,
-                         "sample_weight must be finite and not negative, but entry %zu is not", n);
-            return NULL;
-        }
-        sum += weights[n];
-    }
-    if (weights && !(sum > 0)) {
-        PyErr_SetString(PyExc_ValueError, "sample_weight must not be zero for every sample");
-        return NULL;
-    }
-    return weights;
-}
-
 /* _train(x, y, optimizer, epochs, batch_size, bit_generator, threads, rates, sample_weight,
- *        validation, budget, first_epoch, record, shuffle, target_mask, norms) -> epochs done */
+ *        validation, budget, first_epoch, record, shuffle, target_mask, norms, stream, ranks) -> epochs done, or -1
+ * where another rank ended the training. x and y are None with a stream. */
 PyObject *
 bp_network_train(PyObject *object, PyObject *args)
 {
     Network *self = (Network *)object;
     PyObject *x, *y, *optimizer, *bit_generator, *rates, *weights, *validation, *record;
-    PyObject *mask, *result = NULL;
+    PyObject *mask, *stream, *ranks, *result = NULL;
     Py_ssize_t epochs, batch, threads, first_epoch;
     int shuffle, norms;
     struct bp_held_optimizer held = {0};
     double budget;
     struct bp_samples samples = {0}, held_out = {0};
+    struct bp_hooks hooks = {.net = &self->net};
+    struct bp_training training = {.poll = bp_check_signals, .poll_context = &hooks};
     struct bp_random random;
     enum bp_status status;
 
-    if (!PyArg_ParseTuple(args, "OOOnnOnOOOdnOpOp", &x, &y, &optimizer, &epochs, &batch,
+    if (!PyArg_ParseTuple(args, "OOOnnOnOOOdnOpOpOO", &x, &y, &optimizer, &epochs, &batch,
                           &bit_generator, &threads, &rates, &weights, &validation, &budget,
-                          &first_epoch, &record, &shuffle, &mask, &norms))
+                          &first_epoch, &record, &shuffle, &mask, &norms, &stream, &ranks))
         return NULL;
-    if (epochs < 1 || batch < 1 || threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
+    if (bp_hook_ranks(&hooks, &training, ranks) < 0)
+        return NULL;
+    if (bp_enter(self) < 0) {
+        bp_hooks_refuse(&hooks);
         return NULL;
     }
-    if (bp_enter(self) < 0)
-        return NULL;
-    if (bp_read_samples(&samples, &self->net, x, y, "x", "y") < 0 ||
-        (mask != Py_None && bp_read_mask(&samples, &self->net, mask) < 0))
+    if (bp_hook_stream(&hooks, &training, stream) < 0)
+        goto done;
+    if (epochs < 1 || batch < 1 || threads < 1) {
+        PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
+        goto done;
+    }
+    if (training.stream == NULL && bp_read_samples(&samples, &self->net, x, y, "x", "y") < 0)
+        goto done;
+    if (mask != Py_None && bp_read_mask(&samples, &self->net, mask) < 0)
         goto done;
     if (validation != Py_None) {
         PyObject *xv, *yv;
@@ -118,20 +78,17 @@ bp_network_train(PyObject *object, PyObject *args)
                      (unsigned long)UINT32_MAX);
         goto done;
     }
-    struct bp_training training = {
-        .net = &self->net,
-        .parameters = bp_parameters_of(self),
-        .data = samples.data,
-        .validation = validation == Py_None ? NULL : &held_out.data,
-        .epochs = (size_t)epochs,
-        .batch = (size_t)batch,
-        .threads = self->customs && self->customs->python ? 1 : (size_t)threads,
-        .shuffle = shuffle,
-        .norms = norms,
-        .budget = budget,
-        .poll = check_signals,
-    };
-    training.record = doubles(record, "record", (npy_intp)epochs * BP_FIGURES);
+    training.net = &self->net;
+    training.parameters = bp_parameters_of(self);
+    training.data = samples.data;
+    training.validation = validation == Py_None ? NULL : &held_out.data;
+    training.epochs = (size_t)epochs;
+    training.batch = (size_t)batch;
+    training.threads = self->customs && self->customs->python ? 1 : (size_t)threads;
+    training.shuffle = shuffle;
+    training.norms = norms;
+    training.budget = budget;
+    training.record = bp_doubles(record, "record", (npy_intp)epochs * BP_FIGURES);
     if (!training.record)
         goto done;
     if (bit_generator != Py_None) {
@@ -144,13 +101,14 @@ bp_network_train(PyObject *object, PyObject *args)
         goto done;
     }
     if (rates != Py_None) {
-        const size_t steps = (count + (size_t)batch - 1) / (size_t)batch * (size_t)epochs;
-        training.rates = doubles(rates, "rates", (npy_intp)steps);
+        const size_t steps = training.ranks ? training.ranks->steps
+                                            : (count + (size_t)batch - 1) / (size_t)batch;
+        training.rates = bp_doubles(rates, "rates", (npy_intp)(steps * (size_t)epochs));
         if (!training.rates)
             goto done;
     }
     if (weights != Py_None) {
-        training.data.weights = read_sample_weights(weights, count);
+        training.data.weights = bp_read_sample_weights(weights, count, training.ranks != NULL);
         if (!training.data.weights)
             goto done;
     }
@@ -158,10 +116,9 @@ bp_network_train(PyObject *object, PyObject *args)
         goto done;
     training.optimizer = &held.optimizer;
 
-    PyThreadState *saved = PyEval_SaveThread();
-    training.poll_context = &saved;
+    hooks.saved = PyEval_SaveThread();
     status = bp_train(&training);
-    PyEval_RestoreThread(saved);
+    PyEval_RestoreThread(hooks.saved);
 
     bp_set_steps(optimizer, held.optimizer.steps);
     if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
@@ -170,9 +127,13 @@ bp_network_train(PyObject *object, PyObject *args)
         result = PyLong_FromSize_t(training.epochs_done);
     else if (status == BP_DIVERGED)
         raise_divergence(self->module, &training, first_epoch);
+    else if (status == BP_ELSEWHERE || (status == BP_INTERRUPTED && !PyErr_Occurred()))
+        result = PyLong_FromLong(-1);
     else
         bp_raise(status);
 done:
+    bp_hooks_refuse(&hooks);
+    bp_release_hooks(&hooks);
     bp_release_optimizer(&held);
     bp_release_samples(&samples);
     bp_release_samples(&held_out);

@@ -1,0 +1,230 @@
+"""The processes that train one network together: `fit`'s ``comm``, on mpi4py.
+
+Every rank calls fit. What may raise on one rank is done by all of them in `Ranks.together`, after which each
+knows whether all are well; and a signal is only noted while others might wait for this rank. So either all
+go on or all raise, and nobody waits for ever. A rank that dies is the business of mpiexec, which ends all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import threading
+import traceback
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from backprop import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+
+    T = TypeVar("T")
+
+
+class Alone:
+    """One process, to which nobody listens."""
+
+    rank, size = 0, 1
+    sharded = False
+
+    def __enter__(self) -> Alone:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        pass
+
+    def asked_to_stop(self) -> bool:
+        """Never: a signal's handler raises by itself."""
+        return False
+
+    def together(self, act: Callable[[], T]) -> list[T]:
+        """What act returns, for each rank."""
+        return [act()]
+
+    def engine(self, steps: int) -> Any:
+        """What _train takes."""
+        return None
+
+    def share(self, record: NDArray[np.float64]) -> None:
+        """Makes rank 0's record everyone's."""
+
+    def fingerprint(self, network: Network) -> int:
+        """A number that tells networks of different parameters apart."""
+        return 0
+
+
+class Ranks(Alone):
+    """The ranks of an mpi4py communicator.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    sharded : bool
+    average_every : int
+        0 where gradients are added up in every step.
+    """
+
+    def __init__(self, comm: Any, sharded: bool, average_every: int) -> None:
+        try:
+            from mpi4py import MPI
+        except ImportError as error:
+            raise ImportError(
+                "fit(comm=...) needs mpi4py, and an MPI library below it; install them with: "
+                f"pip install 'cbackprop[mpi]' ({error})"
+            ) from error
+        if not isinstance(comm, MPI.Intracomm):
+            raise TypeError(f"comm must be a communicator of mpi4py such as MPI.COMM_WORLD, got {comm!r:.60}")
+        if comm == MPI.COMM_NULL:
+            raise ValueError("comm must be a communicator that this process is part of, got MPI.COMM_NULL")
+        self.comm, self._mpi = comm, MPI
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.sharded = sharded
+        self.average_every = average_every
+        self._interrupted = np.zeros(1, bool)
+        self._handler: Any = None
+
+    def __enter__(self) -> Ranks:
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(handler):
+            self._handler = handler
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if self._handler is None:
+            return
+        signal.signal(signal.SIGINT, self._handler)
+        if self._interrupted[0] and error is None:  # too late for the others to hear of it
+            self._handler(signal.SIGINT, None)
+
+    def _note(self, number: int, frame: object) -> None:
+        self._interrupted[0] = True
+
+    def asked_to_stop(self) -> bool:
+        """Whether Ctrl-C was pressed, or the like."""
+        return bool(self._interrupted[0])
+
+    def together(self, act: Callable[[], T]) -> list[T]:
+        """Every rank acts; what each act returned, or, on every rank, what went wrong on one."""
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = act()
+        except self._mpi.Exception:
+            self._abort()
+        except BaseException as caught:
+            error = caught
+        if error is None and self.asked_to_stop():
+            error = KeyboardInterrupt()
+        try:
+            told = self.comm.allgather((_described(error), result if error is None else None))
+        except self._mpi.Exception:
+            self._abort()
+        troubles = [(rank, trouble) for rank, (trouble, _) in enumerate(told) if trouble is not None]
+        if troubles:
+            self._raise(troubles, error)
+        return [result for _, result in told]
+
+    def _raise(self, troubles: list[tuple[int, dict[str, Any]]], own: BaseException | None) -> None:
+        """The divergence that concerns the lowest layer, as on one process; else each its own trouble."""
+        diverged = [trouble for _, trouble in troubles if "layer" in trouble]
+        if len(diverged) == len(troubles):
+            first = min(diverged, key=lambda trouble: int(trouble["layer"]))
+            error = _core.DivergenceError(first["text"])
+            error.epoch, error.layer = first["epoch"], first["layer"]
+            raise error
+        if own is not None:
+            raise own
+        rank, trouble = troubles[0]
+        what = f"{trouble['kind']}: {trouble['text']}"
+        raise RuntimeError(f"rank {rank} of {self.size} ended the training: {what}")
+
+    def _abort(self) -> None:
+        """Where ranks cannot speak to each other any more, there is nothing left but to end all."""
+        traceback.print_exc()
+        sys.stderr.flush()
+        self.comm.Abort(1)
+
+    def engine(self, steps: int) -> Any:
+        """What _train takes."""
+        return (
+            self.rank,
+            self.size,
+            self.sharded,
+            steps,
+            self.average_every,
+            self.comm.Allreduce,
+            self._mpi.IN_PLACE,
+            self._interrupted,
+        )
+
+    def share(self, record: NDArray[np.float64]) -> None:
+        """Makes rank 0's record everyone's: the seconds differ."""
+        self.comm.Bcast(record, 0)
+
+    def fingerprint(self, network: Network) -> int:
+        """A number that tells networks of different parameters apart."""
+        return zlib.crc32(network.parameters.data)
+
+    def usable_threads(self) -> int:
+        """The cores that ranks on this machine may use, divided among them; at least 1."""
+        node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        every = set(range(os.cpu_count() or 1))
+        cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every
+        together: set[int] = set().union(*node.allgather(cores))
+        threads = max(1, min(len(cores), len(together) // node.Get_size()))
+        node.Free()
+        return threads
+
+    def start_alike(
+        self,
+        network: Network,
+        optimizer: _core.Optimizer,
+        generator: np.random.Generator,
+        settings: dict[str, Any],
+    ) -> None:
+        """Once all have the same settings, gives them rank 0's parameters, optimizer state and generator.
+
+        Raises
+        ------
+        ValueError
+            If a setting differs; on every rank.
+        """
+        every = self.comm.allgather(settings)
+        for rank, name in itertools.product(range(self.size), settings):
+            if every[rank][name] != every[0][name]:
+                raise ValueError(
+                    f"every rank must call fit alike, but {name} is {every[0][name]} on rank 0 and "
+                    f"{every[rank][name]} on rank {rank}"
+                )
+        first = (optimizer.steps, optimizer.state, generator.bit_generator.state)
+        steps, state, draws = self.comm.bcast(first)
+        self.comm.Bcast(network.parameters, 0)
+
+        def follow() -> None:
+            generator.bit_generator.state = draws
+            optimizer.steps = steps
+            optimizer._set_state(state)
+
+        self.together(follow if self.rank > 0 else lambda: None)
+
+    def own(self, generator: np.random.Generator) -> np.random.Generator:
+        """A generator of this rank's own for one epoch; all ranks draw the same from the one they share."""
+        return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), self.rank])
+
+
+def _described(error: BaseException | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    described: dict[str, Any] = {"kind": type(error).__name__, "text": str(error)}
+    if isinstance(error, _core.DivergenceError):
+        described |= {"epoch": error.epoch, "layer": error.layer}
+    return described

@@ -1,0 +1,27 @@
+#include "order.h"
+
+/* 0 ... below - 1, each equally likely: Lemire, "Fast random integer generation in an interval" */
+static uint32_t
+random_below(const struct bp_random *random, uint32_t below)
+{
+    uint64_t product = (uint64_t)random->next(random->state) * below;
+    if ((uint32_t)product < below) {
+        const uint32_t excess = -below % below;
+        while ((uint32_t)product < excess)
+            product = (uint64_t)random->next(random->state) * below;
+    }
+    return (uint32_t)(product >> 32);
+}
+
+/* By Fisher and Yates, whatever the last order was. */
+void
+bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order)
+{
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint32_t)i;
+    for (size_t i = count - 1; i > 0; i--) {
+        const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
+        order[j] = order[i];
+        order[i] = other;
+    }
+}
