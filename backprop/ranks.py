@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import sys
-import threading
-import traceback
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,6 +88,9 @@ class Ranks(Alone):
         self._handler: Any = None
 
     def __enter__(self) -> Ranks:
+        import signal
+        import threading
+
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is threading.main_thread() and callable(handler):
             self._handler = handler
@@ -101,6 +100,8 @@ class Ranks(Alone):
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         if self._handler is None:
             return
+        import signal
+
         signal.signal(signal.SIGINT, self._handler)
         if self._interrupted[0] and error is None:  # too late for the others to hear of it
             self._handler(signal.SIGINT, None)
@@ -149,6 +150,8 @@ class Ranks(Alone):
 
     def _abort(self) -> None:
         """Where ranks cannot speak to each other any more, there is nothing left but to end all."""
+        import traceback
+
         traceback.print_exc()
         sys.stderr.flush()
         self.comm.Abort(1)
@@ -172,6 +175,8 @@ class Ranks(Alone):
 
     def fingerprint(self, network: Network) -> int:
         """A number that tells networks of different parameters apart."""
+        import zlib
+
         return zlib.crc32(network.parameters.data)
 
     def usable_threads(self) -> int:

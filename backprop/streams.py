@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from backprop import schedules
 from backprop._validate import as_array, real_array
 
 if TYPE_CHECKING:
+    import queue
+
     from numpy.typing import NDArray
 
     from backprop._core import Block, Optimizer
@@ -200,6 +201,8 @@ class Reader:
         optimizer: Optimizer,
         asked_to_stop: Callable[[], bool],
     ) -> None:
+        import queue
+
         self._blocks: queue.Queue[tuple[Block | None, BaseException | None]] = queue.Queue(READ_AHEAD)
         self._ended = threading.Event()
         self._asked_to_stop = asked_to_stop
@@ -230,6 +233,8 @@ class Reader:
                 epoch.close()
 
     def _put(self, item: tuple[Block | None, BaseException | None]) -> bool:
+        import queue
+
         while not self._ended.is_set():
             with contextlib.suppress(queue.Full):
                 self._blocks.put(item, timeout=SECONDS_BETWEEN_LOOKS)
@@ -238,6 +243,8 @@ class Reader:
 
     def next_block(self) -> Block | None:
         """The next block, None after the last; raises what reading it raised."""
+        import queue
+
         while True:
             try:
                 block, error = self._blocks.get(timeout=SECONDS_BETWEEN_LOOKS)

@@ -8,7 +8,6 @@ import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,13 @@ from backprop import _core, schedules
 from backprop._validate import as_array, finite_number, name_among, real_array, whole_number
 from backprop.history import History
 from backprop.ranks import Alone, Ranks
-from backprop.streams import Batches, Blocks, Reader, is_mapped
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from backprop.callbacks import Callback
     from backprop.network import Network, Seed
+    from backprop.streams import Batches, Blocks
 
 MOST_THREADS = 16
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
@@ -41,7 +40,6 @@ RECORD = (  # the engine's columns
 )
 
 
-@dataclass
 class Plan:
     """What one call of fit is to do, checked as far as Python can."""
 
@@ -62,6 +60,9 @@ class Plan:
     callbacks: tuple[Callback, ...]
     samples: int  # 0 where nobody knows
     steps: int = 0  # in an epoch; 0 where nobody knows
+
+    def __init__(self, **settings: Any) -> None:
+        vars(self).update(settings)
 
     @property
     def drawn(self) -> bool:
@@ -127,8 +128,8 @@ def _plan(
     if not isinstance(optimizer, _core.Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     plan = Plan(
-        network,
-        optimizer,
+        network=network,
+        optimizer=optimizer,
         x=None,
         y=None,
         weights=None,
@@ -154,6 +155,8 @@ def _plan(
             )
         if isinstance(validation, numbers.Real):
             raise ValueError("validation must be a pair (x, y) where x is an iterable, got a share")
+        from backprop.streams import Batches
+
         plan.source = Batches(x, plan.epochs)
         plan.shuffle = False
         plan.held_out = None if validation is None else _pair(validation)
@@ -208,6 +211,10 @@ def _divide(plan: Plan, ranks: Alone) -> None:
     plan.steps = -(-plan.samples // plan.batch_size)
     if plan.shuffle == "blocks" and plan.mask is not None:
         raise ValueError("shuffle='blocks' does not go with a target_mask")
+    if plan.shuffle is True:
+        return
+    from backprop.streams import Blocks, is_mapped
+
     if plan.shuffle == "blocks" or (not plan.shuffle and plan.mask is None and x.ndim == 2 and is_mapped(x)):
         plan.source = Blocks(
             x,
@@ -309,6 +316,8 @@ def _call(
         generator = ranks.own(generator)
     reader = None
     if plan.source is not None:
+        from backprop.streams import Reader
+
         reader = Reader(plan.source, generator, plan.optimizer, ranks.asked_to_stop)
     try:
         with generator.bit_generator.lock if plan.drawn else contextlib.nullcontext():
