@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop.network import Network
+    from backprop.optimizers import Optimizer
 
     Callback = Callable[[Network, dict[str, float]], object]
 
@@ -116,6 +117,9 @@ class Checkpoint:
     monitor : str, optional
         A key of `History`: saves only where it is better than at any save before. Accuracies improve
         upwards, all others downwards.
+    optimizer : optional
+        The optimizer of this fit, to be saved too: ``backprop.load(path, optimizer=True)`` then gives both
+        back, and training goes on bit for bit as if it had not stopped.
 
     Attributes
     ----------
@@ -128,10 +132,18 @@ class Checkpoint:
         From fit, before training, if monitor is not measured or path names something that is not.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, every: int = 1, monitor: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        monitor: str | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
         self.path = os.fspath(path)
         self.every = whole_number("every", every)
         self.monitor = monitor
+        self.optimizer = optimizer
         self.best: float | None = None
 
     def start(self, network: Network, quantities: Sequence[str]) -> None:
@@ -158,7 +170,7 @@ class Checkpoint:
             if self.best is not None and not sign * (value - self.best) > 0:
                 return
             self.best = value
-        network.save(self._path_of(record))
+        network.save(self._path_of(record), optimizer=self.optimizer)
 
     def _path_of(self, record: dict[str, float]) -> str:
         return self.path.format(**record)
