@@ -128,7 +128,7 @@ def _source(network: Network, name: str) -> str:
             real="float" if single else "double",
             inputs=inputs,
             outputs=outputs,
-            classify="index of the largest output" if many else "1 if the output exceeds 0.5, else 0",
+            classify="index of the largest output" if many else "1 if the output is at least 0.5, else 0",
             stack=buffers * widest * network.dtype.itemsize,
         )
     ]
@@ -159,7 +159,7 @@ def _source(network: Network, name: str) -> str:
         source = target
     lines.append("}\n")
     parts.append("\n".join(lines))
-    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if many else "    return a[0] > (real)0.5;\n"
+    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if many else "    return a[0] >= (real)0.5;\n"
     parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
     return "\n".join(parts)
 

@@ -146,9 +146,9 @@ class Checkpoint:
         optimizer: Optimizer | None = None,
     ) -> None:
         self.path = os.fspath(path)
-        self.optimizer = optimizer
         self.every = whole_number("every", every)
         self.monitor = monitor
+        self.optimizer = optimizer
         self.best: float | None = None
 
     def start(self, network: Network, quantities: Sequence[str]) -> None:

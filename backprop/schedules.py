@@ -158,10 +158,11 @@ class WarmUp(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up to the highest rate and down again, both along half a cosine.
+    """Up to the highest rate and down again, both along half a cosine, as ``OneCycleLR`` of PyTorch does.
 
-    From highest / start_divisor to `highest` within the share `rise` of the steps, and from there to
-    highest / end_divisor; then constant. Smith and Topin 2018, arXiv:1708.07120, with cosines.
+    From highest / start_divisor in step 0 to `highest` in step rise · steps − 1, and from there to
+    highest / (start_divisor · end_divisor) in step steps − 1; then constant. Smith and Topin 2018,
+    arXiv:1708.07120, with cosines.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ class OneCycle(Schedule):
     steps : int
         Of the whole cycle, ≥ 2.
     rise : float
-        0 < rise < 1.
+        0 < rise < 1; rise · steps > 1.
     start_divisor, end_divisor : float
         ≥ 1.
     """
@@ -192,15 +193,18 @@ class OneCycle(Schedule):
         }
         if not 0 < rise < 1:
             raise ValueError(f"rise must be greater than 0 and less than 1, got {rise}")
+        if rise * steps <= 1:
+            raise ValueError(f"rise must be more than one step, got {rise} of {steps} steps")
         for name in ("start_divisor", "end_divisor"):
             if self._settings[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {self._settings[name]}")
 
     def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         s = self._settings
-        top, peak = s["highest"], s["rise"] * s["steps"]
-        up = _half_cosine(top / s["start_divisor"], top, step / peak)
-        down = _half_cosine(top, top / s["end_divisor"], (step - peak) / (s["steps"] - peak))
+        top, peak = s["highest"], s["rise"] * s["steps"] - 1
+        first = top / s["start_divisor"]
+        up = _half_cosine(first, top, step / peak)
+        down = _half_cosine(top, first / s["end_divisor"], (step - peak) / (s["steps"] - 1 - peak))
         return np.where(step < peak, up, down)
 
 

@@ -469,7 +469,7 @@ def _weights_of_classes(
 
     "balanced" gives every class that occurs the same total, n / (classes · samples of the class), as
     scikit-learn does. A class that a dict does not name has weight 1. The class of a sample is its
-    label, its largest target, or for one output whether the target exceeds 0.5.
+    label, its largest target, or for one output whether the target is at least 0.5.
     """
     known = range(max(outputs, 2))
     if isinstance(class_weight, Mapping):
@@ -484,7 +484,7 @@ def _weights_of_classes(
         return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
     targets = y.reshape(samples, -1)
     if outputs == 1:
-        labels = (targets[:, 0] > 0.5).astype(np.int64)
+        labels = (targets[:, 0] >= 0.5).astype(np.int64)
     else:
         labels = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
     classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)

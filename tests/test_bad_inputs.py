@@ -306,6 +306,8 @@ def test_a_network_too_large_for_any_memory():
     """Each size is possible, their product is not: refused at once, not after swapping."""
     with pytest.raises((ValueError, MemoryError)):
         bp.Network.dense(2**31 - 1, 2**31 - 1)
+    with pytest.raises(MemoryError, match="1000001000000 parameters"):
+        bp.Network.dense(10**6, 10**6)
 
 
 def test_widths_that_do_not_chain_name_both_layers():

@@ -178,6 +178,19 @@ def test_checkpoint_saves_now_and_then(tmp_path):
         assert_same_bits(saved.parameters, seen[epoch - 1])
 
 
+def test_training_goes_on_from_a_checkpoint(tmp_path):
+    pytest.importorskip("safetensors")
+    net = make_network((4, 7, 3), "tanh")
+    x, y = make_data(net, 20)
+    optimizer = bp.Adam(0.01)
+    checkpoint = bp.Checkpoint(tmp_path / "net-{epoch}", optimizer=optimizer)
+    net.fit(x, y, optimizer, epochs=5, callbacks=[checkpoint])
+    again, its_optimizer = bp.load(tmp_path / "net-3", optimizer=True)
+    assert its_optimizer.steps == 3
+    again.fit(x, y, its_optimizer, epochs=2)
+    assert_same_bits(again.parameters, net.parameters)
+
+
 def test_checkpoint_keeps_the_best(tmp_path):
     pytest.importorskip("safetensors")
     net = make_network((4, 7, 3), "tanh")

@@ -46,20 +46,28 @@ def test_formulas():
     later = schedules.WarmUp(schedules.Step(0.5, 2, 0.5), 4)
     assert [later(step) for step in (3, 4, 5, 6)] == pytest.approx([0.4, 0.5, 0.5, 0.25], rel=1e-14)
     cycle = schedules.OneCycle(1.0, 100, rise=0.2, start_divisor=10, end_divisor=100)
-    assert [cycle(step) for step in (0, 10, 20, 60, 100, 300)] == pytest.approx(
-        [0.1, 0.55, 1.0, 0.505, 0.01, 0.01], rel=1e-13
+    assert [cycle(step) for step in (0, 9.5, 19, 59, 99, 300)] == pytest.approx(
+        [0.1, 0.55, 1.0, 0.5005, 0.001, 0.001], rel=1e-13
     )
 
 
-def test_exponential_step_and_cosine_are_pytorchs():
+def test_schedules_are_pytorchs():
     torch = require_torch()
     peers = [
         (schedules.Step(0.5, 7, 0.3), lambda o: torch.optim.lr_scheduler.StepLR(o, 7, 0.3)),
         (schedules.Exponential(0.5, 0.9), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9)),
         (schedules.Cosine(0.5, 60, 0.1), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60, 0.1)),
+        (schedules.OneCycle(0.5, 61), lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.5, 61)),
+        (
+            schedules.OneCycle(0.5, 61, 0.1, 10, 100),
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(
+                o, 0.5, 61, pct_start=0.1, div_factor=10, final_div_factor=100
+            ),
+        ),
+        (schedules.WarmUp(0.5, 4), lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.2, 1.0, 4)),
     ]
     for schedule, make_peer in peers:
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5, momentum=0.9)
         peer = make_peer(optimizer)
         for step in range(60):
             assert schedule(step) == pytest.approx(peer.get_last_lr()[0], rel=1e-10)
@@ -185,6 +193,7 @@ def test_lr_changes_in_a_callback():
         lambda: schedules.Cosine(0.5, 10, -1),
         lambda: schedules.WarmUp(0, 3),
         lambda: schedules.OneCycle(1, 10, rise=1),
+        lambda: schedules.OneCycle(1, 10, rise=0.1),
         lambda: schedules.OneCycle(1, 10, end_divisor=0.5),
         lambda: schedules.ReduceOnPlateau(0.1, factor=1),
     ],

@@ -323,3 +323,17 @@ def test_fit_learns_xor():
     assert net.accuracy(x, [0, 1, 1, 0]) == 1.0
     assert net.classify(x).tolist() == [0, 1, 1, 0]
     assert history["loss"][-1] < history["loss"][0] / 10
+
+
+def test_a_nan_is_never_right(dtype):
+    """Neither as an output nor as a target, also where its row's largest entry would be the right one."""
+    x = np.array([[np.nan, 1], [1, 1], [1, np.nan]])
+    for outputs in (1, 3):
+        net = bp.Network(bp.Layer(2, outputs, "identity", init="zeros"), dtype=dtype)
+        wanted = np.zeros((3, outputs))
+        assert net.accuracy(x, wanted) == 1 / 3
+        assert net.classify(x).tolist() == [0, 0, 0]
+        wanted[1] = np.nan
+        assert net.accuracy(x, wanted) == 0
+        if outputs > 1:
+            assert net.accuracy(x, [0, 0, 0]) == 1 / 3

@@ -60,7 +60,7 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
             bp_read_panels(net, last - first, outputs, bp_at(net, a, first * panel), ws->step,
                            bp_at(net, results->outputs, (n + first) * outputs), outputs);
         if (results->classes)
-            net->kernels->classify(last - first, outputs, bp_at(net, a, first * panel), ws->step,
+            net->kernels->classify(last - first, outputs, bp_at(net, a, first * panel), ws->step, 0,
                                    results->classes + n + first);
         bp_meet(pass.team);
         if (!targets)

@@ -224,8 +224,9 @@ bp_losses(const struct bp_pass *pass)
     else
         bp_apply_loss(net, own.count, net->fused ? bp_at(net, last->z, at) : NULL, a, y, ws->step,
                       ws->losses + own.first);
-    net->kernels->classify(own.count, outputs, a, ws->step, ws->classes + own.first);
-    net->kernels->classify(own.count, outputs, y, ws->step, ws->wanted + own.first);
+    /* a NaN is no class, neither as an output nor as a target: such a sample is never right */
+    net->kernels->classify(own.count, outputs, a, ws->step, -1, ws->classes + own.first);
+    net->kernels->classify(own.count, outputs, y, ws->step, -2, ws->wanted + own.first);
 }
 
 /* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */

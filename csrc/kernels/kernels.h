@@ -205,8 +205,10 @@ struct bp_kernels {
     /* m[i] *= factor[i], i < count, count a multiple of P */
     void (*multiply)(size_t count, const bp_real *factor, bp_real *m);
 
-    /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5 */
-    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t step, int64_t *out);
+    /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5;
+     * `undecided` for a row with a NaN */
+    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t step, int64_t undecided,
+                     int64_t *out);
 
     /* parameters w, gradient g and the optimizer's states, count numbers each; the states begin as
      * zeros, and are NULL where the rule has none */

@@ -16,7 +16,8 @@
 const char bp_classify_doc[] =
     "classify(x)\n--\n\n"
     "The index of the output node with the highest activation, for each sample.\n\n"
-    "With one output node: 1 where its activation is at least 0.5, else 0.\n\n"
+    "With one output node: 1 where its activation is at least 0.5, else 0. For a sample with\n"
+    "an output that is NaN: 0.\n\n"
     "Parameters\n----------\n"
     "x : array_like, (n, inputs) or (inputs,)\n    Samples; a 1-D x is one sample.\n\n"
     "Returns\n-------\nndarray of int64, (n,), or a scalar for a 1-D x\n\n" RAISES;
@@ -35,7 +36,8 @@ const char bp_accuracy_doc[] =
     "accuracy(x, y)\n--\n\n"
     "The share of samples whose class is that of their target.\n\n"
     "The class is the index of the largest output, or for one output node whether it\n"
-    "is at least 0.5; the same for a target.\n\n"
+    "is at least 0.5; the same for a target. A sample with an output or target that is NaN\n"
+    "counts as wrong.\n\n"
     "Parameters\n----------\n" X_AND_Y "\nReturns\n-------\nfloat\n    From 0 to 1.\n\n" RAISES;
 
 const char bp_step_doc[] =

@@ -6,7 +6,9 @@ bp_raise(enum bp_status status)
 {
     switch (status) {
     case BP_NO_MEMORY:
-        return PyErr_NoMemory();
+        PyErr_SetString(PyExc_MemoryError, "the system has not enough memory for what this network "
+                                           "and these samples need");
+        return NULL;
     case BP_TOO_LARGE:
         PyErr_SetString(PyExc_ValueError, "the network is too large: its size in bytes must fit "
                                           "into the address space");

@@ -63,7 +63,7 @@ new_panels(const struct bp_network *net, size_t rows, size_t columns, struct ope
     operand->panels =
         bp_allocate(bp_panels(net, columns) * operand->step * net->kernels->size);
     if (!operand->panels) {
-        PyErr_NoMemory();
+        bp_raise(BP_NO_MEMORY);
         return -1;
     }
     return 0;
@@ -113,16 +113,21 @@ result_array(const struct bp_network *net, PyObject *out, int dimensions, const 
     if (!out || out == Py_None)
         return (PyArrayObject *)PyArray_SimpleNew(dimensions, shape, type);
     PyArrayObject *array = (PyArrayObject *)out;
-    if (!PyArray_Check(out) || PyArray_TYPE(array) != type || !PyArray_ISWRITEABLE(array) ||
-        PyArray_NDIM(array) != dimensions ||
+    if (!PyArray_Check(out) || PyArray_TYPE(array) != type) {
+        PyErr_Format(PyExc_TypeError, "out must be an array of the arguments' dtype, but is %R",
+                     PyArray_Check(out) ? (PyObject *)PyArray_DESCR(array) : out);
+        return NULL;
+    }
+    if (!PyArray_ISWRITEABLE(array) || PyArray_NDIM(array) != dimensions ||
         !PyArray_CompareLists(PyArray_DIMS(array), shape, dimensions)) {
         PyObject *wanted = PyArray_IntTupleFromIntp(dimensions, shape);
-        if (wanted)
-            PyErr_Format(PyExc_ValueError,
-                         "out must be a writable array of shape %R and the arguments' dtype, but "
-                         "is %R",
-                         wanted, PyArray_Check(out) ? (PyObject *)PyArray_DESCR(array) : out);
+        PyObject *given = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
+        if (wanted && given)
+            PyErr_Format(PyExc_ValueError, "out must be writable and of shape %R, but is %s %R",
+                         wanted, PyArray_ISWRITEABLE(array) ? "of shape" : "read-only, of shape",
+                         given);
         Py_XDECREF(wanted);
+        Py_XDECREF(given);
         return NULL;
     }
     return (PyArrayObject *)Py_NewRef(out);

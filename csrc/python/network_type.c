@@ -300,7 +300,7 @@ network_gradient(PyObject *object, PyObject *args)
     else {
         memory = bp_allocate(bp_room(net) * net->kernels->size);
         flat = memory ? (PyArrayObject *)bp_array_on(memory, 1, &parameters, type)
-                      : (PyArrayObject *)PyErr_NoMemory();
+                      : (PyArrayObject *)bp_raise(BP_NO_MEMORY);
         inputs = (PyArrayObject *)PyArray_SimpleNew(1, &features, type);
     }
     if (!flat || !inputs || (per_sample && !losses))
@@ -575,7 +575,9 @@ network_setup(PyObject *object, PyObject *args)
     }
     void *memory = bp_allocate(bp_room(&net) * net.kernels->size);
     if (!memory) {
-        PyErr_NoMemory();
+        PyErr_Format(PyExc_MemoryError,
+                     "the system has not the memory for a network of %zu parameters, %zu bytes each",
+                     net.parameters, net.kernels->size);
         goto fail;
     }
     const npy_intp count = (npy_intp)net.parameters;

@@ -20,7 +20,7 @@ new_state(const struct bp_network *net)
     const npy_intp count = (npy_intp)net->parameters;
     void *memory = bp_allocate(bp_room(net) * net->kernels->size);
     if (!memory)
-        return PyErr_NoMemory();
+        return bp_raise(BP_NO_MEMORY);
     return bp_array_on(memory, 1, &count, bp_type_number(net->kernels->dtype));
 }
 
@@ -195,7 +195,7 @@ copy_state(PyObject *given)
     const npy_intp count = PyArray_DIM(array, 0);
     void *memory = bp_allocate((size_t)count * (size_t)PyArray_ITEMSIZE(array) + BP_PANEL_BYTES);
     if (!memory)
-        return PyErr_NoMemory();
+        return bp_raise(BP_NO_MEMORY);
     PyObject *copy = bp_array_on(memory, 1, &count, PyArray_TYPE(array));
     if (copy && PyArray_CopyInto((PyArrayObject *)copy, array) < 0)
         Py_CLEAR(copy);
