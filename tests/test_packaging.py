@@ -34,7 +34,8 @@ def test_import_brings_nothing_but_numpy(tmp_path):
 
 
 def test_package_has_its_data_and_types():
-    for name in ("py.typed", "_core.pyi", "data/SOURCE.txt", "data/digits-images-idx3-ubyte.gz"):
+    page = ("page/widget.js", "page/widget.css", "page/play.html")
+    for name in ("py.typed", "_core.pyi", "data/SOURCE.txt", "data/digits-images-idx3-ubyte.gz", *page):
         assert (PACKAGE / name).is_file(), name
     source = (PACKAGE / "data/SOURCE.txt").read_text(encoding="utf-8")
     assert "CC BY 4.0" in source

@@ -1,0 +1,386 @@
+"""The page in a browser, as `python -m backprop play` serves it and as JupyterLab shows it: clicks and keys.
+
+What the page shows is compared with the network's own trace. Skipped where Chromium, chromedriver, selenium
+or, for the notebook, JupyterLab is missing; ``make test-browser`` runs these tests alone.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backprop as bp
+from backprop.play import Server
+from backprop.stage import Stage
+
+PHONE, DESKTOP = (390, 844), (1280, 900)
+SECONDS = 60  # for anything to show itself
+PACKAGE = Path(bp.__file__).parent
+
+
+def needed(program, *others):
+    """The path of a program; the test is skipped where it is missing."""
+    for name in (program, *others):
+        if path := shutil.which(name):
+            return path
+    return pytest.skip(f"needs {program}, which is not installed")
+
+
+@pytest.fixture(scope="module")
+def driver():
+    """A headless Chromium."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = needed("chromium", "chromium-browser", "google-chrome")
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(needed("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def emulate(driver, size, dark=False):
+    """A screen of this size, a phone's where it is narrow, and a light or dark system."""
+    driver.set_window_size(*DESKTOP)
+    mobile = size[0] < 500
+    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if mobile else 1, "mobile": mobile}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+class Page:
+    """What a test does with the page, and reads from it."""
+
+    def __init__(self, driver):
+        from selenium.webdriver.common.by import By
+
+        self.driver, self._css = driver, By.CSS_SELECTOR
+
+    def find(self, selector):
+        return self.until(lambda: self.all(selector))[0]
+
+    def all(self, selector):
+        return self.driver.find_elements(self._css, f".bp-root {selector}")
+
+    def script(self, code, *arguments):
+        return self.driver.execute_script(code, *arguments)
+
+    def until(self, condition):
+        from selenium.common.exceptions import NoSuchElementException
+        from selenium.common.exceptions import StaleElementReferenceException as Stale
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        ignored = [Stale, NoSuchElementException, IndexError]
+        return WebDriverWait(self.driver, SECONDS, 0.02, ignored).until(lambda _: condition())
+
+    def button(self, text):
+        buttons = [each for each in self.all("button") if each.text.startswith(text)]
+        assert len(buttons) == 1, text
+        return buttons[0]
+
+    def press(self, text):
+        """Clicks a button."""
+        self.button(text).click()
+
+    def edge(self, layer, j, k):
+        """A weight, or the bias of a node, k being None."""
+        return self.find(f"[data-key='{json.dumps([layer, j, k], separators=(',', ':'))}']")
+
+    def told(self):
+        return self.find(".bp-told").text
+
+    def step(self, words):
+        self.press("Next")
+        self.until(lambda: words in self.told())
+
+    def terms(self):
+        """The terms of the weight on show, by name."""
+        boxes = self.all("[data-term]")
+        return {box.get_attribute("data-term"): box.get_attribute("data-value") for box in boxes}
+
+    def errors(self):
+        """What the browser complained of."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def same(text, number):
+    """Whether the page holds this very float."""
+    return text is not None and float(text) == float(number)
+
+
+def check_round(page, net, x, y):
+    """Steps through a round by clicks and compares what is shown with the trace."""
+    e = net.explain(x, y, 0, 1, 0)
+    trace = net.trace(x, y).layers
+    layers = len(net.layers)
+    names = [f"L-{layers - 1 - layer}" if layer + 1 < layers else "L" for layer in range(layers)]
+    page.until(lambda: page.all("[data-term]"))
+    assert page.terms()["product"] is None
+    for name in names:
+        page.step(f"Forward through layer {name}:")
+    shown = [node.get_attribute("aria-label") for node in page.all(".bp-node")]
+    for number in trace[-1].a:
+        assert any(f"= {number:.4g}".replace("-", "−") in label for label in shown), shown
+    for name in reversed(names):
+        page.step(f"Backward through layer {name}:")
+    page.driver.execute_script("arguments[0].focus()", page.edge(0, 1, 0))
+    page.until(lambda: same(page.terms()["product"], e.product))
+    terms = page.terms()
+    assert same(terms["dC_da"], e.dC_da)
+    assert same(terms["da_dz"], e.da_dz)
+    assert same(terms["dz_dw"], e.dz_dw)
+    before = net.parameters.copy()
+    for name in reversed(names):
+        page.step(f"Layer {name} is updated")
+    return before
+
+
+@pytest.fixture
+def served():
+    """A server of a trained network with one hidden layer, in this process."""
+    x, y = bp.datasets.circles(60, rng=0)
+    net = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
+    net.fit(x, y, bp.SGD(0.5), epochs=3, batch_size=10, progress=False)
+    with Server(Stage(net, x, y, sample=2)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def page(driver, served):
+    """The page of `served`, at a desktop's size."""
+    emulate(driver, DESKTOP)
+    driver.get(served.url)
+    page = Page(driver)
+    page.until(lambda: page.all(".bp-edge"))
+    yield page
+    assert page.errors() == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_round_by_clicks(driver, served, page, size, dark):
+    emulate(driver, size, dark)
+    stage = served.stage
+    net, x, y = stage.network, stage.x[2], stage.y[2]
+    before = check_round(page, net, x, y)
+    twin = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
+    twin.parameters[:] = before
+    twin.step(x, y, bp.SGD(0.5))
+    assert np.array_equal(net.parameters, twin.parameters)
+    assert not np.array_equal(net.parameters, before)
+    wide = page.script("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide[0] <= wide[1], "nothing sticks out to the side"
+    ground = page.script("return getComputedStyle(document.querySelector('.bp-root')).backgroundColor")
+    assert ground == ("rgb(22, 25, 29)" if dark else "rgb(255, 255, 255)")
+
+
+def test_pointing_at_a_weight_shows_its_terms(page, served):
+    from selenium.webdriver import ActionChains
+
+    stage = served.stage
+    for words in ("Forward", "Forward", "Backward", "Backward"):
+        page.step(f"{words} through")
+    line = page.edge(1, 0, 2).find_element("css selector", ".bp-hit")
+    ActionChains(page.driver).move_to_element(line).perform()
+    e = stage.network.explain(stage.x[2], stage.y[2], 1, 0, 2)
+    page.until(lambda: same(page.terms()["product"], e.product))
+    assert same(page.terms()["dz_dw"], e.dz_dw)
+
+
+def test_everything_by_keyboard(page, served):
+    from selenium.webdriver.common.keys import Keys
+
+    stage = served.stage
+    reached = []
+    page.script("document.activeElement.blur()")
+    keyboard = page.driver.switch_to.active_element
+    for _ in range(40):
+        keyboard.send_keys(Keys.TAB)
+        keyboard = page.driver.switch_to.active_element
+        if keyboard.tag_name == "body":
+            break
+        outline = page.script("return arguments[0].matches(':focus-visible')", keyboard)
+        assert outline, "the focus is to be seen"
+        name = keyboard.accessible_name
+        assert name, keyboard.get_attribute("outerHTML")
+        reached.append(name)
+    steps = {"Next: forward, layer L-1", "Forward", "Backward", "Update", "sample", "data"}
+    training = {"Train", "epochs", "Keep training", "learning rate", "Start over"}
+    weight = {"layer", "to node j", "from node k", "bias"}
+    assert steps | training | weight <= set(reached)
+    assert sum(name.startswith("w") for name in reached) == 1, "the network is one stop"
+
+    page.find("button.bp-main").send_keys(Keys.ENTER)
+    page.until(lambda: "Forward through layer L-1:" in page.told())
+    page.button("Forward").send_keys(Keys.SPACE)
+    page.until(lambda: "Forward through layer L:" in page.told())
+    for words in ("layer L:", "layer L-1:"):
+        page.button("Backward").send_keys(Keys.ENTER)
+        page.until(lambda words=words: f"Backward through {words}" in page.told())
+
+    weights = [edge.get_attribute("data-key") for edge in page.all("[data-key]")]
+    first = page.find("[data-key][tabindex='0']")
+    assert json.loads(first.get_attribute("data-key")) == [1, 0, 0]
+    page.script("arguments[0].focus()", first)
+    active = lambda: page.driver.switch_to.active_element  # noqa: E731
+    active().send_keys(Keys.HOME)
+    assert active().get_attribute("data-key") == weights[0]
+    active().send_keys(Keys.ARROW_RIGHT)
+    active().send_keys(Keys.ARROW_DOWN)
+    assert active().get_attribute("data-key") == weights[2] == "[0,2,0]"
+    e = stage.network.explain(stage.x[2], stage.y[2], 0, 2, 0)
+    page.until(lambda: same(page.terms()["product"], e.product))
+    assert f"{e.product:.4g}".replace("-", "−") in page.script(
+        "return document.querySelector('.bp-root [aria-live]').textContent"
+    )
+    active().send_keys(Keys.PAGE_DOWN)
+    assert json.loads(active().get_attribute("data-key"))[0] == 1
+
+    page.find("input[type=checkbox]").send_keys(Keys.SPACE)
+    bias = stage.network.explain(stage.x[2], stage.y[2], 1, 0, bias=True)
+    page.until(lambda: same(page.terms()["product"], bias.product) and same(page.terms()["dz_dw"], 1))
+
+
+def test_training_moves_the_boundary(page, served):
+    stage = served.stage
+    picture = "return document.querySelector('.bp-root canvas').toDataURL()"
+    before = page.until(lambda: page.script(picture))
+    page.press("Train")
+    page.until(lambda: "epochs 10" in page.find(".bp-figures").text)
+    assert page.script(picture) != before
+    loss = f"{stage.network.loss(stage.x, stage.y):.4g}"
+    assert f"C {loss}" in page.find(".bp-figures").text
+    page.press("Keep training")
+    page.until(lambda: stage.epochs > 13)
+    page.press("Stop")
+    page.until(lambda: page.button("Keep training"))
+    seen = []
+    page.until(lambda: seen.append(stage.epochs) or (len(seen) > 20 and seen[-1] == seen[-20]))
+    page.press("Start over")
+    page.until(lambda: "epochs 0" in page.find(".bp-figures").text)
+
+
+def test_data_sample_and_rate(page, served):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    stage = served.stage
+    page.press("›")
+    page.until(lambda: stage.sample == 3)
+    canvas = page.find(".bp-plane canvas")
+    point = page.until(lambda: stage.points)[17]
+    box = canvas.rect
+    across = round((point["x"] - 0.5) * box["width"])
+    down = round((0.5 - point["y"]) * box["height"])
+    ActionChains(page.driver).move_to_element_with_offset(canvas, across, down).click().perform()
+    page.until(lambda: stage.sample == 17)
+    Select(page.find("select")).select_by_value("xor")
+    page.until(lambda: "of 200" in page.find(".bp-bar").text)
+    assert stage.data == "xor"
+    rate = page.find("input[step=any]")
+    rate.clear()
+    rate.send_keys("0.125", Keys.ENTER)
+    page.until(lambda: stage.optimizer.lr == 0.125)
+    rate.clear()
+    rate.send_keys("-1", Keys.ENTER)
+    page.until(lambda: "lr must be greater than 0" in page.find("[role=alert]").text)
+    assert stage.optimizer.lr == 0.125
+
+
+NOTEBOOK = """\
+import backprop as bp
+x, y = bp.datasets.circles(60, rng=0)
+net = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
+bp.Widget(net, x, y, sample=2)
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a notebook in a JupyterLab on the loopback interface, its settings in a new folder."""
+    pytest.importorskip("jupyterlab", reason="needs JupyterLab: pip install jupyterlab")
+    pytest.importorskip("anywidget", reason="needs anywidget: pip install anywidget")
+    pytest.importorskip("ipykernel", reason="needs ipykernel: pip install ipykernel")
+    folder = tmp_path_factory.mktemp("lab")
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": []}
+    cell["source"] = NOTEBOOK
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "widget.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    jupyter = [f"JUPYTER_{name}_DIR" for name in ("CONFIG", "DATA", "RUNTIME")]
+    own = {name: str(folder / name.lower()) for name in ("HOME", "IPYTHONDIR", *jupyter)}
+    python_path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    settings = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port_retries": 50,
+        "ServerApp.root_dir": folder,
+        "IdentityProvider.token": "widget",
+        "LabApp.news_url": "",
+        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--{name}={value}" for name, value in settings.items()]
+    with open(folder / "log", "w", encoding="utf-8") as log:
+        environment = os.environ | own | {"PYTHONPATH": python_path}
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+        try:
+            yield lab_address(process, folder)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def lab_address(process, folder):
+    """Where the server of this process listens, once it does."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        for file in (folder / "jupyter_runtime_dir").glob("jpserver-*.json"):
+            try:
+                server = json.loads(file.read_text(encoding="utf-8"))
+                urllib.request.urlopen(f"{server['url']}api?token=widget", timeout=10).close()
+            except (OSError, ValueError):
+                continue
+            return f"{server['url']}lab/tree/widget.ipynb?token=widget&reset"
+        time.sleep(0.1)
+    raise AssertionError((folder / "log").read_text(encoding="utf-8")[-3000:])
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_round_in_jupyterlab(driver, lab, size):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    emulate(driver, size)
+    driver.get(lab)
+    page = Page(driver)
+    cell = ".jp-Notebook .jp-CodeCell"
+    page.until(lambda: driver.find_element("css selector", f"{cell} .cm-content").is_displayed())
+    idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+    page.until(lambda: driver.find_elements("css selector", idle))
+    page.script("arguments[0].focus()", driver.find_element("css selector", f"{cell} .cm-content"))
+    ActionChains(driver).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+    page.until(lambda: page.all(".bp-edge"))
+
+    x, y = bp.datasets.circles(60, rng=0)
+    net = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
+    check_round(page, net, x[2], y[2:3])
+    net.step(x[2], y[2:3], bp.SGD(0.5))
+    weight = page.edge(1, 0, 0).get_attribute("aria-label")
+    assert weight.endswith(f"= {net.layers[1].weights[0, 0]:.4g}".replace("-", "−"))
