@@ -6,7 +6,8 @@ bp_raise(enum bp_status status)
 {
     switch (status) {
     case BP_NO_MEMORY:
-        return PyErr_NoMemory();
+        PyErr_SetString(PyExc_MemoryError, "there is not enough memory for this computation");
+        return NULL;
     case BP_TOO_LARGE:
         PyErr_SetString(PyExc_ValueError, "the network is too large: its size in bytes must fit "
                                           "into the address space");
