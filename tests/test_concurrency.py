@@ -253,6 +253,23 @@ def test_two_threads_may_train_one_network():
     assert [optimizer.steps for optimizer in optimizers] == [88, 88]
 
 
+def test_steps_with_dropout_beside_a_training_do_not_wait_for_ever():
+    """Both need the network and its random generator: they must take them in one order."""
+    net = bp.Network(bp.Layer(4, 8, "tanh", dropout=0.3), bp.Layer(8, 2, "tanh"), seed=0)
+    x, y = make_data(net, 50)
+    optimizer = bp.SGD(1e-3)
+
+    def fit():
+        for _ in range(1000):
+            net.fit(x, y, optimizer, batch_size=10)
+
+    def step():
+        for _ in range(10_000):
+            net.step(x, y, optimizer)
+
+    run_in_threads(fit, step)
+
+
 def test_one_plain_optimizer_may_serve_two_networks_at_once():
     optimizer = bp.SGD(0.1)
     nets = [bp.Network.dense(3, 4, 2, seed=seed) for seed in (0, 1)]

@@ -17,24 +17,38 @@ bp_read_bit_generator(PyObject *object, struct bp_random *random)
 }
 
 int
-bp_draw_keys_of(PyObject *network, const struct bp_network *net, uint64_t *keys)
+bp_hold_generator(struct bp_held_generator *held, PyObject *network)
 {
-    PyObject *rng = PyObject_GetAttrString(network, "rng");
-    PyObject *bits = rng ? PyObject_GetAttrString(rng, "bit_generator") : NULL;
-    PyObject *lock = bits ? PyObject_GetAttrString(bits, "lock") : NULL;
-    PyObject *taken = NULL, *released = NULL;
-    struct bp_random random;
+    PyObject *rng = PyObject_GetAttrString(network, "rng"), *taken = NULL;
 
-    if (lock && bp_read_bit_generator(bits, &random) == 0)
-        taken = PyObject_CallMethod(lock, "acquire", NULL);
-    if (taken) {
-        bp_draw_keys(net, &random, keys);
-        released = PyObject_CallMethod(lock, "release", NULL);
-    }
+    *held = (struct bp_held_generator){0};
+    held->bits = rng ? PyObject_GetAttrString(rng, "bit_generator") : NULL;
+    held->lock = held->bits ? PyObject_GetAttrString(held->bits, "lock") : NULL;
+    if (held->lock && bp_read_bit_generator(held->bits, &held->random) == 0)
+        taken = PyObject_CallMethod(held->lock, "acquire", NULL);
     Py_XDECREF(rng);
-    Py_XDECREF(bits);
-    Py_XDECREF(lock);
-    Py_XDECREF(taken);
+    if (!taken) {
+        Py_CLEAR(held->bits);
+        Py_CLEAR(held->lock);
+        return -1;
+    }
+    Py_DECREF(taken);
+    return 0;
+}
+
+void
+bp_release_generator(struct bp_held_generator *held)
+{
+    PyObject *type, *value, *traceback;
+
+    if (!held->lock)
+        return;
+    PyErr_Fetch(&type, &value, &traceback); /* of the call that held it */
+    PyObject *released = PyObject_CallMethod(held->lock, "release", NULL);
+    if (!released)
+        PyErr_WriteUnraisable(held->lock);
     Py_XDECREF(released);
-    return released ? 0 : -1;
+    Py_CLEAR(held->lock);
+    Py_CLEAR(held->bits);
+    PyErr_Restore(type, value, traceback);
 }

@@ -10,7 +10,15 @@
  * caller holds while it draws. 0, or -1 with an exception. */
 int bp_read_bit_generator(PyObject *object, struct bp_random *random);
 
-/* Keys for one batch, drawn from network.rng under its lock; keys: one for each layer. */
-int bp_draw_keys_of(PyObject *network, const struct bp_network *, uint64_t *keys);
+/* network.rng, locked. As fit does, the lock is taken before bp_enter: two threads that took the two
+ * in different orders would wait for each other for ever. */
+struct bp_held_generator {
+    PyObject *bits, *lock;
+    struct bp_random random;
+};
+
+/* 0, or -1 with an exception. */
+int bp_hold_generator(struct bp_held_generator *, PyObject *network);
+void bp_release_generator(struct bp_held_generator *); /* nothing for one of zeros */
 
 #endif

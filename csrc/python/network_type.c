@@ -225,11 +225,17 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
     enum bp_status status = BP_FAILED;
     double loss = 0;
 
+    struct bp_held_generator generator = {0};
     if (read_arguments("step", x_y_optimizer, 3, args, given, keywords, values) < 0 ||
-        bp_enter(self) < 0)
+        (self->net.dropout && bp_hold_generator(&generator, object) < 0))
         return NULL;
+    if (bp_enter(self) < 0) {
+        bp_release_generator(&generator);
+        return NULL;
+    }
     if (bp_read_samples(&samples, &self->net, values[0], values[1], "x", "y") < 0) {
         bp_leave(self);
+        bp_release_generator(&generator);
         return NULL;
     }
     struct bp_held_optimizer held;
@@ -237,11 +243,11 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
         struct bp_optimizer optimizer = held.optimizer;
         if (self->net.dropout) {
             dropout.keys = keys = PyMem_Calloc(self->net.count, sizeof(*keys));
-            if (!keys || bp_draw_keys_of(object, &self->net, keys) < 0) {
-                if (!keys)
-                    PyErr_NoMemory();
+            if (!keys) {
+                PyErr_NoMemory();
                 goto release;
             }
+            bp_draw_keys(&self->net, &generator.random, keys);
         }
         Py_BEGIN_ALLOW_THREADS
         status = prepare(self, samples.data.x.rows, 0);
@@ -266,6 +272,7 @@ release:
     }
     bp_release_samples(&samples);
     bp_leave(self);
+    bp_release_generator(&generator);
     return status == BP_OK ? PyFloat_FromDouble(loss) : NULL;
 }
 
