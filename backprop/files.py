@@ -114,7 +114,8 @@ def _load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float], Opti
             rng = restore_rng(description["rng"]) if "rng" in description else None
             optimizer = restore_optimizer(description["optimizer"]) if "optimizer" in description else None
             names = set(file.keys())
-            states = [f"optimizer.{i}" for i in range(MOST_STATES) if f"optimizer.{i}" in names]
+            count = sum(name.startswith("optimizer.") for name in names)
+            states = [f"optimizer.{i}" for i in range(min(count, MOST_STATES))]
             _compare_tensors(file, layers, states, TENSOR_DTYPES[dtype])
             network = Network(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():

@@ -133,6 +133,15 @@ def saved(tmp_path):
     return net, path, path.read_bytes()
 
 
+def test_a_state_of_another_number_is_refused(saved):
+    _, path, data = saved
+    head, rest = split(data)
+    head["optimizer.1"] = head.pop("optimizer.0")
+    path.write_bytes(join(head, rest))
+    with pytest.raises(ValueError, match="has the tensors"):
+        bp.load(path, optimizer=True)
+
+
 def test_damaged_files_are_refused_with_one_clear_error(saved):
     """A flipped bit may give another valid file, such as another activation: that is then a whole network."""
     net, path, data = saved
