@@ -7,7 +7,10 @@ const MARKS = [circle, square, triangle];
 
 export function mount(root, ask) {
   root.classList.add("bp-root");
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's keys rest while the focus is here
+  // A notebook's own keys, such as b for a new cell, rest while the focus is here; those with Ctrl work.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
   const page = build(root);
   let state = null, chosen = null, training = false, asked = null, waiting = false;
 
@@ -327,7 +330,6 @@ function moveByKey(holder, event) {
   }[event.key];
   if (to === undefined) return;
   event.preventDefault();
-  event.stopPropagation();
   stops[(to + stops.length) % stops.length].focus();
 }
 
