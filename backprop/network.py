@@ -309,6 +309,13 @@ class Network(_core.Network):
     def trace(self, x: ArrayLike, y: ArrayLike | None = None) -> Trace:
         """Every number of a forward pass and, with y, of the backward pass; changes nothing.
 
+        Parameters
+        ----------
+        x : array_like
+            As for `fit`.
+        y : array_like, optional
+            As for `fit`.
+
         Returns
         -------
         Trace
@@ -380,6 +387,13 @@ class Network(_core.Network):
 
     def watch_step(self, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
         """Takes one step, as `step` does, and tells what it did to each output and to C.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        optimizer : SGD, Adam, AdamW or RMSprop
+            As for `step`.
 
         Returns
         -------
@@ -542,6 +556,11 @@ class Network(_core.Network):
         path : str or path, optional
             Where to write it, all of it or nothing.
 
+        Returns
+        -------
+        onnx.ModelProto
+            The model.
+
         Raises
         ------
         ImportError
@@ -557,6 +576,11 @@ class Network(_core.Network):
         """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
 
         It is in evaluation mode. Penalties and loss are not part of it.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Of float32 or float64, as the network.
 
         Raises
         ------
