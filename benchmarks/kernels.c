@@ -9,6 +9,7 @@
 #include "core/layout.h"
 #include "core/memory.h"
 #include "core/peak.h"
+#include "core/team.h"
 #include "core/workspace.h"
 
 enum { BLOCK = 256, FORWARD = 0, DELTA = 1, WEIGHT_GRADIENT = 2 };
@@ -38,12 +39,15 @@ at(const struct work *job, bp_real *base, size_t offset)
 static void
 product_in_blocks(const struct work *job, struct bp_product p)
 {
-    const size_t depth = p.depth;
+    const size_t depth = p.depth, panel = job->kernels->panel;
+    const size_t panels = (depth + panel - 1) / panel, blocks = (depth + BLOCK - 1) / BLOCK;
 
-    for (size_t s = 0; s < depth; s += BLOCK) {
-        p.depth = depth - s < BLOCK ? depth - s : BLOCK;
+    for (size_t i = 0; i < blocks; i++) {
+        size_t first, last;
+        bp_share(panels, blocks, i, &first, &last);
+        p.depth = (last * panel < depth ? last * panel : depth) - first * panel;
         job->kernels->product(&p);
-        p.a = at(job, (bp_real *)p.a, p.depth / job->kernels->panel * p.a_step);
+        p.a = at(job, (bp_real *)p.a, (last - first) * p.a_step);
         p.b = at(job, (bp_real *)p.b, p.depth * p.b_row);
         p.resume = true;
     }

@@ -8,28 +8,32 @@
  * then stays in the nearest cache while all rows pass by. */
 enum { BLOCK = 256 };
 
-/* p over all of its depth, block by block; every panel's block in turn */
-static void
-product_in_blocks(const struct bp_pass *pass, struct bp_product p)
-{
-    const struct bp_network *net = pass->net;
-    const size_t depth = p.depth;
-
-    for (size_t s = 0; s < depth; s += BLOCK) {
-        p.depth = depth - s < BLOCK ? depth - s : BLOCK;
-        net->kernels->product(&p);
-        p.a = bp_at(net, p.a, p.depth / net->kernels->panel * p.a_step);
-        p.b = bp_at(net, p.b, p.depth * p.b_row);
-        p.resume = true;
-    }
-}
-
 /* the first column past panels [..., last) of `columns` */
 static size_t
 end_of(const struct bp_network *net, size_t last, size_t columns)
 {
     const size_t end = last * net->kernels->panel;
     return end < columns ? end : columns;
+}
+
+/* p over all of its depth, block by block; every panel's block in turn. Blocks are whole panels of
+ * a, about equally deep: a short one would be mostly loads and stores of its sums. */
+static void
+product_in_blocks(const struct bp_pass *pass, struct bp_product p)
+{
+    const struct bp_network *net = pass->net;
+    const size_t depth = p.depth, panels = bp_panels(net, depth);
+    const size_t blocks = (depth + BLOCK - 1) / BLOCK, panel = net->kernels->panel;
+
+    for (size_t i = 0; i < blocks; i++) {
+        size_t first, last;
+        bp_share(panels, blocks, i, &first, &last);
+        p.depth = end_of(net, last, depth) - first * panel;
+        net->kernels->product(&p);
+        p.a = bp_at(net, p.a, (last - first) * p.a_step);
+        p.b = bp_at(net, p.b, p.depth * p.b_row);
+        p.resume = true;
+    }
 }
 
 /* the rows of the batch that are this thread's */
