@@ -30,7 +30,7 @@ types:   ## mypy --strict
 
 docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is an error
 	$(DOCS_PYTHON) setup.py --quiet build_ext --inplace
-	PYTHONPATH=. $(DOCS_PYTHON) -m sphinx -W --keep-going -n -q docs build/docs
+	PYTHONPATH=. $(DOCS_PYTHON) -m sphinx -E -W --keep-going -n -q docs build/docs
 
 # DOCS_PYTHON=... for an environment that is there already
 .docs/bin/python: pyproject.toml

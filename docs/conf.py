@@ -31,7 +31,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks are saved with their outputs; tests/test_examples.py runs them
 
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(numpy|copy|str|torch|onnx|matplotlib|sklearn)\b.*")]  # not ours
+nitpick_ignore_regex = [("py:.*", r"(numpy|copy|pickle|str|torch|onnx|matplotlib|sklearn)\b.*")]  # not ours
 
 html_theme = "furo"
 html_title = f"backprop {release}"
