@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BENCH_PYTHON ?= .bench/bin/python
+DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability lint format types bench bench-kernels clean
+.PHONY: help build test test-browser durability lint format types docs bench bench-kernels clean
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -30,6 +31,16 @@ format:  ## clang-format on C, ruff on Python
 types:   ## mypy --strict
 	mypy
 
+docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is an error
+	$(DOCS_PYTHON) setup.py --quiet build_ext --inplace
+	PYTHONPATH=. $(DOCS_PYTHON) -m sphinx -E -W --keep-going -n -q docs build/docs
+
+# DOCS_PYTHON=... for an environment that is there already
+.docs/bin/python: pyproject.toml
+	$(PYTHON) -m venv .docs
+	.docs/bin/pip install --quiet setuptools -e '.[docs]'
+	touch $@
+
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
 	$(BENCH_PYTHON) benchmarks/bench.py
@@ -49,4 +60,4 @@ build/bench_kernels.so: benchmarks/kernels.c $(wildcard csrc/core/*.[ch] csrc/ke
 	    $< csrc/core/memory.c csrc/core/peak.c csrc/kernels/*.c -lm
 
 clean:   ## remove what a build leaves behind
-	rm -rf build dist .bench *.egg-info backprop/*.so
+	rm -rf build dist .bench .docs docs/tutorial *.egg-info backprop/*.so

@@ -65,7 +65,7 @@ def _together(*parts: PartCheck) -> PartCheck:
 
 
 class GradientCheck(NamedTuple):
-    """What `Network.check_gradient` found; ``print`` shows it as a table."""
+    """What `backprop.Network.check_gradient` found; ``print`` shows it as a table."""
 
     layers: tuple[PartCheck, ...]  #: for each layer, its weights and bias
     inputs: PartCheck  #: for ∂C/∂a of the input layer

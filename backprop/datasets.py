@@ -115,6 +115,18 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
     The format: two zero bytes, the type (8), the number of axes, the length of each axis as a big-endian
     uint32, then the bytes in C order.
 
+    Parameters
+    ----------
+    path : str or path
+        The file; one that ends in .gz is unpacked.
+    axes : int
+        How many axes it must have.
+
+    Returns
+    -------
+    ndarray of uint8
+        Of the shape that the file says.
+
     Raises
     ------
     ValueError

@@ -45,6 +45,8 @@ def weighted_sum(a: Real, weights: Real, bias: Real | None = None, *, out: Real 
         Activation outputs of the layer before.
     weights : ndarray, (outputs, inputs)
     bias : ndarray, (outputs,), optional
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -62,6 +64,8 @@ def activation(name: str, z: Real, *, out: Real | None = None) -> Real:
         identity, sigmoid, tanh, relu, leaky_relu (slope 0.01), elu (α = 1), gelu (z Φ(z), the exact erf
         form), silu (z σ(z)), softplus (ln(1 + eᶻ)) or softmax (over the last axis).
     z : ndarray, (n, nodes) or (nodes,)
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -78,6 +82,8 @@ def activation_derivative(name: str, z: Real, *, out: Real | None = None) -> Rea
     name : str
         As for `activation`. relu'(0) = 0.
     z : ndarray, (n, nodes) or (nodes,)
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -97,6 +103,8 @@ def loss(name: str, a: Real, y: Real, *, out: Real | None = None) -> Real:
         −Σ[y ln a + (1−y) ln(1−a)], cross_entropy −Σ y ln a, or huber (½d² where |d| ≤ 1, else |d| − ½).
     a, y : ndarray, (n, outputs) or (outputs,)
         Activation outputs and targets, of one shape and dtype.
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -113,6 +121,8 @@ def loss_derivative(name: str, a: Real, y: Real, *, out: Real | None = None) -> 
     name : str
         As for `loss`.
     a, y : ndarray, (n, outputs) or (outputs,)
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -129,6 +139,8 @@ def delta_output(dC_da: Real, da_dz: Real, *, out: Real | None = None) -> Real:
     dC_da : ndarray, (n, nodes) or (nodes,)
     da_dz : ndarray of dC_da's shape, or for softmax with one more axis (nodes, nodes)
         Where it is a matrix, δ_j = Σ_i ∂C_0/∂a_i · ∂a_i/∂z_j.
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -148,6 +160,8 @@ def delta_hidden(delta: Real, weights: Real, da_dz: Real, *, out: Real | None = 
         Of the next layer.
     da_dz : ndarray, (n, inputs) or (inputs,)
         Of this layer; for softmax with one more axis, as in `delta_output`.
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------
@@ -164,6 +178,8 @@ def weight_gradient(delta: Real, a: Real, *, out: Real | None = None) -> Real:
     delta : ndarray, (n, outputs) or (outputs,)
     a : ndarray, (n, inputs) or (inputs,)
         Activation outputs of the layer before.
+    out : ndarray, optional
+        Where to write the result, which is then returned.
 
     Returns
     -------

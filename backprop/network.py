@@ -331,6 +331,13 @@ class Network(_core.Network):
     def trace(self, x: ArrayLike, y: ArrayLike | None = None) -> Trace:
         """Every number of a forward pass and, with y, of the backward pass; changes nothing.
 
+        Parameters
+        ----------
+        x : array_like
+            As for `fit`.
+        y : array_like, optional
+            As for `fit`.
+
         Returns
         -------
         Trace
@@ -402,6 +409,13 @@ class Network(_core.Network):
 
     def watch_step(self, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
         """Takes one step, as `step` does, and tells what it did to each output and to C.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        optimizer : SGD, Adam, AdamW or RMSprop
+            As for `step`.
 
         Returns
         -------
@@ -564,6 +578,11 @@ class Network(_core.Network):
         path : str or path, optional
             Where to write it, all of it or nothing.
 
+        Returns
+        -------
+        onnx.ModelProto
+            The model.
+
         Raises
         ------
         ImportError
@@ -579,6 +598,11 @@ class Network(_core.Network):
         """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
 
         It is in evaluation mode. Penalties and loss are not part of it.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Of float32 or float64, as the network.
 
         Raises
         ------

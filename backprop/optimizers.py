@@ -89,7 +89,9 @@ class Optimizer(_core.Optimizer):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with the update rule of ``torch.optim.SGD``::
+    """Stochastic gradient descent.
+
+    The update rule is that of ``torch.optim.SGD``::
 
         g ← g + weight_decay · w
         v ← momentum · v + g                  (v = g at the first step)
@@ -100,13 +102,15 @@ class SGD(Optimizer):
     Parameters
     ----------
     lr : float or callable
-        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
+        The learning rate, > 0, or a schedule; see `Optimizer`.
     momentum : float
         0 ≤ momentum < 1.
     nesterov : bool
         Needs a momentum > 0.
     weight_decay : float
         ≥ 0.
+    clip_norm, clip_value : float, optional
+        Bounds of the gradient; see `Optimizer`.
 
     Raises
     ------
@@ -147,7 +151,9 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980), with the update rule of ``torch.optim.Adam``. In step t::
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980).
+
+    The update rule is that of ``torch.optim.Adam``. In step t::
 
         g ← g + weight_decay · w
         m ← β₁ m + (1 − β₁) g
@@ -157,13 +163,15 @@ class Adam(Optimizer):
     Parameters
     ----------
     lr : float or callable
-        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
+        The learning rate, > 0, or a schedule; see `Optimizer`.
     betas : (float, float)
         β₁ and β₂, each 0 ≤ β < 1.
     eps : float
         > 0.
     weight_decay : float
         ≥ 0.
+    clip_norm, clip_value : float, optional
+        Bounds of the gradient; see `Optimizer`.
 
     Raises
     ------
@@ -246,7 +254,9 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton 2012), with the update rule of ``torch.optim.RMSprop``::
+    """RMSprop (Tieleman and Hinton 2012).
+
+    The update rule is that of ``torch.optim.RMSprop``::
 
         g ← g + weight_decay · w
         v ← alpha · v + (1 − alpha) g²
@@ -256,7 +266,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     lr : float or callable
-        The learning rate, > 0, or a schedule; see `Optimizer`, also for clip_norm and clip_value.
+        The learning rate, > 0, or a schedule; see `Optimizer`.
     alpha : float
         0 ≤ alpha < 1.
     eps : float
@@ -265,6 +275,8 @@ class RMSprop(Optimizer):
         0 ≤ momentum < 1.
     weight_decay : float
         ≥ 0.
+    clip_norm, clip_value : float, optional
+        Bounds of the gradient; see `Optimizer`.
 
     Raises
     ------

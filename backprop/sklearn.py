@@ -333,7 +333,7 @@ PARAMETERS = """
     beta_1, beta_2, epsilon : float
         Of adam.
     threads : int, optional
-        By default what `Network.fit` finds suitable, but one inside a parallel search of joblib's.
+        By default what `backprop.Network.fit` finds suitable, but one inside a parallel search of joblib's.
 
     Attributes
     ----------
@@ -345,7 +345,7 @@ PARAMETERS = """
     loss_, best_loss_ : float
         Of the last epoch, and the lowest.
     loss_curve_, validation_scores_ : list of float
-        One entry per epoch; the latter, and best_validation_score_, with early stopping only.
+        One entry per epoch; the latter, and ``best_validation_score_``, with early stopping only.
     coefs_, intercepts_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
         As in scikit-learn.
 """

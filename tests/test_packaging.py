@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import backprop as bp
 from backprop import _core
 
@@ -109,10 +111,19 @@ def test_readme_opens_with_the_two_commands():
         assert lines.index(command) < 50
 
 
-def test_readme_example_is_true():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>>" in (ROOT / page).read_text("utf-8")])
+def test_examples_of_a_page_are_true(page, tmp_path, monkeypatch):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if "bp.sklearn" in text and page != "README.md":
+        pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)  # they save files
     example = "\n".join(re.findall(r"```python\n(>>>.*?)```", text, flags=re.DOTALL))
-    test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
-    assert len(test.examples) > 10
-    failures = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+    assert example.count(">>>") == text.count(">>>"), "all of it is in ```python blocks"
+    test = doctest.DocTestParser().get_doctest(example, {}, page, page, 0)
+    assert test.examples
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    failures = doctest.DocTestRunner(optionflags=flags).run(test)
     assert failures.failed == 0

@@ -25,7 +25,7 @@ def made():
     ]
 
 
-@pytest.mark.parametrize("schedule", made(), ids=repr)
+@pytest.mark.parametrize("schedule", made(), ids=lambda schedule: type(schedule).__name__)
 def test_an_array_gives_what_single_steps_give(schedule):
     rates = schedules.rates(schedule, 0, 130)
     assert rates.tolist() == [schedule(step) for step in range(130)]

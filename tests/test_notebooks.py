@@ -1,0 +1,91 @@
+"""The notebooks run from top to bottom, and what they show is what they were saved with."""
+
+import ast
+import contextlib
+import io
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.ipynb"))
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+LARGEST = 400_000  # bytes of a notebook
+
+
+def run_cell(source, names, filename):
+    """Runs a cell as Jupyter does; its printed text, and the repr of its last expression or None."""
+    tree = ast.parse(source, filename)
+    shown = []
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";"):
+        names["_show"] = lambda value: shown.append(None if value is None else repr(value))
+        last = tree.body[-1]
+        last.value = ast.Call(ast.Name("_show", ast.Load()), [last.value], [])
+        ast.fix_missing_locations(tree)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(tree, filename, "exec"), names)
+    return printed.getvalue(), (shown or [None])[0]
+
+
+def saved_text(cell):
+    """What `run_cell` gave when the notebook was saved."""
+    printed = "".join("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
+    results = [out["data"] for out in cell["outputs"] if out["output_type"] == "execute_result"]
+    return printed, "".join(results[0]["text/plain"]) if results else None
+
+
+def same_text(text, saved):
+    """Whether the words are the same, and the numbers within two units of the last digit that is shown."""
+    if text is None or saved is None:
+        return text == saved
+    if NUMBER.sub("#", " ".join(text.split())) != NUMBER.sub("#", " ".join(saved.split())):
+        return False
+    pairs = zip(map(Decimal, NUMBER.findall(text)), map(Decimal, NUMBER.findall(saved)), strict=True)
+    return all(
+        abs(one - two) <= 2 * Decimal(1).scaleb(two.as_tuple().exponent) * ("." in str(two))
+        for one, two in pairs
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_runs_and_shows_what_was_saved(path):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) > 4
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "saved in order"
+    names = {}
+    for number, cell in enumerate(cells, start=1):
+        printed, result = run_cell("".join(cell["source"]), names, f"{path.name}, cell {number}")
+        saved_print, saved_result = saved_text(cell)
+        assert same_text(printed, saved_print), f"cell {number} prints {printed!r}, saved was {saved_print!r}"
+        assert same_text(result, saved_result), f"cell {number} gives {result!r}, saved was {saved_result!r}"
+        pictures = [out for out in cell["outputs"] if "image/png" in out.get("data", {})]
+        assert bool(matplotlib.pyplot.get_fignums()) == bool(pictures), f"cell {number}: its picture is saved"
+        matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_is_small_and_anonymous(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.encode()) < LARGEST
+    assert not re.search(r"/(home|tmp|root|Users|work)/|ipykernel_\d", text)
+    outputs = [out for cell in json.loads(text)["cells"] for out in cell.get("outputs", ())]
+    assert {out["output_type"] for out in outputs} <= {"display_data", "execute_result", "stream"}
+    assert {out["name"] for out in outputs if "name" in out} <= {"stdout"}, "no warnings are saved"
+
+
+def test_there_is_a_notebook_for_each_chapter():
+    assert [int(path.name[:2]) for path in NOTEBOOKS] == list(range(1, 11))
+
+
+def test_numbers_are_compared():
+    assert same_text("loss 0.835, 3 nodes", "loss 0.836, 3 nodes")
+    assert not same_text("loss 0.839, 3 nodes", "loss 0.836, 3 nodes")
+    assert not same_text("loss 0.835, 4 nodes", "loss 0.835, 3 nodes")
+    assert not same_text("loss 0.835", "cost 0.835")
+    assert not same_text("2.1e-06", "2.6e-06")
