@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,10 @@ from backprop import _core
 
 # Unit roundoff: the largest relative error of one rounded operation.
 ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background: the tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
