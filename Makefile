@@ -21,8 +21,9 @@ test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip insta
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
 
-lint:    ## ruff
+lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
+	.ci/strict
 
 format:  ## clang-format on C, ruff on Python
 	clang-format -i $$(find csrc -name '*.[ch]' -o -name '*.inc')

@@ -14,7 +14,7 @@ choose(struct bp_pace *pace, bool alone)
     const double steps = WINDOW_SECONDS / step;
 
     pace->alone = alone;
-    pace->steps = steps < 1 ? 1 : steps > MOST_STEPS ? MOST_STEPS : (size_t)steps;
+    pace->steps = steps < 1 ? 1 : steps > (double)MOST_STEPS ? MOST_STEPS : (size_t)steps;
 }
 
 void

@@ -79,7 +79,7 @@ poll_if_due(void *context)
     const struct bp_training *t = run->t;
     const double now = seconds_now();
 
-    if (!t->poll || now - run->polled < 1.0 / POLL_SECONDS_INVERSE)
+    if (!t->poll || now - run->polled < 1.0 / (double)POLL_SECONDS_INVERSE)
         return false;
     run->polled = now;
     return t->poll(t->poll_context);
@@ -502,7 +502,7 @@ init_run(struct run *run, struct bp_training *t)
     *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
     run->begun = run->polled = run->window_begun = run->epoch_ended = seconds_now();
     if (!t->stream || !t->stream->whole) /* else a step may be of any length */
-        run->look_every = (size_t)(1.0 / LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+        run->look_every = (size_t)(1.0 / (double)LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
     /* no more than can have a share, and none where a step takes nanoseconds */
     const size_t shares = bp_panels(net, net->widest);
     const size_t most = run->way == CHAIN ? 1 : shares > t->batch ? shares : t->batch;

@@ -199,6 +199,8 @@ struct PyModuleDef bp_module_def = {
     .m_clear = clear,
 };
 
+PyMODINIT_FUNC PyInit__core(void);
+
 PyMODINIT_FUNC
 PyInit__core(void)
 {
