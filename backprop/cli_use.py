@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop as bp
-from backprop import _core, cli_data, datasets, files, reading, training
+from backprop import _core, cli_data, datasets, exports, files, reading, training
 from backprop._validate import index_below
 from backprop.cli_data import Scaling
 from backprop.cli_train import HIDDEN_NODES
@@ -91,14 +91,7 @@ def export(options: argparse.Namespace) -> None:
     elif path.endswith(".c"):
         network.to_c(path, name=options.name)
     elif path.endswith(".pt"):
-        import io
-
-        module = network.to_torch()
-        import torch
-
-        content = io.BytesIO()
-        torch.save(module.state_dict(), content)
-        files.write_whole(path, content.getvalue())
+        exports.save_torch_state(network, path)
     else:
         raise ValueError(f"a file to export to ends in .onnx, .c or .pt, got {path!r}")
     what = "scaled inputs, as in training" if options.as_trained else "inputs as they are in the data"
