@@ -7,6 +7,10 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
+#define aligned_alloc(unit, size) _aligned_malloc(size, unit)
+#define free _aligned_free
 #endif
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 1 << 21 };
