@@ -4,7 +4,7 @@ DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability lint format types docs bench bench-kernels clean
+.PHONY: help build test test-browser durability lint distributions pythons format types docs bench bench-kernels clean
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -24,6 +24,12 @@ durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a ra
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
 	.ci/strict
+
+distributions:  ## sdist and wheel: what they hold, and whether they install and train
+	.ci/distributions
+
+pythons: ## the suite on every Python at hand, with the oldest and the newest NumPy
+	.ci/pythons
 
 format:  ## clang-format on C, ruff on Python
 	clang-format -i $$(find csrc -name '*.[ch]' -o -name '*.inc')
