@@ -123,8 +123,6 @@ def _number_in(notes: Notes, name: str, otherwise: Any) -> Any:
 
 def train(options: argparse.Namespace) -> None:
     """Trains a network and measures it on the test part."""
-    if options.save is not None and not os.path.isdir(os.path.dirname(os.path.realpath(options.save))):
-        raise ValueError(f"--save {options.save}: there is no such folder to write to")
     _refuse_idle_options(options)
     whole_number("--epochs", options.epochs)
     whole_number("--batch-size", BATCH_SIZE if options.batch_size is None else options.batch_size)

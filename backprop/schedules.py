@@ -311,7 +311,16 @@ class ReduceOnPlateau(Schedule):
 
 
 def plateau_of(rate: Rate) -> ReduceOnPlateau | None:
-    """The `ReduceOnPlateau` that a rate is, alone or after warm-ups."""
+    """The `ReduceOnPlateau` that a rate is, alone or after warm-ups.
+
+    Parameters
+    ----------
+    rate : float or callable
+
+    Returns
+    -------
+    ReduceOnPlateau or None
+    """
     while isinstance(rate, WarmUp):
         rate = rate.settings["after"]
     return rate if isinstance(rate, ReduceOnPlateau) else None

@@ -283,7 +283,8 @@ def test_a_folder_to_save_to_that_is_not_there(capsys, tmp_path):
     code, out, err = run(capsys, "train", "--save", path)
     assert code == 1
     assert out == ""
-    assert f"{path}: there is no such folder" in err
+    assert "no folder" in err
+    assert str(path) in err
     with pytest.raises(FileNotFoundError, match="no such folder") as caught:
         bp.Network.dense(2, 2).save(path)
     assert caught.value.filename == str(path)

@@ -8,6 +8,7 @@ import pytest
 import backprop as bp
 
 MODULES = [bp, bp.datasets, bp.kernels, bp.schedules]
+RAISES_NOTHING = {"backprop.schedules.plateau_of"}
 CALLED_BY_FIT = {"start", "finish", "observe"}  # documented once, in backprop.callbacks
 
 
@@ -50,7 +51,7 @@ def test_docstring(name):
     assert sorted(documented) == sorted(names)
     if signature.return_annotation not in ("None", inspect.Signature.empty):
         assert "Returns" in found
-    assert not names or "Raises" in found
+    assert not names or ("Raises" in found) != (name in RAISES_NOTHING)
 
 
 @pytest.mark.parametrize("name", ["classify", "loss", "losses", "accuracy", "step"])
