@@ -78,6 +78,12 @@ class Network(_core.Network):
     TypeError
         If an argument is of the wrong type.
 
+    Notes
+    -----
+    ``net(x)`` gives the outputs a^(L) in the network's dtype: (n, outputs) for x of shape (n, inputs), and
+    (outputs,) for a 1-D x, which is one sample. x may be of any real number type, strides and byte order,
+    and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
+
     Examples
     --------
     >>> net = Network(Layer(784, 30, "sigmoid"), Layer(30, 10, "sigmoid"), seed=0)
@@ -147,6 +153,15 @@ class Network(_core.Network):
             The activation of all hidden layers, and that of the output layer.
         bias, loss, dtype, seed
             As for `Layer` and `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from `Layer` and `Network`; or if there are fewer than two sizes.
         """
         if len(sizes) < 2:
             raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
@@ -320,6 +335,11 @@ class Network(_core.Network):
         Gradient
             ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
             ``g.inputs`` (inputs,), ``g.loss``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
         """
         parameters, inputs, loss = self._gradient(x, y, per_sample)
         layers = tuple(
@@ -343,6 +363,11 @@ class Network(_core.Network):
         Trace
             ``t.layers[i].z``, ``.a``, ``.dC_da``, ``.da_dz``, ``.dC_dz``, each (n, nodes); da_dz is
             (n, nodes, nodes) for softmax; the last three are None without y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
@@ -402,6 +427,11 @@ class Network(_core.Network):
         Moves
             A tuple of (layer, j, k, gradient, share), the largest |∂C/∂w| first; k is None for a bias, and
             share is its part of the sum of |∂C/∂w| over all parameters. It prints as a table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or count is not a whole number of at least 1.
         """
         from backprop.intuition import largest_moves
 
@@ -423,6 +453,11 @@ class Network(_core.Network):
             ``s.nudges``, where the loss wanted the outputs to go, ``s.before``, ``s.after``, ``s.change``,
             each (n, outputs); ``s.loss_before``, ``s.loss_after``, and ``s.expected``, the change of C that
             the gradient alone foretells. It prints as a table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x, y or the optimizer does not fit.
         """
         from backprop.intuition import watch_step
 
@@ -475,6 +510,11 @@ class Network(_core.Network):
         -------
         ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
             ∂a_j^(L)/∂x_k of each sample.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit.
         """
         return self._jacobian(x)
 
@@ -524,13 +564,23 @@ class Network(_core.Network):
         -------
         GradientCheck
             ``r.passed``, ``r.max_relative_error``, ``r.compared``, ``r.skipped``, ``r.layers[i]``; prints.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or entries is not a whole number of at least 1.
         """
         from backprop.check import check_gradient
 
         return check_gradient(self, x, y, entries, rng)
 
     def summary(self) -> str:
-        """The network as a table: a line for each layer, the input layer being layer 1."""
+        """The network as a table: a line for each layer, the input layer being layer 1.
+
+        Returns
+        -------
+        str
+        """
         head = ("layer", "nodes", "activation", "weights", "biases")
         rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
         for number, layer in enumerate(self._layers, start=2):
@@ -630,6 +680,10 @@ class Network(_core.Network):
             dropout. Sequentials within it are fine.
         loss, seed
             As for `Network`.
+
+        Returns
+        -------
+        Network
 
         Raises
         ------
