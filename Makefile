@@ -35,8 +35,10 @@ format:  ## clang-format on C, ruff on Python
 	clang-format -i $$(find csrc -name '*.[ch]' -o -name '*.inc')
 	ruff check --fix .
 
-types:   ## mypy --strict
+types:   ## mypy --strict and pyright
 	mypy
+	MYPYPATH=. mypy --strict examples/typed_tour.py
+	pyright examples/typed_tour.py
 
 docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is an error
 	$(DOCS_PYTHON) setup.py --quiet build_ext --inplace

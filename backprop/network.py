@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backprop.callbacks import Callback
     from backprop.check import GradientCheck
     from backprop.draw import Drawing
+    from backprop.explain import Explanation, LayerExplanation
     from backprop.history import History
     from backprop.intuition import Moves, StepEffect
     from backprop.optimizers import Optimizer
@@ -371,6 +372,25 @@ class Network(_core.Network):
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
+    @overload
+    def explain(
+        self, x: ArrayLike, y: ArrayLike, layer: int = -1, *, bias: bool = False
+    ) -> LayerExplanation: ...
+    @overload
+    def explain(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        layer: int = -1,
+        *,
+        j: int,
+        k: int | None = None,
+        bias: bool = False,
+    ) -> Explanation: ...
+    @overload
+    def explain(
+        self, x: ArrayLike, y: ArrayLike, layer: int, j: int, k: int | None = None, *, bias: bool = False
+    ) -> Explanation: ...
     def explain(
         self,
         x: ArrayLike,
@@ -380,7 +400,7 @@ class Network(_core.Network):
         k: int | None = None,
         *,
         bias: bool = False,
-    ) -> Any:
+    ) -> Explanation | LayerExplanation:
         """The chain rule of one weight w_jk, ∂C_0/∂w_jk = ∂C_0/∂a_j · ∂a_j/∂z_j · ∂z_j/∂w_jk, term by term.
 
         Parameters
