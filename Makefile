@@ -4,7 +4,7 @@ DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability lint distributions pythons format types docs bench bench-kernels clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -17,6 +17,9 @@ test: build  ## build, then run the tests
 
 test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser]'
 	$(PYTHON) -m pytest tests/test_browser.py
+
+test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and qemu-user
+	.ci/neon
 
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py

@@ -112,13 +112,23 @@ bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows
     gathers[x->type][net->kernels->dtype](x, rows, out, step);
 }
 
+/* Whether the rows lie in one piece each, and stay in the second cache until they are loaded. */
+static bool
+worth_fetching(const struct bp_array *x, struct bp_rows rows)
+{
+    enum { MOST_BYTES = 1 << 18 };
+    const size_t size = bytes_of[x->type];
+    return x->column_stride == (ptrdiff_t)size && rows.count > 0 &&
+           x->columns * size <= MOST_BYTES / rows.count;
+}
+
 void
 bp_fetch(const struct bp_array *x, struct bp_rows rows)
 {
-    enum { CACHE_LINE = 64, MOST_BYTES = 1 << 18 };
+    enum { CACHE_LINE = 64 };
     const size_t bytes = x->columns * bytes_of[x->type];
 
-    if (x->column_stride != (ptrdiff_t)bytes_of[x->type] || bytes > MOST_BYTES / rows.count)
+    if (!worth_fetching(x, rows))
         return;
     for (size_t n = 0; n < rows.count; n++) {
         const char *row = row_of(x, rows, n);
@@ -126,6 +136,16 @@ bp_fetch(const struct bp_array *x, struct bp_rows rows)
             __builtin_prefetch(row + i, 0, 2);
         __builtin_prefetch(row + bytes - 1, 0, 2); /* a row need not begin on a line */
     }
+}
+
+size_t
+bp_find_rows(const struct bp_array *x, struct bp_rows rows, const char **begins)
+{
+    if (!worth_fetching(x, rows))
+        return 0;
+    for (size_t n = 0; n < rows.count; n++)
+        begins[n] = row_of(x, rows, n);
+    return bytes_of[x->type];
 }
 
 static int64_t

@@ -152,7 +152,10 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     bp_meet(pass->team);
     if (run->stop)
         return false;
-    bp_fetch_batch(pass, &t->data, next);
+    if (pass->threads == 1 && run->way == BATCHES)
+        bp_fetch_in_backward(pass, &t->data, next);
+    else
+        bp_fetch_batch(pass, &t->data, next);
     if (run->way == ONLINE)
         bp_online_forward(pass, worker->pending);
     else

@@ -79,6 +79,10 @@ struct bp_outer {
     bp_real *c;
     size_t c_row, c_step;
     double keep;
+    /* Memory to ask for on the way, or NULL: of each of `ahead_rows` rows, from ahead_at on,
+     * ahead_bytes for each panel of a. */
+    const char *const *ahead;
+    size_t ahead_rows, ahead_at, ahead_bytes;
 };
 
 /* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
