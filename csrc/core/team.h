@@ -19,6 +19,10 @@ enum bp_status bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t
  * is seen after it by all. */
 void bp_meet(struct bp_team *);
 
+/* Seconds that threads have spent in bp_meet so far, all of them together; short waits are left out.
+ * 0 for team NULL. */
+double bp_waited(const struct bp_team *);
+
 /* The share [*first, *last) of `me` when `count` things are divided among `parts`. */
 static inline void
 bp_share(size_t count, size_t parts, size_t me, size_t *first, size_t *last)

@@ -54,21 +54,44 @@ first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t row
     return bad < net->count ? bad : net->count - 1;
 }
 
-/* Makes the parameters and the state of now the ones that stay, if all of them are finite. */
-static bool
-commit(struct run *run)
+/* Each thread: copies its share of the parameters and of the state to where training runs on them,
+ * whose pads are zeros. */
+static void
+pack_share(struct run *run, size_t me, size_t threads)
 {
-    struct bp_training *t = run->t;
-    const struct bp_vector packed = {run->packed, true};
+    const struct bp_training *t = run->t;
 
-    if (bp_first_not_finite(t->net, packed) < t->net->count)
-        return false;
-    bp_unpack(t->net, run->packed, t->parameters);
+    bp_pack(t->net, t->parameters, run->packed, me, threads);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
-    t->optimizer->steps += run->steps;
-    run->steps = 0;
-    return true;
+        bp_pack(t->net, t->optimizer->state[s], run->packed_state[s], me, threads);
+}
+
+/* Each thread: the parameters and the state of now become the ones that stay. */
+static void
+commit_share(struct run *run, size_t me, size_t threads)
+{
+    const struct bp_training *t = run->t;
+
+    bp_unpack(t->net, run->packed, t->parameters, me, threads);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s], me, threads);
+    if (me == 0) {
+        t->optimizer->steps += run->steps;
+        run->steps = 0;
+    }
+}
+
+/* Each thread: whether its share of the parameters is finite, pads included. */
+static bool
+finite_share(const struct run *run, size_t me, size_t threads)
+{
+    const struct bp_network *net = run->t->net;
+    const size_t panel = net->kernels->panel;
+    size_t first, last;
+
+    bp_share(net->packed / panel, threads, me, &first, &last);
+    return net->kernels->all_finite((last - first) * panel,
+                                    bp_at(net, run->packed, first * panel));
 }
 
 /* Asks the caller, if it is time to, whether to stop. Thread 0 only. */
@@ -247,7 +270,8 @@ train_chain(struct worker *worker, struct bp_rows rows)
     return bp_add_up(worker, pass->ws, rows);
 }
 
-/* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
+/* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
+ * parameters. */
 static void
 finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation,
              double begun)
@@ -261,7 +285,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
     if (t->ranks && !bp_ranks_add_figures(run, sums, validation, &held_out))
         return;
     const bool failed = bp_failed(t->net);
-    if (failed || !isfinite(sums->loss) || !commit(run)) {
+    if (failed || !isfinite(sums->loss) || run->not_finite) {
         run->status = failed ? BP_FAILED : BP_DIVERGED;
         t->bad_layer = first_bad_layer(run, run->ws, 0);
         return;
@@ -277,6 +301,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
     record[BP_SECONDS] = now - begun;
     record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
+    run->keep = true;
 }
 
 struct bp_rows
@@ -300,9 +325,11 @@ next_window(struct worker *worker)
     struct plan *plan = next_plan(worker);
 
     if (worker->pass.me == 0) {
-        const double now = seconds_now();
-        bp_pace_next(&run->pace, now - run->window_begun);
+        const double now = seconds_now(), waited = bp_waited(worker->pass.team);
+        bp_pace_next(&run->pace, now - run->window_begun,
+                     (waited - run->waited) / (double)(worker->pass.threads - 1));
         run->window_begun = now;
+        run->waited = waited;
         *plan = (struct plan){.batches = run->pace.steps, .alone = run->pace.alone};
     }
     bp_meet(worker->pass.team);
@@ -349,8 +376,10 @@ train_block(struct worker *worker)
     const struct bp_pass *pass = &worker->pass;
     bool met = false;
 
-    if (pass->me == 0)
+    if (pass->me == 0) {
         run->window_begun += seconds_now() - run->epoch_ended;
+        run->waited += bp_waited(pass->team) - run->waited_then;
+    }
     for (struct bp_rows rows = bp_batch_at(run, 0); rows.count > 0;) {
         const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
         if (pass->team && worker->left == 0 && !next_window(worker)) {
@@ -371,8 +400,10 @@ train_block(struct worker *worker)
     if (!(ended && worker->alone))
         bp_online_finish(pass, worker->pending);
     worker->pending = NULL;
-    if (pass->me == 0)
+    if (pass->me == 0) {
         run->epoch_ended = seconds_now();
+        run->waited_then = bp_waited(pass->team);
+    }
     bp_meet(pass->team);
     return !ended;
 }
@@ -429,6 +460,9 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
                  .threads = t->threads},
     };
 
+    if (run->way != CHAIN)
+        pack_share(run, me, t->threads);
+    bp_meet(team);
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
         const double begun = me == 0 ? seconds_now() : 0;
         struct bp_results validation = {.poll = poll_if_due, .context = run, .stop = &run->stop};
@@ -440,9 +474,17 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
             return;
         if (t->validation && !validate(&worker, &validation))
             return;
+        if (!finite_share(run, me, t->threads))
+            run->not_finite = true;
+        bp_meet(team);
         if (me == 0)
             finish_epoch(run, epoch, &worker.sums, &validation, begun);
         bp_meet(team);
+        if (run->keep)
+            commit_share(run, me, t->threads);
+        bp_meet(team);
+        if (me == 0)
+            run->keep = false;
         if (run->status != BP_OK || run->stop || run->enough)
             return;
     }
@@ -471,16 +513,6 @@ take(void **place, size_t size)
 {
     *place = bp_allocate(size);
     return *place != NULL;
-}
-
-/* A packed copy of `numbers` at *packed; whether there was enough memory. */
-static bool
-take_packed(const struct bp_network *net, const bp_real *numbers, bp_real **packed)
-{
-    if (!take(packed, bp_packed_room(net) * net->kernels->size))
-        return false;
-    bp_pack(net, numbers, *packed);
-    return true;
 }
 
 static enum way
@@ -525,12 +557,13 @@ init_run(struct run *run, struct bp_training *t)
         return status;
     run->first_step = t->optimizer->steps;
     run->rates = t->rates;
-    bool enough = take_packed(net, t->parameters, &run->packed);
+    const size_t packed_size = bp_packed_room(net) * net->kernels->size;
+    bool enough = take(&run->packed, packed_size);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
+        enough &= take(&run->packed_state[s], packed_size);
     const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
     if (t->norms || isfinite(t->optimizer->clip_norm) || added)
-        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+        enough &= take(&run->gradient, packed_size);
     if (t->ranks && !added)
         enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
@@ -539,12 +572,13 @@ init_run(struct run *run, struct bp_training *t)
         run->order_room = t->data.x.rows;
         enough &= take((void **)&run->order, run->order_room * sizeof(*run->order));
     }
+    if (run->way == CHAIN)
+        enough &= take(&run->chain_before, packed_size);
     if (!enough)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)
         return BP_OK;
-    if (!take_packed(net, t->parameters, &run->chain_before))
-        return BP_NO_MEMORY;
+    pack_share(run, 0, 1);
     return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
 }
 
@@ -570,7 +604,8 @@ bp_train(struct bp_training *t)
         status = run.status;
         if (run.stop && status == BP_OK) {
             status = BP_INTERRUPTED;
-            (void)commit(&run); /* where they are not finite, the last epoch's stay */
+            if (finite_share(&run, 0, 1)) /* else the last epoch's stay */
+                commit_share(&run, 0, 1);
         }
     }
     free_run(&run);
