@@ -453,10 +453,12 @@ free_run(struct run *run)
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
     bp_free(run->chain_before);
-    bp_free(run->packed);
-    for (size_t s = 0; s < BP_STATES; s++)
-        bp_free(run->packed_state[s]);
-    bp_free(run->gradient);
+    if (!run->t->ranks || !run->t->ranks->shared) {
+        bp_free(run->packed);
+        for (size_t s = 0; s < BP_STATES; s++)
+            bp_free(run->packed_state[s]);
+        bp_free(run->gradient);
+    }
     bp_free(run->keys);
     bp_free(run->order);
     bp_free(run->steps_of_ranks);
@@ -478,6 +480,25 @@ take_packed(const struct bp_network *net, const bp_real *numbers, bp_real **pack
         return false;
     bp_pack(net, numbers, *packed);
     return true;
+}
+
+/* Packed parameters, state and, where a step needs all of it at once, gradient; whether there was enough memory. */
+static bool
+take_vectors(struct run *run)
+{
+    const struct bp_training *t = run->t;
+    const struct bp_network *net = t->net;
+
+    if (t->ranks && t->ranks->shared) {
+        bp_ranks_take_shared(run);
+        return true;
+    }
+    bool enough = take_packed(net, t->parameters, &run->packed);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
+    if (t->norms || isfinite(t->optimizer->clip_norm) || (t->ranks && t->ranks->average_every == 0))
+        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
+    return enough;
 }
 
 static enum way
@@ -522,13 +543,8 @@ init_run(struct run *run, struct bp_training *t)
         return status;
     run->first_step = t->optimizer->steps;
     run->rates = t->rates;
-    bool enough = take_packed(net, t->parameters, &run->packed);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
-    const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
-    if (t->norms || isfinite(t->optimizer->clip_norm) || added)
-        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
-    if (t->ranks && !added)
+    bool enough = take_vectors(run);
+    if (t->ranks && t->ranks->average_every > 0)
         enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
         enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
