@@ -129,6 +129,9 @@ bool bp_ready_rates(struct run *, size_t step, size_t count);
  * BP_OK. */
 enum bp_status bp_ranks_ready(struct bp_ranks *, enum bp_status);
 
+/* Where t->ranks->shared is: the parameters, the optimizer's state and this rank's gradient lie there. */
+void bp_ranks_take_shared(struct run *);
+
 /* An epoch, every thread; false when training ends here. */
 bool bp_ranks_epoch(struct worker *);
 

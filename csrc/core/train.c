@@ -54,6 +54,13 @@ first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t row
     return bad < net->count ? bad : net->count - 1;
 }
 
+/* Whether all vectors lie in memory of several ranks, which rank 0 fills. */
+static bool
+is_shared(const struct bp_training *t)
+{
+    return t->ranks && t->ranks->shared;
+}
+
 /* Each thread: copies its share of the parameters and of the state to where training runs on them,
  * whose pads are zeros. */
 static void
@@ -460,7 +467,7 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
                  .threads = t->threads},
     };
 
-    if (run->way != CHAIN)
+    if (run->way != CHAIN && !is_shared(t))
         pack_share(run, me, t->threads);
     bp_meet(team);
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
@@ -498,10 +505,12 @@ free_run(struct run *run)
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
     bp_free(run->chain_before);
-    bp_free(run->packed);
-    for (size_t s = 0; s < BP_STATES; s++)
-        bp_free(run->packed_state[s]);
-    bp_free(run->gradient);
+    if (!is_shared(run->t)) {
+        bp_free(run->packed);
+        for (size_t s = 0; s < BP_STATES; s++)
+            bp_free(run->packed_state[s]);
+        bp_free(run->gradient);
+    }
     bp_free(run->keys);
     bp_free(run->order);
     bp_free(run->steps_of_ranks);
@@ -513,6 +522,26 @@ take(void **place, size_t size)
 {
     *place = bp_allocate(size);
     return *place != NULL;
+}
+
+/* Room for packed parameters, state and, where a step needs all of it at once, gradient; whether
+ * there was enough memory. */
+static bool
+take_vectors(struct run *run)
+{
+    const struct bp_training *t = run->t;
+    const size_t size = bp_packed_room(t->net) * t->net->kernels->size;
+
+    if (is_shared(t)) {
+        bp_ranks_take_shared(run);
+        return true;
+    }
+    bool enough = take(&run->packed, size);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take(&run->packed_state[s], size);
+    if (t->norms || isfinite(t->optimizer->clip_norm) || (t->ranks && t->ranks->average_every == 0))
+        enough &= take(&run->gradient, size);
+    return enough;
 }
 
 static enum way
@@ -557,14 +586,8 @@ init_run(struct run *run, struct bp_training *t)
         return status;
     run->first_step = t->optimizer->steps;
     run->rates = t->rates;
-    const size_t packed_size = bp_packed_room(net) * net->kernels->size;
-    bool enough = take(&run->packed, packed_size);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        enough &= take(&run->packed_state[s], packed_size);
-    const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
-    if (t->norms || isfinite(t->optimizer->clip_norm) || added)
-        enough &= take(&run->gradient, packed_size);
-    if (t->ranks && !added)
+    bool enough = take_vectors(run);
+    if (t->ranks && t->ranks->average_every > 0)
         enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
         enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
@@ -573,7 +596,7 @@ init_run(struct run *run, struct bp_training *t)
         enough &= take((void **)&run->order, run->order_room * sizeof(*run->order));
     }
     if (run->way == CHAIN)
-        enough &= take(&run->chain_before, packed_size);
+        enough &= take(&run->chain_before, bp_packed_room(net) * net->kernels->size);
     if (!enough)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)

@@ -206,6 +206,9 @@ struct bp_kernels {
     void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
                        size_t step);
 
+    /* sum[i] = a[i] + b[i], i < count, count a multiple of P; sum may be a */
+    void (*add)(size_t count, const bp_real *a, const bp_real *b, bp_real *sum);
+
     /* m[i] *= factor[i], i < count, count a multiple of P */
     void (*multiply)(size_t count, const bp_real *factor, bp_real *m);
 

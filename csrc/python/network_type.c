@@ -620,6 +620,7 @@ static PyMethodDef network_methods[] = {
     {"_gradient", network_gradient, METH_VARARGS, NULL},
     {"_trace", network_trace, METH_VARARGS, NULL},
     {"_train", bp_network_train, METH_VARARGS, NULL},
+    {"_room_to_share", bp_network_room_to_share, METH_VARARGS, NULL},
     {"_jacobian", bp_network_jacobian, METH_O, NULL},
     {"_hessian_vector", bp_network_hessian_vector, METH_VARARGS, NULL},
     {"classify", FAST(network_classify), bp_classify_doc},

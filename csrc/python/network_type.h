@@ -29,6 +29,7 @@ bp_real *bp_parameters_of(Network *);
 
 /* Network._train: see train_method.c */
 PyObject *bp_network_train(PyObject *self, PyObject *args);
+PyObject *bp_network_room_to_share(PyObject *self, PyObject *args);
 
 /* second_order.c */
 PyObject *bp_network_jacobian(PyObject *self, PyObject *x);
