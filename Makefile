@@ -4,7 +4,7 @@ DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability lint format types docs bench bench-kernels clean
+.PHONY: help build test test-browser durability mutants lint format types docs bench bench-kernels clean
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -20,6 +20,9 @@ test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip insta
 
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
+
+mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
+	$(PYTHON) tests/mutants.py
 
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
