@@ -24,6 +24,9 @@ test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
 
+mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
+	$(PYTHON) tests/mutants.py
+
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
 	.ci/strict

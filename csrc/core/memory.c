@@ -1,18 +1,39 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#elif defined(_WIN32)
-#include <malloc.h>
-#define aligned_alloc(unit, size) _aligned_malloc(size, unit)
-#define free _aligned_free
 #endif
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 1 << 21 };
+
+static atomic_size_t blocks, refused_in; /* requests until the one that is refused, or 0 */
+
+void
+bp_refuse_request(size_t n)
+{
+    atomic_store(&refused_in, n);
+}
+
+bool
+bp_granted(void)
+{
+    size_t left = atomic_load_explicit(&refused_in, memory_order_relaxed);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&refused_in, &left, left - 1))
+            return left > 1;
+    return true;
+}
+
+size_t
+bp_blocks(void)
+{
+    return atomic_load(&blocks);
+}
 
 /* The block that calloc gave begins at the pointer that lies before what the caller got. calloc,
  * since it knows when pages are fresh from the system and zeros already: they are touched first by
@@ -23,7 +44,7 @@ bp_allocate(size_t size)
     const size_t unit = size >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
     /* whole huge pages, and one for the rest if that fills most of it */
     const size_t whole = size >= HUGE_PAGE ? HUGE_PAGE / 4 : 0;
-    if (size > SIZE_MAX - 2 * HUGE_PAGE)
+    if (!bp_granted() || size > SIZE_MAX - 2 * HUGE_PAGE)
         return NULL;
     char *block = calloc(1, size + whole + unit + sizeof(void *));
     if (!block)
@@ -35,12 +56,15 @@ bp_allocate(size_t size)
     if (size >= HUGE_PAGE) /* only a wish: small pages serve as well */
         (void)madvise(memory, (size + whole) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
+    atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
     return memory;
 }
 
 void
 bp_free(void *memory)
 {
-    if (memory)
-        free(((void **)memory)[-1]);
+    if (!memory)
+        return;
+    free(((void **)memory)[-1]);
+    atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "memory.h"
+
 /* Looks this often whether the others have come before it sleeps: tens of microseconds, or a few
  * hundred where a pause is long, about the length of the phases between two barriers when training is
  * worth threads at all. To be woken takes as long. A wait of fewer than SHORT looks is not counted. */
@@ -124,7 +126,7 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
         return BP_OK;
     }
 
-    struct member *members = calloc(threads, sizeof(*members));
+    struct member *members = bp_allocate(threads * sizeof(*members));
     if (!members)
         return BP_NO_MEMORY;
     pthread_mutex_init(&team.lock, NULL);
@@ -133,7 +135,8 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
     size_t made = 1;
     for (; made < threads; made++) {
         members[made] = (struct member){.team = &team, .me = made};
-        if (pthread_create(&members[made].thread, NULL, run_member, &members[made]) != 0)
+        if (!bp_granted() ||
+            pthread_create(&members[made].thread, NULL, run_member, &members[made]) != 0)
             break;
     }
     /* all or none: a barrier for `threads` would wait for ever for one that is missing */
@@ -149,6 +152,6 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
 
     pthread_cond_destroy(&team.next_round);
     pthread_mutex_destroy(&team.lock);
-    free(members);
+    bp_free(members);
     return complete ? BP_OK : BP_NO_THREAD;
 }

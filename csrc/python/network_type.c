@@ -224,8 +224,9 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
     bp_real *gradient = NULL;
     enum bp_status status = BP_FAILED;
     double loss = 0;
-
     struct bp_held_generator generator = {0};
+
+
     if (read_arguments("step", x_y_optimizer, 3, args, given, keywords, values) < 0 ||
         (self->net.dropout && bp_hold_generator(&generator, object) < 0))
         return NULL;
@@ -239,7 +240,8 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
         return NULL;
     }
     struct bp_held_optimizer held;
-    if (bp_hold_optimizer(&held, self->module, values[2], &self->net) == 0) {
+    PyObject *result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
+    if (result && bp_hold_optimizer(&held, self->module, values[2], &self->net) == 0) {
         struct bp_optimizer optimizer = held.optimizer;
         if (self->net.dropout) {
             dropout.keys = keys = PyMem_Calloc(self->net.count, sizeof(*keys));
@@ -273,7 +275,11 @@ release:
     bp_release_samples(&samples);
     bp_leave(self);
     bp_release_generator(&generator);
-    return status == BP_OK ? PyFloat_FromDouble(loss) : NULL;
+    if (status != BP_OK)
+        Py_CLEAR(result);
+    else
+        ((PyFloatObject *)result)->ob_fval = loss;
+    return result;
 }
 
 static PyObject *
