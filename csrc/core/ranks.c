@@ -262,8 +262,11 @@ steps_alone(struct worker *worker)
             bp_meet(worker->pass.team);
             going &= run->status == BP_OK;
             bp_meet(worker->pass.team); /* before run->status changes */
-            if (rows.count > 0 && going)
+            if (rows.count > 0 && going) {
                 going = bp_train_batch(worker, rows, (struct bp_rows){0});
+                if (!going) /* some may still be adding up this block, which the next replaces */
+                    bp_meet(worker->pass.team);
+            }
             else if (worker->pass.me == 0)
                 worker->run->steps++;
             worker->step = step + 1;
