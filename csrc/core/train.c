@@ -440,7 +440,9 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         if (me == 0)
             finish_epoch(run, epoch, &worker.sums, &validation, begun);
         bp_meet(team);
-        if (run->status != BP_OK || run->stop || run->enough)
+        const bool going = run->status == BP_OK && !run->stop && !run->enough;
+        bp_meet(team); /* before they change */
+        if (!going)
             return;
     }
 }
