@@ -238,7 +238,9 @@ agree(struct worker *worker, size_t made, size_t rows)
     average(worker, run->packed);
     for (size_t s = 0; s < bp_state_count(run->t->optimizer); s++)
         average(worker, run->packed_state[s]);
-    return run->status == BP_OK && !run->stop;
+    const bool going = run->status == BP_OK && !run->stop;
+    bp_meet(pass->team); /* before they change */
+    return going;
 }
 
 /* Steps of each rank alone, then an average, and so on. */
