@@ -71,14 +71,14 @@ def scale_of(x: NDArray[Any]) -> float:
 
 
 def _read_npz(path: str, regression: bool) -> Data:
+    with open(path, "rb"):  # a missing or unreadable file is an OSError
+        pass
     try:
         with np.load(path, allow_pickle=False) as file:
             names = ("x_train", "y_train", "x_test", "y_test") if "x_train" in file else ("x", "y")
             arrays = [file[name] for name in names]
             sample_weight = file.get(SAMPLE_WEIGHT)
-    except OSError:
-        raise
-    except Exception as error:
+    except Exception as error:  # a damaged archive makes zipfile raise nearly anything, OSError included
         raise ValueError(f"{path} is not an .npz file of a data set, or is damaged: {error}") from error
     for i in range(0, len(arrays), 2):
         x, y = arrays[i : i + 2]
@@ -92,9 +92,11 @@ def _read_npz(path: str, regression: bool) -> Data:
 
 def _read_csv(path: str, label_column: int | None, inputs: int | None, regression: bool) -> Data:
     import gzip
+    import zlib
 
     try:
-        with gzip.open(path, "rt") if path.endswith(".gz") else open(path, encoding="utf-8") as file:
+        opened = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as file:
             names = [name.strip().strip('"').lower() for name in file.readline().split(",")]
             has_head = not all(map(_is_number, names))
             if not has_head:
@@ -102,7 +104,7 @@ def _read_csv(path: str, label_column: int | None, inputs: int | None, regressio
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of an empty table, which is refused below
                 table = np.loadtxt(file, delimiter=",", ndmin=2)
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a table of numbers, or is damaged: {error}") from error
     if table.size == 0:
         raise ValueError(f"{path} has no samples")
@@ -130,6 +132,7 @@ def _targets(y: NDArray[Any], what: str, regression: bool) -> NDArray[Any]:
         if y.dtype.kind not in "biuf" or not np.isfinite(y).all():
             raise ValueError(f"{what} must hold finite numbers; got {y[:3]} and so on")
         return y.astype(np.float64)
-    if y.dtype.kind not in "biuf" or not np.array_equal(y, np.floor(y)) or y.min() < 0:
+    whole = y.dtype.kind in "biuf" and np.array_equal(y, np.floor(y))
+    if not whole or y.min() < 0 or y.max() >= 2**62:  # infinity is whole to floor, but is no int64
         raise ValueError(f"{what} must hold labels, whole numbers from 0; got {y[:3]} and so on")
     return y.astype(np.int64)

@@ -269,7 +269,7 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
             most = 1 if one_by_one else min(plan.epochs - history.epochs, ROWS_OF_RECORD)
             lr, rates = optimizer.lr, None
             if callable(lr) and not plan.source:
-                most = min(most, max(1, RATES_AT_A_TIME // plan.steps))
+                most = min(most, max(1, RATES_AT_A_TIME // max(1, plan.steps)))
                 rates = schedules.rates(lr, optimizer.steps, most * plan.steps)
             record = np.full((most, len(RECORD)), np.nan)
             budget = math.inf if bar is None else SECONDS_BETWEEN_UPDATES

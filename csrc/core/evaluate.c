@@ -70,7 +70,8 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
             results->right += ws->classes[i] == ws->wanted[i];
         }
         if (results->losses)
-            memcpy(results->losses + n, ws->losses, pass.rows * sizeof(*ws->losses));
+            memcpy(results->losses + n + first, ws->losses + first,
+                   (last - first) * sizeof(*ws->losses));
         bp_meet(pass.team); /* the next rows overwrite what others still add up */
     }
 }

@@ -367,7 +367,9 @@ agree(struct worker *worker, size_t made, size_t rows)
     average(worker, run->packed);
     for (size_t s = 0; s < bp_state_count(run->t->optimizer); s++)
         average(worker, run->packed_state[s]);
-    return run->status == BP_OK && !run->stop;
+    const bool going = run->status == BP_OK && !run->stop;
+    bp_meet(pass->team); /* before they change */
+    return going;
 }
 
 /* Steps of each rank alone, then an average, and so on. */
@@ -391,8 +393,11 @@ steps_alone(struct worker *worker)
             bp_meet(worker->pass.team);
             going &= run->status == BP_OK;
             bp_meet(worker->pass.team); /* before run->status changes */
-            if (rows.count > 0 && going)
+            if (rows.count > 0 && going) {
                 going = bp_train_batch(worker, rows, (struct bp_rows){0});
+                if (!going) /* some may still be adding up this block, which the next replaces */
+                    bp_meet(worker->pass.team);
+            }
             else if (worker->pass.me == 0)
                 worker->run->steps++;
             worker->step = step + 1;

@@ -489,10 +489,11 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         bp_meet(team);
         if (run->keep)
             commit_share(run, me, t->threads);
-        bp_meet(team);
+        const bool going = run->status == BP_OK && !run->stop && !run->enough;
+        bp_meet(team); /* before they change */
         if (me == 0)
             run->keep = false;
-        if (run->status != BP_OK || run->stop || run->enough)
+        if (!going)
             return;
     }
 }

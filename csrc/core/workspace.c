@@ -5,6 +5,24 @@
 #include "functions.h"
 #include "memory.h"
 
+/* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
+ * nobody may touch. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FENCED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FENCED
+#endif
+#ifdef FENCED
+#include <sanitizer/asan_interface.h>
+enum { FENCE = 64 };
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)0)
+enum { FENCE = 0 };
+#endif
+
 /* Buffers are laid out in one block: first with a block of NULL, which only adds up the size, then
  * with the memory. Each begins on a cache line. */
 struct block {
@@ -19,9 +37,11 @@ take(struct block *block, size_t count, size_t size)
     size_t bytes;
     void *at = block->memory ? block->memory + block->used : NULL;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 - 63 ||
-        __builtin_add_overflow(block->used, (bytes + 63) / 64 * 64, &block->used))
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 - 63 - FENCE ||
+        __builtin_add_overflow(block->used, (bytes + 63) / 64 * 64 + FENCE, &block->used))
         block->overflow = true;
+    else if (at)
+        ASAN_POISON_MEMORY_REGION((char *)at + bytes, (bytes + 63) / 64 * 64 + FENCE - bytes);
     return at;
 }
 
@@ -120,6 +140,7 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
             return BP_NO_MEMORY;
     }
     block = (struct block){.memory = next.memory};
+    ASAN_UNPOISON_MEMORY_REGION(next.memory, next.size);
     carve(&next, &block, net, threads, flags);
     *ws = next;
     return BP_OK;

@@ -1,0 +1,40 @@
+"""What the fuzzers of tests/fuzz have found in Python; what they found in C is in tests/fuzz/corpus."""
+
+import numpy as np
+import pytest
+
+import backprop as bp
+from backprop import reading
+
+
+def test_a_packed_table_whose_stream_is_damaged_is_a_value_error(tmp_path):
+    """zlib raises an error of its own, which is no ValueError."""
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(bytes.fromhex("1f8b0800e6fd056b02ff33d431e232d0ffffffff6eaa98f208000000"))
+    with pytest.raises(ValueError, match=r"table\.csv\.gz is not a table"):
+        reading.read(str(path), None)
+
+
+def test_an_archive_that_points_before_its_beginning_is_a_value_error(tmp_path):
+    """zipfile then seeks to a negative place, an OSError."""
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.eye(3), y=[0, 1, 1])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + whole[54:])
+    with pytest.raises(ValueError, match=r"data\.npz is not an \.npz file"):
+        reading.read(str(path), None)
+
+
+@pytest.mark.parametrize("label", ["inf", "1e300"])
+def test_labels_beyond_all_integers_are_refused(tmp_path, label):
+    path = tmp_path / "table.csv"
+    path.write_text(f"label,a\n0,1\n{label},2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold labels"):
+        reading.read(str(path), None)
+
+
+def test_no_samples_and_a_schedule_are_a_value_error():
+    """The steps of an epoch, none, were divided by."""
+    net = bp.Network(bp.Layer(2, 1), seed=0)
+    with pytest.raises(ValueError, match="at least one sample"):
+        net.fit(np.zeros((0, 2)), np.zeros((0, 1)), bp.SGD(bp.schedules.Cosine(0.1, steps=4)))
