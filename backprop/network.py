@@ -697,7 +697,8 @@ class Network(_core.Network):
             Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
             (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
             with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
-            dropout. Sequentials within it are fine.
+            dropout. Sequentials within it are fine, and so is an activation that comes more than once; a
+            Linear that does is refused, because layers share no weights.
         loss, seed
             As for `Network`.
 
