@@ -175,7 +175,10 @@ class Checkpoint:
             if self.best is not None and not sign * (value - self.best) > 0:
                 return
             self.best = value
-        network.save(self._path_of(record), optimizer=self.optimizer)
+        self._save(network, self._path_of(record))
+
+    def _save(self, network: Network, path: str) -> None:
+        network.save(path, optimizer=self.optimizer)
 
     def _path_of(self, record: dict[str, float]) -> str:
         return self.path.format(**record)

@@ -175,6 +175,16 @@ def to_torch(network: Network) -> torch.nn.Sequential:
     return sequential
 
 
+def save_torch_state(network: Network, path: str | os.PathLike[str]) -> None:
+    """Writes the ``state_dict`` of `to_torch` as ``torch.save`` does, all of it or nothing."""
+    import io
+
+    content = io.BytesIO()
+    state = to_torch(network).state_dict()
+    _torch("save_torch_state").save(state, content)
+    write_whole(path, content.getvalue())
+
+
 def from_torch(cls: type[AnyNetwork], module: torch.nn.Sequential, loss: str, seed: Seed) -> AnyNetwork:
     """`Network.from_torch`, which documents it."""
     lib = _torch("from_torch")

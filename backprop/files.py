@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     T = TypeVar("T")
+    Notes = dict[str, float | list[float]]
 
 METADATA_KEY = "backprop"
 FORMAT_VERSION = 1
@@ -32,10 +33,10 @@ TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 def save(
     network: Network,
     path: str | os.PathLike[str],
-    notes: Mapping[str, float] | None = None,
+    notes: Mapping[str, float | list[float]] | None = None,
     optimizer: Optimizer | None = None,
 ) -> None:
-    """`Network.save`, which documents it; `load_with_notes` gives the notes back."""
+    """`Network.save`, which documents it; `load_all` gives the notes back."""
     import json
 
     from safetensors.numpy import save as to_bytes
@@ -86,7 +87,7 @@ def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | 
     OSError
         If the file cannot be read.
     """
-    network, _, saved_optimizer = _load(path)
+    network, _, saved_optimizer = load_all(path)
     if not optimizer:
         return network
     if saved_optimizer is None:
@@ -94,12 +95,8 @@ def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | 
     return network, saved_optimizer
 
 
-def load_with_notes(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float]]:
-    """`load`, and the notes that were saved with the network."""
-    return _load(path)[:2]
-
-
-def _load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, float], Optimizer | None]:
+def load_all(path: str | os.PathLike[str]) -> tuple[Network, Notes, Optimizer | None]:
+    """`load`, with the notes, and the optimizer if there is one."""
     from safetensors import SafetensorError, safe_open
 
     path = os.fspath(path)
@@ -157,10 +154,12 @@ def _field(mapping: object, key: str, kind: type[T]) -> T:
     return value
 
 
-def _notes(description: object) -> dict[str, float]:
+def _notes(description: object) -> Notes:
     notes: dict[Any, Any] = _field(description, "notes", dict)
-    if not all(type(value) in (int, float) for value in notes.values()):
-        raise ValueError("its description has notes that are not numbers")
+    for value in notes.values():
+        numbers = value if type(value) is list else [value]
+        if not all(type(number) in (int, float) for number in numbers):
+            raise ValueError("its description has notes that are not numbers")
     return notes
 
 

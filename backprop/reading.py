@@ -13,31 +13,39 @@ from backprop.datasets import load_idx
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SAMPLE_WEIGHT = "sample_weight"  # the array's name in an .npz file
 LABEL = "label"  # the column's name in a CSV file with a head
 
 
 class Data(NamedTuple):
-    """Samples by rows with int64 labels, and those meant for testing, where the file tells them apart."""
+    """Samples by rows with int64 labels or float64 targets, and those meant for testing, where the file tells
+    them apart; and the weights of the former, where it has some."""
 
     x: NDArray[Any]
-    y: NDArray[np.int64] | None
+    y: NDArray[Any] | None
     x_test: NDArray[Any] | None = None
-    y_test: NDArray[np.int64] | None = None
+    y_test: NDArray[Any] | None = None
+    sample_weight: NDArray[Any] | None = None
 
 
-def read(path: str, label_column: int | None, inputs: int | None = None) -> Data:
+def read(
+    path: str, label_column: int | None, inputs: int | None = None, *, regression: bool = False
+) -> Data:
     """Reads a data set.
 
     Parameters
     ----------
     path : str
         A folder of MNIST-format files; an ``.npz`` file with x_train, y_train, x_test, y_test, or x and
-        y; or a ``.csv`` or ``.csv.gz`` file with a sample a line, with or without a line of names.
+        y, and perhaps sample_weight; or a ``.csv`` or ``.csv.gz`` file with a sample a line, with or
+        without a line of names.
     label_column : int, optional
         The column of a CSV file that holds the labels, from 0, negative from the end; by default the
         one called "label", or the first.
     inputs : int, optional
         How many inputs to expect: a CSV file with just as many columns has no labels.
+    regression : bool
+        Whether y is real numbers, (n,) or (n, outputs), instead of labels.
 
     Raises
     ------
@@ -49,9 +57,9 @@ def read(path: str, label_column: int | None, inputs: int | None = None) -> Data
     if os.path.isdir(path):
         return Data(*load_idx(path))
     if path.endswith(".npz"):
-        return _read_npz(path)
+        return _read_npz(path, regression)
     if path.endswith((".csv", ".csv.gz")):
-        return _read_csv(path, label_column, inputs)
+        return _read_csv(path, label_column, inputs, regression)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no {path}")
     raise ValueError(f"{path} is neither a folder of IDX files nor an .npz, .csv or .csv.gz file")
@@ -62,11 +70,12 @@ def scale_of(x: NDArray[Any]) -> float:
     return 255.0 if x.dtype == np.uint8 else max(1.0, float(np.abs(x).max(initial=0)))
 
 
-def _read_npz(path: str) -> Data:
+def _read_npz(path: str, regression: bool) -> Data:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = ("x_train", "y_train", "x_test", "y_test") if "x_train" in file else ("x", "y")
             arrays = [file[name] for name in names]
+            sample_weight = file.get(SAMPLE_WEIGHT)
     except OSError:
         raise
     except Exception as error:
@@ -75,13 +84,13 @@ def _read_npz(path: str) -> Data:
         x, y = arrays[i : i + 2]
         if x.ndim < 2 or x.size == 0 or x.dtype.kind not in "biuf":
             raise ValueError(f"{path}: {names[i]} must hold numbers by rows, got {x.dtype} {x.shape}")
-        if y.shape != x.shape[:1]:
+        if y.shape != x.shape[:1] and not (regression and y.ndim == 2 and len(y) == len(x) and y.size):
             raise ValueError(f"{path}: {names[i + 1]} must have shape {x.shape[:1]}, got {y.shape}")
-        arrays[i : i + 2] = x.reshape(len(x), -1), _labels(y, f"{path}: {names[i + 1]}")
-    return Data(*arrays)
+        arrays[i : i + 2] = x.reshape(len(x), -1), _targets(y, f"{path}: {names[i + 1]}", regression)
+    return Data(*arrays)._replace(sample_weight=sample_weight)
 
 
-def _read_csv(path: str, label_column: int | None, inputs: int | None) -> Data:
+def _read_csv(path: str, label_column: int | None, inputs: int | None, regression: bool) -> Data:
     import gzip
 
     try:
@@ -104,7 +113,7 @@ def _read_csv(path: str, label_column: int | None, inputs: int | None) -> Data:
         label_column = names.index(LABEL) if has_head and LABEL in names else 0
     if not -columns <= label_column < columns:
         raise ValueError(f"{path} has {columns} columns, so there is no column {label_column}")
-    y = _labels(table[:, label_column], f"{path}: column {label_column}")
+    y = _targets(table[:, label_column], f"{path}: column {label_column}", regression)
     return Data(np.delete(table, label_column, axis=1), y)
 
 
@@ -116,7 +125,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _labels(y: NDArray[Any], what: str) -> NDArray[np.int64]:
+def _targets(y: NDArray[Any], what: str, regression: bool) -> NDArray[Any]:
+    if regression:
+        if y.dtype.kind not in "biuf" or not np.isfinite(y).all():
+            raise ValueError(f"{what} must hold finite numbers; got {y[:3]} and so on")
+        return y.astype(np.float64)
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.floor(y)) or y.min() < 0:
         raise ValueError(f"{what} must hold labels, whole numbers from 0; got {y[:3]} and so on")
     return y.astype(np.int64)

@@ -133,7 +133,7 @@ class WarmUp(Schedule):
     """A rise over the first steps, then another schedule or a constant rate.
 
     In the first `steps` steps the rate is (step + 1) / (steps + 1) of the first rate of `after`; then
-    `after` takes over, counting from its own step 0.
+    `after` takes over, counting from its own step 0. A `ReduceOnPlateau` watches from the first epoch on.
 
     Parameters
     ----------
@@ -278,6 +278,13 @@ class ReduceOnPlateau(Schedule):
         self.waited += 1
         if self.waited > s["patience"]:
             self.lr, self.waited = min(self.lr, max(self.lr * s["factor"], s["lowest"])), 0
+
+
+def plateau_of(rate: Rate) -> ReduceOnPlateau | None:
+    """The `ReduceOnPlateau` that a rate is, alone or after warm-ups."""
+    while isinstance(rate, WarmUp):
+        rate = rate.settings["after"]
+    return rate if isinstance(rate, ReduceOnPlateau) else None
 
 
 def rates(schedule: Callable[[int], float], first: int, count: int) -> NDArray[np.float64]:

@@ -377,8 +377,8 @@ def _observers(
 ) -> list[Callback]:
     """What is called after each epoch; tells all of them that training starts."""
     observers: list[Callback] = []
-    if isinstance(optimizer.lr, schedules.ReduceOnPlateau):
-        plateau = optimizer.lr
+    plateau = schedules.plateau_of(optimizer.lr)
+    if plateau is not None:
         plateau.start(quantities)
         observers.append(lambda network, record: plateau.observe(record))
     for callback in callbacks:

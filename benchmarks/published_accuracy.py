@@ -7,15 +7,20 @@ Convolutional Neural Networks Applied to Visual Document Analysis") report 1.6 %
 
     python benchmarks/published_accuracy.py fashion /usr/share/datasets/fashion-mnist
     python benchmarks/published_accuracy.py mnist FOLDER --torch
+    python benchmarks/published_accuracy.py mnist FOLDER --choose
 
 The folder holds the four IDX files. The learning rate falls along half a cosine, set once an epoch, so
 that both libraries do exactly the same work: same first parameters, batch size, rates, threads and number
 of epochs; only the order of the samples differs.
+
+``--choose`` tells how rate and weight decay were chosen, without a look at the test set: trained on the first
+50,000 samples, measured on the last 10,000 of the training set, the lowest error counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import time
 from typing import Any, NamedTuple
@@ -41,6 +46,11 @@ TASKS = {
     "fashion": Task((784, 256, 128, 100, 10), 20, 100, 0.05, 0.9, 5e-5, 1 - 0.8833),
     "mnist": Task((784, 800, 10), 20, 100, 0.2, 0.9, 5e-5, 0.017),
 }
+
+
+HELD_OUT = 10_000  # of the training samples, the last ones, to choose with
+RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
+WEIGHT_DECAYS = (0.0, 5e-5, 2e-4, 1e-3)
 
 
 def rate(task: Task, epoch: int) -> float:
@@ -101,17 +111,31 @@ def with_torch(task: Task, data: tuple[Any, ...], seed: int, threads: int) -> tu
         return seconds, (model(x_test).argmax(1) != y_test).double().mean().item()
 
 
+def choose(task: Task, data: tuple[Any, ...], seed: int, threads: int) -> None:
+    """Prints the error on held-out training samples for each pair of rate and weight decay."""
+    x, y, _, _ = data
+    parts = x[:-HELD_OUT], y[:-HELD_OUT], x[-HELD_OUT:], y[-HELD_OUT:]
+    for lr, weight_decay in itertools.product(RATES, WEIGHT_DECAYS):
+        candidate = task._replace(lr=lr, weight_decay=weight_decay)
+        _, error = with_backprop(candidate, parts, seed, threads)
+        print(f"lr {lr:<5g} weight decay {weight_decay:<6g} validation error {error:.2%}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("folder", help="with the data set's IDX files")
     parser.add_argument("--torch", action="store_true", help="train PyTorch's too")
+    parser.add_argument("--choose", action="store_true", help="compare settings on held-out samples instead")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     options = parser.parse_args()
 
     task = TASKS[options.task]
     data = bp.datasets.load_idx(options.folder, scale=True)
+    if options.choose:
+        choose(TASKS[options.task], data, options.seeds[0], options.threads)
+        return
     print(f"{options.task}: {'-'.join(map(str, task.sizes))}, to reach {task.limit:.2%} error")
     runs = {"backprop": with_backprop} | ({"PyTorch": with_torch} if options.torch else {})
     for seed in options.seeds:

@@ -136,6 +136,20 @@ def test_fit_shows_its_figures_to_reduce_on_plateau():
         net.fit(x, y, bp.SGD(schedules.ReduceOnPlateau(0.1)))
 
 
+def test_reduce_on_plateau_after_a_warm_up(tmp_path):
+    """It is shown the figures there too, and keeps in a file what it has learned."""
+    net = make_network((4, 9, 3), "tanh")
+    x, y = make_data(net, 21)
+    plateau = schedules.ReduceOnPlateau(1e-9, "accuracy", factor=0.1, patience=0)
+    optimizer = bp.SGD(schedules.WarmUp(plateau, 1))
+    history = net.fit(x, y, optimizer, epochs=3, batch_size=21)
+    assert history["lr"] == pytest.approx([5e-10, 1e-9, 1e-10])
+    net.save(tmp_path / "net", optimizer=optimizer)
+    assert bp.load(tmp_path / "net", optimizer=True)[1].lr(1) == pytest.approx(1e-11)
+    with pytest.raises(ValueError, match="measures only loss, accuracy"):
+        net.fit(x, y, bp.SGD(schedules.WarmUp(schedules.ReduceOnPlateau(0.1), 1)))
+
+
 @pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, "fast", None])
 def test_a_schedule_must_return_rates(bad):
     net = make_network((4, 9, 3), "tanh")

@@ -1,0 +1,219 @@
+"""The commands of ``python -m backprop`` that use a network: predict, evaluate, check, export, explain,
+jacobian, play; and bench and info."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import backprop as bp
+from backprop import _core, cli_data, datasets, exports, files, reading, training
+from backprop._validate import index_below
+from backprop.cli_data import Scaling
+from backprop.cli_train import HIDDEN_NODES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Prints a line for each sample."""
+    network, scaling = cli_data.load(options.model)
+    inputs = network.layers[0].inputs
+    x, y = cli_data.to_look_at(options, inputs, regression=scaling.is_regression)
+    scaled = scaling.of_inputs(x)
+    if options.outputs or scaling.is_regression:
+        rows = scaling.of_outputs(network(scaled))
+        sys.stdout.writelines(",".join(f"{a:.9g}" for a in row) + "\n" for row in rows.tolist())
+    else:
+        sys.stdout.writelines(f"{label}\n" for label in network.classify(scaled).tolist())
+    if y is None:
+        return
+    if scaling.is_regression:
+        r2 = cli_data.r_squared(y, scaling.of_outputs(network(scaled)))
+        print(f"R2 {r2:.4f} of {len(y)} samples", file=sys.stderr)
+    else:
+        print(f"accuracy {network.accuracy(scaled, y):.4f} of {len(y)} samples", file=sys.stderr)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Prints what a saved network is worth on labelled data."""
+    network, scaling = cli_data.load(options.model)
+    regression = scaling.is_regression
+    if options.confusion and regression:
+        raise ValueError("a regression has no classes to confuse")
+    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=regression)
+    scaled = scaling.of_inputs(x)
+    print(f"samples   {len(x)}")
+    print(f"loss      {network.loss(scaled, scaling.of_targets(y)):.6g}")
+    if regression:
+        predicted = scaling.of_outputs(network(scaled))
+        error = np.sqrt(np.mean((predicted - y.reshape(len(y), -1)) ** 2))
+        print(f"R2        {cli_data.r_squared(y, predicted):.4f}")
+        print(f"RMSE      {error:.6g}")
+        return
+    print(f"accuracy  {network.accuracy(scaled, y):.4f}")
+    if options.confusion:
+        classes = max(2, network.layers[-1].outputs)
+        counts = np.zeros((classes, classes), np.int64)
+        np.add.at(counts, (y, network.classify(scaled)), 1)
+        width = len(str(counts.max())) + 1
+        print("\nrows are labels, columns what the network says")
+        for row in counts.tolist():
+            print("".join(f"{count:{width}d}" for count in row))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Compares the gradient with differences; fails where they disagree."""
+    network, scaling = _to_show(options)
+    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    first = slice(0, options.samples)
+    result = network.check_gradient(scaling.of_inputs(x[first]), scaling.of_targets(y[first]))
+    print(result)
+    if not result.passed:
+        raise ArithmeticError("the gradient does not agree with differences of the loss")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Writes a network in another format."""
+    network, scaling = cli_data.load(options.model)
+    if not options.as_trained:
+        network = _unscaled(network, scaling)
+    path: str = options.file
+    if path.endswith(".onnx"):
+        network.to_onnx(path)
+    elif path.endswith(".c"):
+        network.to_c(path, name=options.name)
+    elif path.endswith(".pt"):
+        exports.save_torch_state(network, path)
+    else:
+        raise ValueError(f"a file to export to ends in .onnx, .c or .pt, got {path!r}")
+    what = "scaled inputs, as in training" if options.as_trained else "inputs as they are in the data"
+    print(f"wrote {path}, which takes {what}")
+
+
+def _unscaled(network: Network, scaling: Scaling) -> Network:
+    """A copy that takes inputs, and gives outputs, in the units of the data: the scaling goes into the first
+    and the last layer's parameters."""
+    network = copy.deepcopy(network)
+    first, last = network.layers[0], network.layers[-1]
+    weights = first.weights / np.asarray(scaling.scale, np.float64)
+    if scaling.mean is not None:
+        if first.bias is None:
+            raise ValueError("a first layer without bias cannot take the inputs' mean up; use --as-trained")
+        first.bias = first.bias - weights @ scaling.mean
+    first.weights = weights
+    if scaling.target_scale is not None and scaling.target_mean is not None:
+        if last.bias is None or str(last.activation) != "identity":
+            raise ValueError(
+                "only an output layer of activation identity, with biases, can take the targets' units up; "
+                "use --as-trained"
+            )
+        last.weights = last.weights * scaling.target_scale[:, None]
+        last.bias = last.bias * scaling.target_scale + scaling.target_mean
+    return network
+
+
+def _to_show(options: argparse.Namespace) -> tuple[Network, Scaling]:
+    """The saved network, or what `train` makes of the digits without options."""
+    if options.model is not None:
+        return cli_data.load(options.model)
+    x, y, _, _ = datasets.load_digits()
+    network = bp.Network.dense(x.shape[1], HIDDEN_NODES, 10, seed=0)
+    network.fit(x, y, bp.SGD(1.0), epochs=30, batch_size=10, progress=False)
+    return network, Scaling(1.0)
+
+
+def explain(options: argparse.Namespace) -> None:
+    """Prints the chain rule of one weight."""
+    network, scaling = _to_show(options)
+    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    n = index_below("--sample", options.sample, len(x), "samples")
+    k = None if options.bias else options.k
+    x_n, y_n = scaling.of_inputs(x[n : n + 1])[0], scaling.of_targets(y[n : n + 1])[0]
+    e = network.explain(x_n, y_n, options.layer, options.j, k, bias=options.bias)
+    if options.latex:
+        print(e.latex())
+    elif options.html:
+        print(f'<!doctype html>\n<meta charset="utf-8">\n<title>explanation</title>\n{e._repr_html_()}')
+    else:
+        print(e)
+
+
+def jacobian(options: argparse.Namespace) -> None:
+    """Prints a line for each output."""
+    network, scaling = _to_show(options)
+    x, _ = cli_data.to_look_at(options, network.layers[0].inputs, regression=scaling.is_regression)
+    n = index_below("--sample", options.sample, len(x), "samples")
+    rows = network.jacobian(scaling.of_inputs(x[n : n + 1])[0])
+    sys.stdout.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows.tolist())
+
+
+def play(options: argparse.Namespace) -> None:
+    """Serves the page until Ctrl-C."""
+    from backprop import play, stage
+
+    optimizer = bp.SGD(0.5 if options.lr is None else options.lr)
+    x: NDArray[Any] | None = None
+    y: NDArray[Any] | None = None
+    if options.model is not None or options.set == "digits":
+        network, scaling = _to_show(options)
+        inputs = network.layers[0].inputs
+        if options.data is not None or inputs != 2:
+            x, y = cli_data.with_targets(options, inputs, regression=scaling.is_regression)
+            x, y = scaling.of_inputs(x), scaling.of_targets(y)
+    else:
+        sizes = options.layers or [2, 5, 4, 1]
+        if options.data is not None:
+            x, y = cli_data.with_targets(options, None)
+            x = x / np.float32(reading.scale_of(x))
+            sizes = options.layers or [x.shape[1], 8, max(2, int(y.max()) + 1)]
+        network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
+    shown = stage.Stage(
+        network,
+        x,
+        y,
+        optimizer=optimizer,
+        batch_size=options.batch_size,
+        nodes=options.nodes,
+        sample=options.sample,
+        name="moons" if options.set in (None, "digits") else options.set,
+    )
+    play.play(shown, options.port, options.browser)
+
+
+def bench(options: argparse.Namespace) -> None:
+    """Measures how fast networks train."""
+    from backprop import bench
+
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {options.threads}")
+    bench.short(options.threads)
+
+
+def info(options: argparse.Namespace) -> None:
+    """Describes the installation, or a saved network."""
+    if options.model is not None:
+        network, notes, optimizer = files.load_all(options.model)
+        scaling = cli_data.scaling_of(network, notes)
+        print(network.summary())
+        if optimizer is not None:
+            print(f"after {optimizer.steps:,} steps of {optimizer!r}")
+        if scaling.mean is None:
+            print(f"inputs were divided by {scaling.scale:g} before training")
+        else:
+            print("inputs were standardised, each to mean 0 and deviation 1")
+        if scaling.is_regression:
+            print("targets were standardised, each to mean 0 and deviation 1")
+        return
+    print(f"backprop         {bp.__version__}")
+    print(f"python           {sys.version.split()[0]}")
+    print(f"numpy            {np.__version__}")
+    print(f"instruction set  {_core.isa}  (this processor has {', '.join(_core.candidates)})")
+    print(f"threads          {training.usable_threads()}")
