@@ -85,7 +85,7 @@ class Network:
         shuffle: bool,
         target_mask: NDArray[np.bool_] | None,
         norms: bool,
-        stream: tuple[Callable[[], Block | None], Rates | None, bool] | None,
+        stream: tuple[Callable[[], Block | None], Rates | None, bool, int] | None,
         ranks: tuple[int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_]] | None,
     ) -> int: ...
 
