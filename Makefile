@@ -27,6 +27,12 @@ durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a ra
 mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
 	$(PYTHON) tests/mutants.py
 
+soak: build  ## networks made, trained, saved, loaded and dropped, 10 000 of them and for 10 minutes
+	PYTHONPATH=. $(PYTHON) tests/soak.py --cycles 10000 --minutes 10
+
+interrupts: build  ## Ctrl-C at 200 random moments, each heeded within 100 ms
+	PYTHONPATH=. $(PYTHON) tests/interrupts.py --count 200 --most 0.1
+
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
 	.ci/strict

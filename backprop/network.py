@@ -228,7 +228,8 @@ class Network(_core.Network):
             Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
             never copied whole. A 1-D x is one sample. Or, with y=None, an iterable of batches (x, y) or
             (x, y, sample_weight), each of them one step, or a function that returns such an iterable for
-            each epoch. They are read ahead in a thread, and must not be changed once they were given.
+            each epoch. They are read ahead in a thread, and must not be changed once they were given; the
+            iterable must not use this network, which waits for its batch (RuntimeError).
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
         optimizer : SGD, Adam, AdamW or RMSprop
@@ -255,7 +256,7 @@ class Network(_core.Network):
         progress : bool, optional
             Whether to show tqdm's bar; by default in a terminal or a notebook.
         callbacks : list of callables
-            Called after every epoch; see `backprop.callbacks`.
+            Called after every epoch; see `backprop.callbacks`. They may use the network, and train it.
         sample_weight : array_like, (n,), optional
             Weights ≥ 0 of the samples: a batch's loss is Σ wᵢ C₀ᵢ / Σ wᵢ.
         class_weight : dict or "balanced", optional

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 900  # after which a mutant hangs
 
 TESTS = (
-    "kernels", "lesson", "gradients", "training", "optimizers", "second_order", "dropout", "determinism", "fit_options",
+    "kernels", "lesson", "gradients", "training", "schedules", "optimizers", "second_order", "dropout", "determinism", "fit_options",
     "own_functions", "differences", "explain", "parameters",
 )  # fmt: skip
 # What is likely to kill the mutants of a file comes first.
@@ -34,7 +34,7 @@ FIRST = {
     "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "whole_gradient": ("optimizers", "fit_options"), "train": ("training", "fit_options"), "passes": ("gradients",),
+    "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
 }  # fmt: skip
 
 

@@ -22,7 +22,13 @@ bp_enter(Network *self)
     }
     if (self->owner == PyThread_get_thread_ident()) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "this thread is computing with the network already: a signal handler can't");
+                        "this thread is computing with the network already: a signal handler can't use it, "
+                        "nor can one of its own functions");
+        return -1;
+    }
+    if (self->reader == PyThread_get_thread_ident()) { /* each would wait for the other */
+        PyErr_SetString(PyExc_RuntimeError, "an iterable that a network trains on can't use the network: "
+                                            "training waits for the batch. Use a copy of it");
         return -1;
     }
     PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
@@ -45,6 +51,7 @@ bp_leave(Network *self)
     if (self->ws.size > BYTES_KEPT)
         bp_workspace_free(&self->ws);
     self->owner = 0;
+    self->reader = 0;
     PyThread_release_lock(self->lock);
 }
 

@@ -113,8 +113,8 @@ bp_hook_stream(struct bp_hooks *hooks, struct bp_training *training, PyObject *s
 
     if (stream == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(stream, "OOp;stream must be (next_block, rates, whole)",
-                          &hooks->next_block, &hooks->rates, &whole))
+    if (!PyArg_ParseTuple(stream, "OOpk;stream must be (next_block, rates, whole, thread)",
+                          &hooks->next_block, &hooks->rates, &whole, &hooks->reader))
         return -1;
     hooks->stream = (struct bp_stream){
         .whole = whole,

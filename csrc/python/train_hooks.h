@@ -13,6 +13,7 @@ struct bp_hooks {
     /* the stream: next_block() -> (x, y, sample_weight or None) or None; rates(first, count) ->
      * float64 array, or None */
     PyObject *next_block, *rates;
+    unsigned long reader; /* the thread that next_block waits for, or 0 */
     struct bp_samples block;
     PyObject *block_weights, *block_rates;
     /* the ranks: comm.Allreduce and MPI.IN_PLACE; a bool array that a signal handler sets */

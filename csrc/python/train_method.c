@@ -74,6 +74,7 @@ bp_network_train(PyObject *object, PyObject *args)
     }
     if (bp_hook_stream(&hooks, &training, stream) < 0)
         goto done;
+    self->reader = hooks.reader;
     if (epochs < 1 || batch < 1 || threads < 1) {
         PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
         goto done;
