@@ -165,9 +165,9 @@ def _layers(stage: Stage) -> list[dict[str, Any]]:
                 if backward:
                     dC_da = run.trace[layer].dC_da
                     assert dC_da is not None
-                    nudge = -dC_da
-                    node["nudge"] = {**number(nudge[j]), "share": float(share(nudge[j], largest(nudge[drawn])))}
-                    way = "rise" if nudge[j] > 0 else "fall" if nudge[j] < 0 else "stay"
+                    nudge, most = -float(dC_da[j]), largest(dC_da[drawn])
+                    node["nudge"] = {**number(nudge), "share": share(nudge, most)}
+                    way = "rise" if nudge > 0 else "fall" if nudge < 0 else "stay"
                     node["label"] += f", should {way}, −∂C₀/∂a = {node['nudge']['text']}"
             nodes.append(node)
         kind = "inputs" if column == 0 else run.activations[layer]
