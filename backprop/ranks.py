@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -199,6 +198,8 @@ class Ranks(Alone):
         Not for small networks, whose gradient is one quick message, and not where /dev/shm, in which MPI
         libraries keep such memory on Linux, has no room: a page too many there kills the process.
         """
+        import shutil
+
         room = network._room_to_share(optimizer, self.size)
         node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
         alone = self.size == 1 or node.Get_size() < self.size
