@@ -7,7 +7,6 @@ network, the state of its generator and the optimizer. Reading one runs no code.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -232,6 +231,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 
     File and folder are synced: when this returns, the new file outlasts a crash of the machine.
     """
+    import errno
+
     target = os.path.realpath(path)
     if not os.path.isdir(os.path.dirname(target)):  # an error that names what was asked for
         raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", os.fspath(path))
