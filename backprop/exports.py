@@ -140,9 +140,9 @@ ONNX_ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 def to_torch(network: Network) -> torch.nn.Sequential:
     """`Network.to_torch`, which documents it."""
+    refuse_own_functions(network)
     lib = _torch("to_torch")
     nn = lib.nn
-    refuse_own_functions(network)
     activations: dict[str, Callable[[], torch.nn.Module]] = {
         "sigmoid": nn.Sigmoid,
         "tanh": nn.Tanh,
