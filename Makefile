@@ -4,7 +4,7 @@ DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability lint format types docs bench bench-kernels clean
+.PHONY: help build test test-browser durability sanitize tsan valgrind fuzz coverage lint format types docs bench bench-kernels clean
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -20,6 +20,21 @@ test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip insta
 
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
+
+sanitize: ## the core and the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer, GCC and Clang
+	.ci/sanitize
+
+tsan:    ## the core with teams of threads under ThreadSanitizer; CC=clang for Clang
+	CHECKS=thread KERNELS=all .ci/core-checks $(CC) 5000
+
+valgrind: ## the core, then the tests of the engine, under valgrind
+	.ci/valgrind
+
+fuzz:    ## each fuzzer for FUZZ_SECONDS, an hour; needs Clang with libFuzzer, and atheris
+	.ci/fuzz
+
+coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs gcovr and coverage
+	.ci/coverage
 
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
