@@ -4,7 +4,7 @@ DOCS_PYTHON ?= .docs/bin/python
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-browser durability sanitize tsan valgrind fuzz coverage lint format types docs bench bench-kernels clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
@@ -18,34 +18,54 @@ test: build  ## build, then run the tests
 test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser]'
 	$(PYTHON) -m pytest tests/test_browser.py
 
+test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and qemu-user
+	.ci/neon
+
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
 
-sanitize: ## the core and the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer, GCC and Clang
-	.ci/sanitize
+sanitize: ## the core and the suite under AddressSanitizer and UndefinedBehaviorSanitizer; CC=clang-19 for that one
+	.ci/sanitize $(CC)
 
-tsan:    ## the core with teams of threads under ThreadSanitizer; CC=clang for Clang
-	CHECKS=thread KERNELS=all .ci/core-checks $(CC) 5000
+tsan:    ## the core with teams of threads under ThreadSanitizer; CC=clang-19 for that one
+	CHECKS=thread .ci/core-checks $(CC) 5000
 
 valgrind: ## the core, then the tests of the engine, under valgrind
 	.ci/valgrind
 
-fuzz:    ## each fuzzer for FUZZ_SECONDS, an hour; needs Clang with libFuzzer, and atheris
+fuzz:    ## each fuzzer for FUZZ_SECONDS, an hour, one after the other; needs clang-19 and atheris
 	.ci/fuzz
 
 coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs gcovr and coverage
 	.ci/coverage
 
+mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
+	$(PYTHON) tests/mutants.py
+
+soak: build  ## networks made, trained, saved, loaded and dropped, 10 000 of them and for 10 minutes
+	PYTHONPATH=. $(PYTHON) tests/soak.py --cycles 10000 --minutes 10
+
+interrupts: build  ## Ctrl-C at 200 random moments, each heeded within 100 ms
+	PYTHONPATH=. $(PYTHON) tests/interrupts.py --count 200 --most 0.1
+
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
 	.ci/strict
+
+distributions:  ## sdist and wheel: what they hold, and whether they install and train
+	.ci/distributions
+
+pythons: ## the suite on every Python at hand, with the oldest and the newest NumPy
+	.ci/pythons
 
 format:  ## clang-format on C, ruff on Python
 	clang-format -i $$(find csrc -name '*.[ch]' -o -name '*.inc')
 	ruff check --fix .
 
-types:   ## mypy --strict
+types:   ## mypy --strict and pyright
 	mypy
+	MYPYPATH=. mypy --strict examples/typed_tour.py
+	pyright examples/typed_tour.py
 
 docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is an error
 	$(DOCS_PYTHON) setup.py --quiet build_ext --inplace

@@ -9,6 +9,7 @@ Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 Function = Callable[..., Any] | int
 Rate = float | Callable[[int], float]
 Rates = Callable[[int, int], NDArray[np.float64]]
+SharedMemory = tuple[NDArray[np.uint8], Callable[[], None], Callable[[], None]]
 Block = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
 
 isa: str
@@ -85,9 +86,13 @@ class Network:
         shuffle: bool,
         target_mask: NDArray[np.bool_] | None,
         norms: bool,
-        stream: tuple[Callable[[], Block | None], Rates | None, bool] | None,
-        ranks: tuple[int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_]] | None,
+        stream: tuple[Callable[[], Block | None], Rates | None, bool, int] | None,
+        ranks: tuple[
+            int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_], SharedMemory | None
+        ]
+        | None,
     ) -> int: ...
+    def _room_to_share(self, optimizer: Optimizer, ranks: int) -> int: ...
 
 def capsule_address(capsule: object) -> int: ...
 def call_address(address: int, first: NDArray[Any], second: NDArray[Any] = ...) -> NDArray[np.float64]: ...

@@ -79,12 +79,40 @@ class Activation:
         return self._functions is not None
 
     def __call__(self, z: NDArray[Any]) -> NDArray[Any]:
-        """a = g(z), of z's shape and dtype (float32 or float64); softmax takes its sum over the last axis."""
+        """a = g(z); softmax takes its sum over the last axis.
+
+        Parameters
+        ----------
+        z : ndarray of float32 or float64
+
+        Returns
+        -------
+        ndarray of z's shape and dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another dtype or no numbers, if g is the engine's.
+        """
         a: NDArray[Any] = self._functions[0](z) if self._functions else _core.activation(self._name, z)
         return a
 
     def derivative(self, z: NDArray[Any]) -> NDArray[Any]:
-        """∂a/∂z, of z's shape; for softmax one matrix for each sample, (n, nodes, nodes). relu'(0) = 0."""
+        """∂a/∂z = g'(z). relu'(0) = 0.
+
+        Parameters
+        ----------
+        z : ndarray of float32 or float64
+
+        Returns
+        -------
+        ndarray of z's shape and dtype; for softmax one matrix for each sample, (n, nodes, nodes)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another dtype or no numbers, if g is the engine's.
+        """
         da_dz: NDArray[Any] = (
             self._functions[1](z) if self._functions else _core.activation_derivative(self._name, z)
         )

@@ -91,6 +91,8 @@ class Parts:
         if held_share is not None:
             self.notes["validation"] = held_share
         self.x, self.y, self.weight = scaling.of_inputs(x), scaling.of_targets(y), weight
+        if not np.isfinite(self.x).all():
+            raise ValueError(f"{options.data} holds inputs that are not finite")
         self.validation: tuple[NDArray[Any], NDArray[Any]] | None = None
         if x_held is not None and y_held is not None:
             self.validation = scaling.of_inputs(x_held), scaling.of_targets(y_held)
@@ -125,6 +127,7 @@ def train(options: argparse.Namespace) -> None:
     """Trains a network and measures it on the test part."""
     _refuse_idle_options(options)
     whole_number("--epochs", options.epochs)
+    whole_number("--seed", options.seed or 0, 0)
     whole_number("--batch-size", BATCH_SIZE if options.batch_size is None else options.batch_size)
     for path in filter(None, (options.save, options.history, options.checkpoint)):
         folder = os.path.dirname(os.path.realpath(path))

@@ -12,7 +12,7 @@ import numpy as np
 
 import backprop as bp
 from backprop import _core, cli_data, datasets, exports, files, reading, training
-from backprop._validate import index_below
+from backprop._validate import index_below, whole_number
 from backprop.cli_data import Scaling
 from backprop.cli_train import HIDDEN_NODES
 
@@ -50,8 +50,9 @@ def evaluate(options: argparse.Namespace) -> None:
         raise ValueError("a regression has no classes to confuse")
     x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=regression)
     scaled = scaling.of_inputs(x)
+    loss = network.loss(scaled, scaling.of_targets(y))
     print(f"samples   {len(x)}")
-    print(f"loss      {network.loss(scaled, scaling.of_targets(y)):.6g}")
+    print(f"loss      {loss:.6g}")
     if regression:
         predicted = scaling.of_outputs(network(scaled))
         error = np.sqrt(np.mean((predicted - y.reshape(len(y), -1)) ** 2))
@@ -71,6 +72,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Compares the gradient with differences; fails where they disagree."""
+    whole_number("--samples", options.samples)
     network, scaling = _to_show(options)
     x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
     first = slice(0, options.samples)

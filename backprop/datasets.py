@@ -147,7 +147,22 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
 
 
 def map_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
-    """The same as `read_idx` of a plain file, but as a read-only memory map."""
+    """The same as `read_idx` of a plain file, but as a read-only memory map.
+
+    Parameters
+    ----------
+    path, axes
+        As for `read_idx`.
+
+    Returns
+    -------
+    numpy.memmap of uint8
+
+    Raises
+    ------
+    ValueError, OSError
+        As from `read_idx`; and if the file is packed.
+    """
     path = os.fspath(path)
     if path.endswith(".gz"):
         raise ValueError(f"{path} is packed, and only plain files can be mapped: unpack it first")

@@ -45,7 +45,8 @@ class Run:
     """One forward and backward pass of a network and all that it used, kept as it was then."""
 
     def __init__(self, network: Network, x: ArrayLike, y: ArrayLike) -> None:
-        self.trace = network.trace(x, y).layers
+        self.y = np.array(as_array("y", y))  # an array also of None, which a trace alone would allow
+        self.trace = network.trace(x, self.y).layers
         self.network = network
         self.parameters = network.parameters.copy()
         self.weights = [
@@ -54,7 +55,6 @@ class Run:
         ]
         with np.errstate(over="ignore"):  # a float64 that is too large for the network is inf there as well
             self.x = np.array(as_array("x", x), dtype=network.dtype)
-        self.y = np.array(as_array("y", y))
         self.activations = [str(layer.activation) for layer in network.layers]
 
     def before(self, layer: int) -> NDArray[Any]:

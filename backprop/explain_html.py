@@ -39,7 +39,12 @@ class Html(Notation):
     more = "⋯"
 
     def symbol(self, letter: str, sub: str, layer: str | None = None) -> str:
-        return f"<i>{letter}</i><sub>{sub}</sub>" + (f"<sup>({layer})</sup>" if layer else "")
+        above = f"<sup>({layer.replace('-', '−')})</sup>" if layer else ""  # a hyphen might end a line
+        return f"<i>{letter}</i><sub>{sub}</sub>{above}"
+
+    def partial(self, above: str, below: str) -> str:
+        joiner = "\u2060"  # no line ends here; a style would do it too, but the page of play allows none
+        return f"∂{above}{joiner}/{joiner}∂{below}"
 
     def sum(self, index: str, count: int) -> str:
         return f"Σ<sub>{index}</sub> "
@@ -79,9 +84,13 @@ def _formula(e: Explanation, n: Html) -> str:
     else:
         symbols, numbers = [f"({row_sum(e, n)})", s.dz_dw], [e.dC_dz, e.dz_dw]
     formula = f"{s.gradient} = {n.times.join(symbols)}"
+    if e.row is None:
+        z = n.symbol("z", subscript(e.j), layer_name(e._run, e.layer))
+        slope = s.slope.replace(" - ", " − ").replace("(-", "(−")
+        formula += f" = {slope}{n.times}<i>g</i>′({z}){n.times}{s.before}"
     if e._run.single:
         formula += f" = {n.times.join(map(n.factor, numbers))} = <b>{n.number(e.product)}</b>"
-    return formula
+    return formula + ("" if e.row is not None else f", where <i>g</i> is {escape(e.activation)}")
 
 
 def _table(e: Explanation, n: Html) -> str:

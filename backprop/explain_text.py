@@ -23,8 +23,8 @@ SHOWN_SUMMANDS = 4
 LOSS_SLOPES = {
     "squared_error": "2({a} - {y})",
     "mean_squared_error": "2({a} - {y})/{outputs}",
-    "binary_cross_entropy": "(1 - {y})/(1 - {a}) - {y}/{a}",
-    "cross_entropy": "-{y}/{a}",
+    "binary_cross_entropy": "((1 - {y})/(1 - {a}) - {y}/{a})",
+    "cross_entropy": "(-{y}/{a})",
 }
 
 SUBSCRIPTS = str.maketrans("0123456789,ijk", "₀₁₂₃₄₅₆₇₈₉‚ᵢⱼₖ")
@@ -186,13 +186,13 @@ def text(e: Explanation) -> str:
         gradient = s.gradient.replace("C₀", "C")
         lines.append(f"{gradient} = {n.number(e.mean.product)}, the mean of the products")
         one = e.sample(0)
+        if one.chain or one.row is not None:
+            lines += ["", f"For sample 0 of {len(e._run.x)}; e.sample(n) opens another:"]
     if one.row is not None:
         lines += ["", f"{s.dC_dz} = {row_sum(one, n)}"]
         lines.append(f"  = {row_put_in(one, n)} = {n.number(one.dC_dz)}")
     if one.chain:
         lines += ["", *_chain_lines(one, n, 0)]
-    if one is not e and (one.chain or one.row is not None):
-        lines.append(f"  (for sample 0 of {len(e._run.x)}; e.sample(n) opens another)")
     if not_finite(e):
         lines += ["", f"The terms are not all finite; the product is {s.dC_dz}{n.times}{s.dz_dw}."]
     return "\n".join(lines)

@@ -194,8 +194,12 @@ def from_torch(cls: type[AnyNetwork], module: torch.nn.Sequential, loss: str, se
 
     parts: list[_Part] = []
     for name, part in _flat(module, nn.Sequential):
-        if isinstance(part, nn.Linear):
+        if isinstance(part, nn.Linear) and type(part).forward is nn.Linear.forward:
+            if any(part is before.linear for before in parts):
+                raise ValueError(f"module {name}, {part}, comes twice; layers here share no weights")
             parts.append(_Part(part))
+        elif isinstance(part, nn.Linear):
+            raise TypeError(f"module {name} is {part}, a Linear with a forward of its own")
         elif not parts or parts[-1].dropout is not None:
             raise ValueError(f"module {name}, {part}, does not follow a Linear or its activation")
         elif isinstance(part, nn.Dropout):
@@ -254,7 +258,7 @@ def _activation(nn: Any, name: str, module: torch.nn.Module) -> str:
         nn.ELU: ("elu", {"alpha": (1,)}),
         nn.GELU: ("gelu", {"approximate": ("none",)}),
         nn.SiLU: ("silu", {}),
-        nn.Softplus: ("softplus", {"beta": (1,)}),
+        nn.Softplus: ("softplus", {"beta": (1,), "threshold": (20,)}),
         nn.Softmax: ("softmax", {"dim": (1, -1)}),
     }
     if type(module) not in settings:
@@ -272,7 +276,10 @@ def _activation(nn: Any, name: str, module: torch.nn.Module) -> str:
 
 
 def _flat(module: Any, sequential: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    for name, part in module.named_children():
+    """The modules in the order in which they are applied, each as often as it is."""
+    if type(module).forward is not sequential.forward:
+        raise TypeError(f"{type(module).__name__} is a Sequential with a forward of its own")
+    for name, part in module._modules.items():  # named_children leaves repeated ones out
         if isinstance(part, sequential):
             yield from _flat(part, sequential, f"{path}{name}.")
         else:

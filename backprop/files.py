@@ -232,6 +232,10 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     File and folder are synced: when this returns, the new file outlasts a crash of the machine.
     """
     target = os.path.realpath(path)
+    if not os.path.isdir(os.path.dirname(target)):  # an error that names what was asked for
+        import errno
+
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", os.fspath(path))
     temporary = f"{target}.{os.urandom(4).hex()}.tmp"
     try:
         with open(temporary, "xb") as file:

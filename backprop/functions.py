@@ -95,7 +95,7 @@ def _address(what: str, function: Any, arguments: int) -> int | None:
             return _core.capsule_address(inner)
         return _address(what, inner, arguments)
     if isinstance(getattr(function, "address", None), int) and hasattr(function, "native_name"):
-        return int(function.address)  # numba.cfunc
+        return _address(what, function.ctypes, arguments)  # numba.cfunc, which tells its types there
     return None
 
 

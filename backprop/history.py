@@ -22,6 +22,16 @@ class History(Mapping[str, list[float]]):
     the epoch; "lr", the rate of the epoch's last step; with ``norms=True`` "weight_norm", the 2-norm of
     all parameters after the epoch, and "gradient_norm", the mean over its steps of that of the gradient,
     penalties included, before clipping; and "seconds". ``print(history)`` shows a table.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        The quantities; fit makes it, and fills it.
+
+    Raises
+    ------
+    KeyError
+        On asking for a quantity that was not measured; the message names those that were.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -46,7 +56,13 @@ class History(Mapping[str, list[float]]):
         return len(next(iter(self._columns.values())))
 
     def to_dict(self) -> dict[str, list[float]]:
-        """A plain dict of lists, for ``json``, ``pandas.DataFrame`` and the like."""
+        """A plain dict of lists, for ``json``, ``pandas.DataFrame`` and the like.
+
+        Returns
+        -------
+        dict of str to list of float
+            Copies.
+        """
         return {key: list(values) for key, values in self._columns.items()}
 
     def plot(self, *keys: str, ax: Axes | None = None) -> Axes:

@@ -51,6 +51,13 @@ def weighted_sum(a: Real, weights: Real, bias: Real | None = None, *, out: Real 
     Returns
     -------
     ndarray, (n, outputs) or (outputs,)
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only.
     """
     return _core.weighted_sum(a, weights, bias, out)
 
@@ -70,6 +77,14 @@ def activation(name: str, z: Real, *, out: Real | None = None) -> Real:
     Returns
     -------
     ndarray of z's shape
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype; for
+        a name that is no string.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only; for an unknown name.
     """
     return _core.activation(name_among("activation", name, _core.activations), z, out)
 
@@ -89,6 +104,14 @@ def activation_derivative(name: str, z: Real, *, out: Real | None = None) -> Rea
     -------
     ndarray of z's shape; for softmax (n, nodes, nodes) or (nodes, nodes), the matrices
     ∂a_i/∂z_j = a_i (δ_ij − a_j)
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype; for
+        a name that is no string.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only; for an unknown name.
     """
     return _core.activation_derivative(name_among("activation", name, _core.activations), z, out)
 
@@ -109,6 +132,14 @@ def loss(name: str, a: Real, y: Real, *, out: Real | None = None) -> Real:
     Returns
     -------
     ndarray, (n,) or ()
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype; for
+        a name that is no string.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only; for an unknown name.
     """
     return _core.loss(name_among("loss", name, _core.losses), a, y, out)
 
@@ -127,6 +158,14 @@ def loss_derivative(name: str, a: Real, y: Real, *, out: Real | None = None) -> 
     Returns
     -------
     ndarray of a's shape
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype; for
+        a name that is no string.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only; for an unknown name.
     """
     return _core.loss_derivative(name_among("loss", name, _core.losses), a, y, out)
 
@@ -145,6 +184,13 @@ def delta_output(dC_da: Real, da_dz: Real, *, out: Real | None = None) -> Real:
     Returns
     -------
     ndarray of dC_da's shape
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only.
     """
     return _core.delta_output(dC_da, da_dz, out)
 
@@ -166,6 +212,13 @@ def delta_hidden(delta: Real, weights: Real, da_dz: Real, *, out: Real | None = 
     Returns
     -------
     ndarray, (n, inputs) or (inputs,)
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only.
     """
     return _core.delta_hidden(delta, weights, da_dz, out)
 
@@ -184,6 +237,13 @@ def weight_gradient(delta: Real, a: Real, *, out: Real | None = None) -> Real:
     Returns
     -------
     ndarray, (outputs, inputs)
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only.
     """
     return _core.weight_gradient(delta, a, out)
 
@@ -202,5 +262,13 @@ def sgd_update(weights: Real, gradient: Real, lr: float, *, out: Real | None = N
     Returns
     -------
     ndarray of the weights' shape
+
+    Raises
+    ------
+    TypeError
+        For an array, `out` included, that is not of float32 or float64, or not of the others' dtype; for
+        an lr that is no number.
+    ValueError
+        For shapes that do not fit, or an `out` that is read-only.
     """
     return _core.sgd_update(weights, gradient, lr, out)

@@ -60,12 +60,42 @@ class Loss:
         return self._name
 
     def __call__(self, a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """C_0 of each sample, (n,), from (n, outputs) arrays."""
+        """C_0 of each sample.
+
+        Parameters
+        ----------
+        a, y : ndarray, (n, outputs)
+            Activation outputs and targets.
+
+        Returns
+        -------
+        ndarray, (n,)
+
+        Raises
+        ------
+        Exception
+            Whatever the function of yours raises.
+        """
         losses: NDArray[Any] = summed(self._value)(a, y)
         return losses
 
     def derivative(self, a: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """∂C_0/∂a_j, (n, outputs)."""
+        """∂C_0/∂a_j of each sample.
+
+        Parameters
+        ----------
+        a, y : ndarray, (n, outputs)
+            Activation outputs and targets.
+
+        Returns
+        -------
+        ndarray, (n, outputs)
+
+        Raises
+        ------
+        Exception
+            Whatever the function of yours raises.
+        """
         dC_da: NDArray[Any] = self._derivative(a, y)
         return dC_da
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backprop.callbacks import Callback
     from backprop.check import GradientCheck
     from backprop.draw import Drawing
+    from backprop.explain import Explanation, LayerExplanation
     from backprop.history import History
     from backprop.intuition import Moves, StepEffect
     from backprop.optimizers import Optimizer
@@ -77,6 +78,12 @@ class Network(_core.Network):
         If widths do not chain, a name is unknown, or a layer is already in a network.
     TypeError
         If an argument is of the wrong type.
+
+    Notes
+    -----
+    ``net(x)`` gives the outputs a^(L) in the network's dtype: (n, outputs) for x of shape (n, inputs), and
+    (outputs,) for a 1-D x, which is one sample. x may be of any real number type, strides and byte order,
+    and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
 
     Examples
     --------
@@ -147,6 +154,15 @@ class Network(_core.Network):
             The activation of all hidden layers, and that of the output layer.
         bias, loss, dtype, seed
             As for `Layer` and `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from `Layer` and `Network`; or if there are fewer than two sizes.
         """
         if len(sizes) < 2:
             raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
@@ -212,7 +228,8 @@ class Network(_core.Network):
             Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
             never copied whole. A 1-D x is one sample. Or, with y=None, an iterable of batches (x, y) or
             (x, y, sample_weight), each of them one step, or a function that returns such an iterable for
-            each epoch. They are read ahead in a thread, and must not be changed once they were given.
+            each epoch. They are read ahead in a thread, and must not be changed once they were given; the
+            iterable must not use this network, which waits for its batch (RuntimeError).
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
         optimizer : SGD, Adam, AdamW or RMSprop
@@ -239,7 +256,7 @@ class Network(_core.Network):
         progress : bool, optional
             Whether to show tqdm's bar; by default in a terminal or a notebook.
         callbacks : list of callables
-            Called after every epoch; see `backprop.callbacks`.
+            Called after every epoch; see `backprop.callbacks`. They may use the network, and train it.
         sample_weight : array_like, (n,), optional
             Weights ≥ 0 of the samples: a batch's loss is Σ wᵢ C₀ᵢ / Σ wᵢ.
         class_weight : dict or "balanced", optional
@@ -320,6 +337,11 @@ class Network(_core.Network):
         Gradient
             ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
             ``g.inputs`` (inputs,), ``g.loss``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
         """
         parameters, inputs, loss = self._gradient(x, y, per_sample)
         layers = tuple(
@@ -343,9 +365,33 @@ class Network(_core.Network):
         Trace
             ``t.layers[i].z``, ``.a``, ``.dC_da``, ``.da_dz``, ``.dC_dz``, each (n, nodes); da_dz is
             (n, nodes, nodes) for softmax; the last three are None without y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
+    @overload
+    def explain(
+        self, x: ArrayLike, y: ArrayLike, layer: int = -1, *, bias: bool = False
+    ) -> LayerExplanation: ...
+    @overload
+    def explain(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        layer: int = -1,
+        *,
+        j: int,
+        k: int | None = None,
+        bias: bool = False,
+    ) -> Explanation: ...
+    @overload
+    def explain(
+        self, x: ArrayLike, y: ArrayLike, layer: int, j: int, k: int | None = None, *, bias: bool = False
+    ) -> Explanation: ...
     def explain(
         self,
         x: ArrayLike,
@@ -355,7 +401,7 @@ class Network(_core.Network):
         k: int | None = None,
         *,
         bias: bool = False,
-    ) -> Any:
+    ) -> Explanation | LayerExplanation:
         """The chain rule of one weight w_jk, ∂C_0/∂w_jk = ∂C_0/∂a_j · ∂a_j/∂z_j · ∂z_j/∂w_jk, term by term.
 
         Parameters
@@ -402,6 +448,11 @@ class Network(_core.Network):
         Moves
             A tuple of (layer, j, k, gradient, share), the largest |∂C/∂w| first; k is None for a bias, and
             share is its part of the sum of |∂C/∂w| over all parameters. It prints as a table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or count is not a whole number of at least 1.
         """
         from backprop.intuition import largest_moves
 
@@ -423,6 +474,11 @@ class Network(_core.Network):
             ``s.nudges``, where the loss wanted the outputs to go, ``s.before``, ``s.after``, ``s.change``,
             each (n, outputs); ``s.loss_before``, ``s.loss_after``, and ``s.expected``, the change of C that
             the gradient alone foretells. It prints as a table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x, y or the optimizer does not fit.
         """
         from backprop.intuition import watch_step
 
@@ -475,6 +531,11 @@ class Network(_core.Network):
         -------
         ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
             ∂a_j^(L)/∂x_k of each sample.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit.
         """
         return self._jacobian(x)
 
@@ -524,13 +585,23 @@ class Network(_core.Network):
         -------
         GradientCheck
             ``r.passed``, ``r.max_relative_error``, ``r.compared``, ``r.skipped``, ``r.layers[i]``; prints.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit, or entries is not a whole number of at least 1.
         """
         from backprop.check import check_gradient
 
         return check_gradient(self, x, y, entries, rng)
 
     def summary(self) -> str:
-        """The network as a table: a line for each layer, the input layer being layer 1."""
+        """The network as a table: a line for each layer, the input layer being layer 1.
+
+        Returns
+        -------
+        str
+        """
         head = ("layer", "nodes", "activation", "weights", "biases")
         rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
         for number, layer in enumerate(self._layers, start=2):
@@ -627,9 +698,14 @@ class Network(_core.Network):
             Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
             (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
             with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
-            dropout. Sequentials within it are fine.
+            dropout. Sequentials within it are fine, and so is an activation that comes more than once; a
+            Linear that does is refused, because layers share no weights.
         loss, seed
             As for `Network`.
+
+        Returns
+        -------
+        Network
 
         Raises
         ------

@@ -229,7 +229,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, weight_decay
+    lr, betas, eps, weight_decay, clip_norm, clip_value
         As for `Adam`.
 
     Raises

@@ -20,9 +20,12 @@ from backprop import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._core import SharedMemory
     from backprop.network import Network
 
     T = TypeVar("T")
+
+LEAST_TO_SHARE = 1 << 16  # bytes of parameters
 
 
 class Alone:
@@ -86,6 +89,9 @@ class Ranks(Alone):
         self.average_every = average_every
         self._interrupted = np.zeros(1, bool)
         self._handler: Any = None
+        self._window: Any = None  # memory that all ranks have in common
+        self._agreed: BaseException | None = None  # what this rank raises while all others raise as well
+        self._shared: SharedMemory | None = None
 
     def __enter__(self) -> Ranks:
         import signal
@@ -98,6 +104,10 @@ class Ranks(Alone):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if self._window is not None and (error is None or error is self._agreed):
+            self._shared = None
+            self._window.Unlock_all()
+            self._window.Free()  # by all ranks; one that is here by itself leaves it to MPI's end
         if self._handler is None:
             return
         import signal
@@ -141,12 +151,14 @@ class Ranks(Alone):
             first = min(diverged, key=lambda trouble: int(trouble["layer"]))
             error = _core.DivergenceError(first["text"])
             error.epoch, error.layer = first["epoch"], first["layer"]
-            raise error
-        if own is not None:
-            raise own
-        rank, trouble = troubles[0]
-        what = f"{trouble['kind']}: {trouble['text']}"
-        raise RuntimeError(f"rank {rank} of {self.size} ended the training: {what}")
+            self._agreed = error
+        elif own is not None:
+            self._agreed = own
+        else:
+            rank, trouble = troubles[0]
+            what = f"{trouble['kind']}: {trouble['text']}"
+            self._agreed = RuntimeError(f"rank {rank} of {self.size} ended the training: {what}")
+        raise self._agreed
 
     def _abort(self) -> None:
         """Where ranks cannot speak to each other any more, there is nothing left but to end all."""
@@ -167,6 +179,7 @@ class Ranks(Alone):
             self.comm.Allreduce,
             self._mpi.IN_PLACE,
             self._interrupted,
+            self._shared,
         )
 
     def share(self, record: NDArray[np.float64]) -> None:
@@ -178,6 +191,27 @@ class Ranks(Alone):
         import zlib
 
         return zlib.crc32(network.parameters.data)
+
+    def share_memory(self, network: Network, optimizer: _core.Optimizer) -> None:
+        """Where all ranks are on one machine, memory in common for parameters, state and gradients.
+
+        Not for small networks, whose gradient is one quick message, and not where /dev/shm, in which MPI
+        libraries keep such memory on Linux, has no room: a page too many there kills the process.
+        """
+        import shutil
+
+        room = network._room_to_share(optimizer, self.size)
+        node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        alone = self.size == 1 or node.Get_size() < self.size
+        node.Free()
+        fits = not os.path.isdir("/dev/shm") or shutil.disk_usage("/dev/shm").free > 1.25 * room
+        suits = network.parameters.nbytes >= LEAST_TO_SHARE and room > 0 and not alone and fits
+        if not all(self.comm.allgather(suits)):
+            return
+        self._window = self._mpi.Win.Allocate_shared(room if self.rank == 0 else 0, 1, comm=self.comm)
+        self._window.Lock_all()
+        memory = np.frombuffer(self._window.Shared_query(0)[0], np.uint8)
+        self._shared = memory, self.comm.Barrier, self._window.Sync
 
     def usable_threads(self) -> int:
         """The cores that ranks on this machine may use, divided among them; at least 1."""

@@ -69,6 +69,11 @@ class Step(Schedule):
         Steps between two changes, ≥ 1.
     factor : float
         > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(self, lr: float, every: int, factor: float = 0.1) -> None:
@@ -92,6 +97,11 @@ class Exponential(Schedule):
         The first rate, > 0.
     factor : float
         > 0; 0.999 halves the rate every 693 steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(self, lr: float, factor: float) -> None:
@@ -115,6 +125,11 @@ class Cosine(Schedule):
         ≥ 1.
     last : float
         The last rate, ≥ 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(self, lr: float, steps: int, last: float = 0.0) -> None:
@@ -141,6 +156,11 @@ class WarmUp(Schedule):
         A rate > 0, or a schedule.
     steps : int
         ≥ 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(self, after: Rate, steps: int) -> None:
@@ -174,6 +194,11 @@ class OneCycle(Schedule):
         0 < rise < 1; rise · steps > 1.
     start_divisor, end_divisor : float
         ≥ 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(
@@ -228,6 +253,11 @@ class ReduceOnPlateau(Schedule):
         By how much a better value must be better, ≥ 0.
     lowest : float
         The rate is never reduced below it; ≥ 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a number, or makes no sense.
     """
 
     def __init__(
@@ -281,7 +311,16 @@ class ReduceOnPlateau(Schedule):
 
 
 def plateau_of(rate: Rate) -> ReduceOnPlateau | None:
-    """The `ReduceOnPlateau` that a rate is, alone or after warm-ups."""
+    """The `ReduceOnPlateau` that a rate is, alone or after warm-ups.
+
+    Parameters
+    ----------
+    rate : float or callable
+
+    Returns
+    -------
+    ReduceOnPlateau or None
+    """
     while isinstance(rate, WarmUp):
         rate = rate.settings["after"]
     return rate if isinstance(rate, ReduceOnPlateau) else None
@@ -289,6 +328,16 @@ def plateau_of(rate: Rate) -> ReduceOnPlateau | None:
 
 def rates(schedule: Callable[[int], float], first: int, count: int) -> NDArray[np.float64]:
     """The rates of `count` steps after `first` steps, from any callable.
+
+    Parameters
+    ----------
+    schedule : callable
+        Given the number of steps done, it returns the rate of the next one.
+    first, count : int
+
+    Returns
+    -------
+    ndarray of float64, (count,)
 
     Raises
     ------

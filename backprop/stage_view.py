@@ -20,6 +20,7 @@ from backprop.draw import shown_nodes
 from backprop.explain import SOFTMAX
 from backprop.explain_html import Html, html
 from backprop.explain_text import Notation, names, row_sum, subscript
+from backprop.optimizers import SGD
 from backprop.plots import class_labels, plane_of
 
 if TYPE_CHECKING:
@@ -112,11 +113,24 @@ def _done(stage: Stage) -> dict[str, Any]:
             after = layer_of(stage, layer + 1)
             terms = [n.partial(n.loss(), n.symbol("z", "i", after)), n.symbol("w", "ij", after)]
             rule += f", &ensp;{dC_da} = {n.sum('i', 0)}{n.times.join(terms)}"
+        rule += f", &ensp;{n.partial(n.loss(), w)} = {dC_dz}{n.times}{n.symbol('a', 'k', before)}"
         words = f"Backward through layer {here}: its δ are there, and the derivatives of its weights."
     else:
-        rule = f"{w} moved by {escape(repr(stage.optimizer))}, against {n.partial(n.loss(), w)}"
+        dC_dw, optimizer = n.partial(n.loss(), w), stage.optimizer
+        if _descends_plainly(stage, layer):
+            rule = f"{w} ← {w} − {n.number(optimizer.lr)}{n.times}{dC_dw}"
+        else:
+            rule = f"{w} moved by {escape(repr(optimizer))}, against {dC_dw}"
         words = f"Layer {here} is updated."
     return {"phase": ("forward", "backward", "update")[phase], "layer": layer, "html": rule, "text": words}
+
+
+def _descends_plainly(stage: Stage, layer: int) -> bool:
+    """Whether a layer's update is w - lr ∂C_0/∂w and nothing else."""
+    rate, layers = stage.optimizer.lr, stage.network.layers
+    if callable(rate) or repr(stage.optimizer) != repr(SGD(rate)):
+        return False
+    return not (layers[layer].l1 or layers[layer].l2 or any(each.dropout for each in layers))
 
 
 def _layers(stage: Stage) -> list[dict[str, Any]]:
@@ -148,6 +162,13 @@ def _layers(stage: Stage) -> list[dict[str, Any]]:
                 target = run.targets()[j]
                 node["target"] = {**number(target), "short": short(float(target))}
                 node["label"] += f", target {node['target']['text']}"
+                if backward:
+                    dC_da = run.trace[layer].dC_da
+                    assert dC_da is not None
+                    nudge, most = -float(dC_da[j]), largest(dC_da[drawn])
+                    node["nudge"] = {**number(nudge), "share": share(nudge, most)}
+                    way = "rise" if nudge > 0 else "fall" if nudge < 0 else "stay"
+                    node["label"] += f", should {way}, −∂C₀/∂a = {node['nudge']['text']}"
             nodes.append(node)
         kind = "inputs" if column == 0 else run.activations[layer]
         columns.append(
@@ -223,6 +244,7 @@ def explanation(stage: Stage, e: Explanation) -> dict[str, Any]:
         "k": e.k,
         "weight": {"html": s.weight, **number(value)},
         "was": number(e.value) if value != e.value else None,
+        "moved": number(float(value) - float(e.value)) if value != e.value else None,
         "terms": [
             {"name": name, "html": symbol, "number": number(term) if known else None, "meaning": meaning}
             for name, symbol, _, term, known, meaning in terms

@@ -204,7 +204,7 @@ class Reader:
         import queue
 
         self._blocks: queue.Queue[tuple[Block | None, BaseException | None]] = queue.Queue(READ_AHEAD)
-        self._ended = threading.Event()
+        self._asked, self._ended = threading.Event(), threading.Event()
         self._asked_to_stop = asked_to_stop
         self._any = False
         self._whole = source.whole
@@ -215,13 +215,15 @@ class Reader:
         self._thread.start()
 
     @property
-    def engine(self) -> tuple[Any, Any, bool]:
-        """What _train takes."""
-        return self.next_block, self.rates if callable(self._lr) else None, self._whole
+    def engine(self) -> tuple[Any, Any, bool, int]:
+        """What _train takes; it refuses the network to the thread, for which training waits."""
+        rates = self.rates if callable(self._lr) else None
+        return self.next_block, rates, self._whole, self._thread.ident or 0
 
     def _read(self, epoch: Iterator[Block]) -> None:
         try:
-            for block in epoch:
+            self._asked.wait()  # so that whether the network is refused does not depend on who is faster
+            for block in () if self._ended.is_set() else epoch:
                 if not self._put((block, None)):
                     return
                 del block  # so that no block is held that the engine has done with
@@ -245,6 +247,7 @@ class Reader:
         """The next block, None after the last; raises what reading it raised."""
         import queue
 
+        self._asked.set()
         while True:
             try:
                 block, error = self._blocks.get(timeout=SECONDS_BETWEEN_LOOKS)
@@ -270,4 +273,5 @@ class Reader:
     def close(self) -> None:
         """Ends the thread; one that hangs in the user's iterator ends with its next batch."""
         self._ended.set()
+        self._asked.set()
         self._thread.join(SECONDS_TO_FINISH)

@@ -245,6 +245,8 @@ def _start_alike(plan: Plan, ranks: Ranks) -> None:
     if not ranks.sharded:
         settings |= {"the number of samples": plan.samples, "batch_size": plan.batch_size}
     ranks.start_alike(plan.network, plan.optimizer, plan.generator, settings)
+    if not (plan.norms or ranks.average_every):
+        ranks.share_memory(plan.network, plan.optimizer)
     if plan.threads is None:
         suitable = _suitable_threads(plan.network.parameters.size, plan.batch_size)
         plan.threads = min(ranks.usable_threads(), suitable)
@@ -295,10 +297,14 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
     finally:
         if bar is not None:
             bar.close()
+    ranks.together(partial(_finish, plan))
+    return history
+
+
+def _finish(plan: Plan) -> None:
     for callback in plan.callbacks:
         if hasattr(callback, "finish"):
-            callback.finish(network)
-    return history
+            callback.finish(plan.network)
 
 
 def _call(

@@ -14,6 +14,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,11 +31,12 @@ MEMORY_LIBRARIES = ("backprop", "PyTorch", "JAX", "NumPy")
 IMPORTS = ("numpy", "backprop", "torch")
 
 
-def run(script, *arguments, threads=1):
-    """The output of a script of this folder, read as JSON, run with that many threads."""
+def run(script, *arguments, threads=1, **more):
+    """The output of a script of this folder, read as JSON, run with that many threads; `more` goes into its
+    environment."""
     command = [sys.executable, str(HERE / script), *map(str, arguments)]
     paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = environment(threads) | {"PYTHONPATH": os.pathsep.join(paths)}
+    variables = environment(threads) | {"PYTHONPATH": os.pathsep.join(paths)} | more
     return json.loads(subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True).stdout)
 
 
@@ -62,13 +64,19 @@ def measure(options):
 
 
 def imports(repetitions):
-    """Seconds of each import, the libraries taking turns; the first round warms the file cache."""
+    """Seconds of each import, the libraries taking turns; the first round warms the file cache.
+
+    All of them from byte code, which that round writes, as installing a package does: a checkout may not
+    have any.
+    """
     times = {name: [] for name in IMPORTS}
-    for turn in range(repetitions + 1):
-        for name, row in times.items():
-            seconds = run("probe.py", "import", name)
-            if turn:
-                row.append(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        byte_code = {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        for turn in range(repetitions + 1):
+            for name, row in times.items():
+                seconds = run("probe.py", "import", name, **byte_code)
+                if turn:
+                    row.append(seconds)
     return {name: statistics.median(row) for name, row in times.items()}
 
 

@@ -44,7 +44,7 @@ class Task(NamedTuple):
 
 TASKS = {
     "fashion": Task((784, 256, 128, 100, 10), 20, 100, 0.05, 0.9, 5e-5, 1 - 0.8833),
-    "mnist": Task((784, 800, 10), 20, 100, 0.2, 0.9, 5e-5, 0.017),
+    "mnist": Task((784, 800, 10), 20, 100, 0.2, 0.9, 2e-4, 0.017),
 }
 
 
@@ -117,8 +117,11 @@ def choose(task: Task, data: tuple[Any, ...], seed: int, threads: int) -> None:
     parts = x[:-HELD_OUT], y[:-HELD_OUT], x[-HELD_OUT:], y[-HELD_OUT:]
     for lr, weight_decay in itertools.product(RATES, WEIGHT_DECAYS):
         candidate = task._replace(lr=lr, weight_decay=weight_decay)
-        _, error = with_backprop(candidate, parts, seed, threads)
-        print(f"lr {lr:<5g} weight decay {weight_decay:<6g} validation error {error:.2%}", flush=True)
+        try:
+            result = f"validation error {with_backprop(candidate, parts, seed, threads)[1]:.2%}"
+        except bp.DivergenceError:
+            result = "diverged"
+        print(f"lr {lr:<5g} weight decay {weight_decay:<6g} {result}", flush=True)
 
 
 def main() -> None:

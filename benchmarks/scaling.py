@@ -8,7 +8,8 @@
 
 `measure` takes the best of interleaved rounds, in µs a step: a step of one rank on its share of the
 batch (`share`) and on the whole of it (`whole`, the other ranks waiting asleep), of all ranks together,
-and an Allreduce of as many numbers. Every rank has one thread.
+with messages (`together`) and with memory in common (`in memory`), and an Allreduce of as many
+numbers. Every rank has one thread.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import backprop as bp
+from backprop import ranks
 
 NETWORKS = {  # widths, batch, steps in an epoch, rounds
     "8-8-4": ((8, 8, 4), 16, 4000, 15),
@@ -56,6 +58,11 @@ def measure_network(comm, mpi, sizes, batch, steps, rounds):
         n = rows * steps
         net.fit(x[:n], y[:n], optimizer, batch_size=whole, threads=1, shuffle=False, **settings)
 
+    def with_messages(messages):
+        """Of one Allreduce a step, or with memory in common."""
+        ranks.LEAST_TO_SHARE = 1 << 60 if messages else 0
+        train(share, batch, comm=comm, sharded=True)
+
     def one_at_a_time(act):
         """Everyone's turn comes; who waits sleeps, so that it takes no core."""
         seconds = 0.0
@@ -69,7 +76,8 @@ def measure_network(comm, mpi, sizes, batch, steps, rounds):
 
     kinds = {
         # sharded: every rank's data are its share, and a step is on as many rows as alone
-        "together": lambda: seconds_of(lambda: train(share, batch, comm=comm, sharded=True)) / steps,
+        "together": lambda: seconds_of(lambda: with_messages(True)) / steps,
+        "in memory": lambda: seconds_of(lambda: with_messages(False)) / steps,
         "share": lambda: seconds_of(lambda: train(share, share)) / steps,
         "whole": lambda: one_at_a_time(lambda: train(batch, batch)) / steps,
         "allreduce": lambda: seconds_of(lambda: comm.Allreduce(mpi.IN_PLACE, numbers), steps),
@@ -92,9 +100,9 @@ def measure(path):
         best = results[name] = measure_network(comm, MPI, *setting)
         if comm.rank == 0:
             beyond = best["together"] - best["share"] - best["allreduce"]
-            figures = ", ".join(f"{kind} {1e6 * best[kind]:.1f}" for kind in list(best)[:4])
-            speed = best["whole"] / best["together"]
-            print(f"{comm.size} ranks, {name}: {figures} µs; beyond {1e6 * beyond:.1f} µs; x {speed:.2f}")
+            figures = ", ".join(f"{kind} {1e6 * best[kind]:.1f}" for kind in list(best)[:5])
+            speeds = ", ".join(f"x {best['whole'] / best[kind]:.2f} {kind}" for kind in list(best)[:2])
+            print(f"{comm.size} ranks, {name}: {figures} µs; beyond {1e6 * beyond:.1f} µs; {speeds}")
     if comm.rank == 0:
         Path(path).write_text(json.dumps(results), encoding="utf-8")
 

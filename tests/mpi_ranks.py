@@ -31,6 +31,17 @@ def same_bits(net):
     return len(set(comm.allgather(net.parameters.tobytes()))) == 1
 """
 
+# What a script begins with besides, so that small networks lie in memory of all ranks as large ones do;
+# `shared` notes for each fit whether they did.
+SHARING = """
+from backprop import ranks
+ranks.LEAST_TO_SHARE, shared = 0, []
+def note(self, *arguments, share=ranks.Ranks.share_memory):
+    share(self, *arguments)
+    shared.append(self._shared is not None)
+ranks.Ranks.share_memory = note
+"""
+
 
 def mpiexec():
     """The path of mpiexec; without it or mpi4py the test is skipped, or fails if they were promised.

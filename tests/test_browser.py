@@ -57,6 +57,7 @@ def emulate(driver, size, dark=False):
     mobile = size[0] < 500
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if mobile else 1, "mobile": mobile}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": mobile})
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
@@ -187,6 +188,12 @@ def test_a_round_by_clicks(driver, served, page, size, dark):
     assert not np.array_equal(net.parameters, before)
     wide = page.script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1], "nothing sticks out to the side"
+    if size == PHONE:  # a finger needs 44 px (WCAG 2.2, 2.5.5)
+        boxes = page.all("button, select, input:not([type=checkbox])")
+        assert min(box.rect["height"] for box in boxes) >= 44
+    top = {name: page.find(f".bp-{name}").rect["y"] for name in ("net", "weight", "plane")}
+    assert top["net"] < top["weight"]
+    assert (top["weight"] < top["plane"]) == (size == PHONE), "the terms follow the network"
     ground = page.script("return getComputedStyle(document.querySelector('.bp-root')).backgroundColor")
     assert ground == ("rgb(22, 25, 29)" if dark else "rgb(255, 255, 255)")
 
@@ -202,6 +209,13 @@ def test_pointing_at_a_weight_shows_its_terms(page, served):
     e = stage.network.explain(stage.x[2], stage.y[2], 1, 0, 2)
     page.until(lambda: same(page.terms()["product"], e.product))
     assert same(page.terms()["dz_dw"], e.dz_dw)
+    ActionChains(page.driver).move_to_element(page.find(".bp-legend")).perform()
+    kept = stage.network.explain(stage.x[2], stage.y[2], 1, 0, 0)
+    page.until(lambda: same(page.terms()["product"], kept.product))
+    ActionChains(page.driver).move_to_element(line).click().move_to_element(page.find(".bp-legend")).perform()
+    page.until(lambda: same(page.terms()["product"], e.product))
+    time.sleep(0.2)
+    assert same(page.terms()["product"], e.product), "what was clicked stays"
 
 
 def test_everything_by_keyboard(page, served):
@@ -293,7 +307,7 @@ def test_data_sample_and_rate(page, served):
     down = round((0.5 - point["y"]) * box["height"])
     ActionChains(page.driver).move_to_element_with_offset(canvas, across, down).click().perform()
     page.until(lambda: stage.sample == 17)
-    Select(page.find("select")).select_by_value("xor")
+    Select(page.find("select.bp-data")).select_by_value("xor")
     page.until(lambda: "of 200" in page.find(".bp-bar").text)
     assert stage.data == "xor"
     rate = page.find("input[step=any]")

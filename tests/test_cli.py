@@ -275,3 +275,16 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path):
 
 def test_version(capsys):
     assert run(capsys, "--version") == (0, f"backprop {bp.__version__}\n", "")
+
+
+def test_a_folder_to_save_to_that_is_not_there(capsys, tmp_path):
+    """Said before the training, not after it; and of the file that was asked for."""
+    path = tmp_path / "nowhere" / "net.safetensors"
+    code, out, err = run(capsys, "train", "--save", path)
+    assert code == 1
+    assert out == ""
+    assert "no folder" in err
+    assert str(path) in err
+    with pytest.raises(FileNotFoundError, match="no such folder") as caught:
+        bp.Network.dense(2, 2).save(path)
+    assert caught.value.filename == str(path)

@@ -359,6 +359,7 @@ def test_options_that_would_be_idle_are_exit_code_2(capsys, options, says):
         (["--hidden", "relu,tanh"], "--hidden takes one value or one for each of 1 layers"),
         (["--class-weight", "11:2"], "got 11"),
         (["--regression"], "needs --data"),
+        (["--seed", -1], "--seed must be at least 0"),
         (["--validation", 1.5], "--validation 1.5"),
         (["--early-stopping", 0], "patience"),
         (["--monitor", "validation_loss", "--early-stopping", 2], "validation"),
@@ -373,6 +374,23 @@ def test_bad_settings_are_exit_code_1_and_one_line(capsys, options, says):
     assert err.startswith("backprop: error: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_bad_data_of_other_commands(capsys, tmp_path):
+    bp.Network.dense(64, 5, 10, seed=0).save(tmp_path / "net")
+    (tmp_path / "nan.csv").write_text("0,1,nan\n1,2,2\n0,1,1\n1,3,3\n", encoding="utf-8")
+    for command, says in (
+        (["check", tmp_path / "net", "--samples", 0], "--samples must be at least 1"),
+        (["train", "--data", tmp_path / "nan.csv"], "not finite"),
+        (["evaluate", tmp_path / "net", "--data", tmp_path / "nan.csv"], "(n, 64)"),
+        (["predict", tmp_path / "net", "--data", tmp_path / "net"], "neither a folder"),
+        (["export", tmp_path / "net", tmp_path], ".onnx, .c or .pt"),
+        (["explain", tmp_path / "net", "--j", 10], "j must be below 10"),
+        (["jacobian", tmp_path / "net", "--sample", 999], "--sample must be below 359"),
+    ):
+        code, out, err = run(capsys, *command)
+        assert (code, out) == (1, ""), command
+        assert says in err
 
 
 def test_resume_needs_what_it_needs(capsys, tmp_path):

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,13 @@ def test_ctrl_c_leaves_a_usable_network(interrupt_soon, dtype, threads, momentum
     steps = optimizer.steps
     net.fit(x, y, optimizer, batch_size=50)
     assert optimizer.steps == steps + 4
+
+
+def test_ctrl_c_at_random_moments_leaves_whole_steps():
+    """tests/interrupts.py, which `make interrupts` runs for longer: the bits after as many steps."""
+    command = [sys.executable, Path(__file__).with_name("interrupts.py"), "--count", "10"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5 * HANGING, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_ctrl_c_in_the_middle_of_an_endless_epoch(interrupt_soon):

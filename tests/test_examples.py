@@ -51,6 +51,13 @@ def test_search(name, monkeypatch, capsys):
     assert float(capsys.readouterr().out.split()[-1]) > 0.9
 
 
+def test_typed_tour(monkeypatch, capsys):
+    """It runs; its types are checked by .ci/run."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    runpy.run_path(str(EXAMPLES / "typed_tour.py"), run_name="__main__")
+    assert capsys.readouterr().out.splitlines()[-1] == f"backprop {bp.__version__}"
+
+
 def test_mapped_idx(tmp_path):
     digits_as_idx(tmp_path)
     mapped, read = bp.datasets.load_idx(tmp_path, mapped=True), bp.datasets.load_idx(tmp_path)

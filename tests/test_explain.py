@@ -311,3 +311,33 @@ def test_whatever_the_engine_takes_can_be_explained(hidden):
     column = one_output.explain(whole, [0.5, 0.25], 0, 0, 0)
     assert_same_bits(column.product, one_output.explain(whole, [[0.5], [0.25]], 0, 0, 0).product)
     assert column.check().passed
+
+
+@pytest.mark.parametrize(
+    ("loss", "slope"),
+    [
+        ("binary_cross_entropy", "= ((1 - y₁)/(1 - a₁^(L)) - y₁/a₁^(L)) · g'(z₁^(L))"),
+        ("cross_entropy", "= (-y₁/a₁^(L)) · g'(z₁^(L))"),
+    ],
+)
+def test_the_slope_of_a_loss_is_one_factor(loss, slope):
+    """A sum or a negative quotient has brackets of its own before g' multiplies it."""
+    net = make_network((3, 2), "sigmoid", loss=loss)
+    assert slope in str(net.explain([0.1, 0.2, 0.3], [0.5, 0.5], 0, 0, 0))
+
+
+def test_html_has_the_slope_and_breaks_no_symbol(hidden):
+    net, x, y = hidden
+    shown = net.explain(x[0], y[0], -1, 0, 1)._repr_html_()
+    assert "= 2(<i>a</i><sub>1</sub><sup>(L)</sup> − <i>y</i><sub>1</sub>) · <i>g</i>′(" in shown
+    assert "where <i>g</i> is sigmoid" in shown
+    assert "(L-1)" not in shown
+    assert "</sup>\u2060/\u2060∂" in shown
+    assert "style=" not in shown, "which the page of play does not allow"
+
+
+def test_text_says_which_sample_is_opened_before_it_is(hidden):
+    net, x, y = hidden
+    lines = str(net.explain(x, y, 0, 0, 1)).splitlines()
+    opened = next(i for i, line in enumerate(lines) if line.startswith("∂C₀/∂a₁^(L-2) = Σᵢ"))
+    assert lines[opened - 2] == "For sample 0 of 5; e.sample(n) opens another:"

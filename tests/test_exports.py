@@ -106,10 +106,32 @@ def test_from_torch_takes_nested_modules_and_subclasses():
     assert net.rng.random() == np.random.default_rng(3).random()
 
 
+def test_from_torch_takes_a_module_as_often_as_it_is_applied():
+    torch = require_torch()
+    nn = torch.nn
+    torch.manual_seed(0)
+    act = nn.Tanh()
+    module = nn.Sequential(nn.Linear(3, 4), act, nn.Linear(4, 4), act, nn.Linear(4, 2), act)
+    net = bp.Network.from_torch(module)
+    assert [str(layer.activation) for layer in net.layers] == ["tanh"] * 3
+    x, _ = make_data(net, 9)
+    with torch.no_grad():
+        assert_close(net(x), module(torch.from_numpy(x)).numpy(), TOLERANCE["float32"])
+
+
 def test_from_torch_names_what_it_does_not_know():
     torch = require_torch()
     nn = torch.nn
     linear = nn.Linear(3, 3)
+
+    class TwiceLinear(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    class Reversed(nn.Sequential):
+        def forward(self, x):
+            return super().forward(-x)
+
     for module, error, words in (
         (nn.Sequential(linear, nn.Conv1d(1, 1, 1)), TypeError, "module 1 is Conv1d"),
         (nn.Sequential(nn.Sequential(linear, nn.PReLU())), TypeError, "module 0.1 is PReLU"),
@@ -117,11 +139,16 @@ def test_from_torch_names_what_it_does_not_know():
         (nn.Sequential(linear, nn.ELU(2.0)), ValueError, "alpha=1"),
         (nn.Sequential(linear, nn.GELU("tanh")), ValueError, "approximate='none'"),
         (nn.Sequential(linear, nn.Softplus(2)), ValueError, "beta=1"),
+        (nn.Sequential(linear, nn.Softplus(threshold=5)), ValueError, "threshold=20"),
+        (nn.Sequential(linear, linear), ValueError, "module 1, Linear(in_features=3"),
+        (nn.Sequential(linear, TwiceLinear(3, 3)), TypeError, "module 1 is TwiceLinear"),
+        (Reversed(linear), TypeError, "Reversed is a Sequential with a forward of its own"),
+        (nn.Sequential(nn.Sequential(Reversed(linear))), TypeError, "Reversed"),
         (nn.Sequential(linear, nn.Softmax(0)), ValueError, "dim=-1"),
         (nn.Sequential(nn.ReLU(), linear), ValueError, "module 0, ReLU"),
         (nn.Sequential(linear, nn.ReLU(), nn.Tanh()), ValueError, "module 2, Tanh"),
         (nn.Sequential(nn.Dropout(0.1), linear), ValueError, "module 0, Dropout"),
-        (nn.Sequential(linear, nn.Dropout(0.1), nn.ReLU(), linear), ValueError, "module 2, ReLU"),
+        (nn.Sequential(linear, nn.Dropout(0.1), nn.ReLU()), ValueError, "module 2, ReLU"),
         (nn.Sequential(linear, nn.Dropout(0.1)), ValueError, "dropout"),
         (nn.Sequential(), ValueError, "at least one Linear"),
         (linear, TypeError, "got Linear"),

@@ -57,6 +57,17 @@ def test_activation_derivative(name, shape, draw, dtype, roundoff):
         assert not da_dz.any()
 
 
+def test_results_without_axes_are_numbers(draw, dtype):
+    """As those of NumPy's own functions; an `out` that is given is returned as it is."""
+    a, y, z, out = draw(3), draw(3), draw(1)[0], np.empty((), dtype)
+    z = np.asarray(z)
+    assert type(kernels.loss("huber", a, y)) is np.dtype(dtype).type
+    assert type(kernels.activation("tanh", z)) is np.dtype(dtype).type
+    assert type(kernels.activation_derivative("tanh", z)) is np.dtype(dtype).type
+    assert kernels.loss("huber", a, y, out=out) is out
+    assert kernels.activation("tanh", z, out=out) is out
+
+
 SIZES = np.array([0, 1e-300, 1e-30, 1, 20, 88, 104, 700, 745, 1e4, 1e30])
 EXTREMES = np.concatenate([SIZES, -SIZES])
 

@@ -245,6 +245,25 @@ def test_fused_pairs_stay_finite_for_any_finite_z(dtype, roundoff, activation, l
     assert np.isfinite(net.parameters).all()
 
 
+@pytest.mark.parametrize(
+    ("activation", "loss"), [("sigmoid", "binary_cross_entropy"), ("softmax", "cross_entropy")]
+)
+def test_fused_losses_are_finite_wherever_they_have_a_value(dtype, roundoff, activation, loss):
+    """z near the end of the dtype's range: differences and sums of two z leave it, the loss does not."""
+    net = make_network((2, 2), activation, loss=loss, dtype=dtype, bias=False)
+    net.layers[0].weights[...] = np.eye(2)
+    size = 0.9 * float(np.finfo(dtype).max)
+    x, y = np.array([[size, -size], [-size, size]]), np.array([[0.75, 0.25], [0.25, 0.75]])
+    # Both: softmax y_2 (z_1 - z_2), sigmoid (1 - y_1) z_1 - y_2 z_2, which are y_2 · 2 size = size / 2.
+    assert_close(net.losses(x, y), [size / 2] * 2, 4 * roundoff, "losses")
+    assert_close(net.loss(x[:1], y[:1]), size / 2, 4 * roundoff, "loss")
+    assert np.isfinite(net.trace(x, y).layers[0].dC_dz).all()
+    if dtype == "float32":  # losses are float64, and hold what is twice as large
+        assert_close(net.losses(x, np.eye(2)[::-1]), [2 * size] * 2, 4 * roundoff, "twice the size")
+    for bad in (np.nan, np.inf):  # what is no number stays none
+        assert not np.isfinite(net.losses(np.array([[bad, 1.0]]), y[:1])).any()
+
+
 @pytest.mark.parametrize("loss", list(reference.LOSSES))
 def test_losses_of_the_oracle_by_hand(loss):
     """Anchors that were worked on paper: a = (0.5, 0.25), y = (1, 0.75), and d = 3 for Huber."""

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import textwrap
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_data, make_network
 
 import backprop as bp
+from backprop import _core
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
 
@@ -181,3 +183,170 @@ def test_the_engine_frees_what_it_allocates():
     command = [sys.executable, "-c", textwrap.dedent(LOOP)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@LINUX
+def test_networks_of_many_kinds_are_gone_when_they_are_dropped():
+    """tests/soak.py, which `make soak` runs for longer: the process stays as small as it was."""
+    command = [sys.executable, Path(__file__).with_name("soak.py"), "--cycles", "150", "--warm-up", "100"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def arguments_of_every_call(net, x, y, optimizer):
+    """Pairs of a call and whether it is refused."""
+    good, bad = calls(net, x, y, optimizer)
+    direction = np.ones_like(net.parameters)
+    good += [lambda: net.jacobian(x), lambda: net.hessian_vector(x, y, direction)]
+    bad += [lambda: net.jacobian(x[:, :1]), lambda: net.hessian_vector(x, y[:2], direction)]
+    return [(call, False) for call in good] + [(call, True) for call in bad]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_references_balance_over_many_calls(refused):
+    """1000 calls of each kind, those that are refused too: a reference that one keeps shows 1000 times.
+
+    Not those of dtypes: np.ones of NumPy 2.4 keeps one itself.
+    """
+    net = make_network((3, 4, 2), ("tanh", "softmax"), "cross_entropy")
+    x, y = make_data(net, 4)
+    optimizer = bp.SGD(1e-3, momentum=0.5)
+    held = [x, y, optimizer, net, net.parameters, type(net), None, True]
+    for call, is_refused in arguments_of_every_call(net, x, y, optimizer):
+        if is_refused != refused:
+            continue
+        gc.collect()
+        before = [sys.getrefcount(thing) for thing in held]
+        for _ in range(1000):
+            try:
+                call()
+            except (TypeError, ValueError, ArithmeticError):
+                continue
+        gc.collect()
+        after = [sys.getrefcount(thing) for thing in held]
+        # the state of the optimizer, made once, and what the interpreter caches: a handful, not 1000
+        assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 100, (call, before, after)
+
+
+# The garbage collector.
+
+
+def test_cycles_through_functions_and_schedules_are_collected():
+    """A network, an optimizer, and functions of the user's that refer back to them."""
+    gone = []
+
+    def make():
+        holder = {}
+
+        def g(z):
+            return z + 0 * len(holder)
+
+        def value(a, y):
+            return ((a - y) ** 2).sum(axis=1) + 0 * len(holder)
+
+        holder["net"] = bp.Network(
+            bp.Layer(2, 3, bp.Activation(g, np.ones_like)),
+            loss=bp.Loss(value, lambda a, y: 2 * (a - y)),
+        )
+        holder["optimizer"] = bp.SGD(lambda step: 0.1 + 0 * len(holder), momentum=0.5)
+        holder["net"].fit(np.ones((4, 2)), np.ones((4, 3)), holder["optimizer"])
+        holder["callback"] = lambda net, record: holder
+        holder["net"].fit(
+            np.ones((4, 2)), np.ones((4, 3)), holder["optimizer"], callbacks=[holder["callback"]]
+        )
+        gone.extend(weakref.ref(holder[name]) for name in ("net", "optimizer"))
+
+    gc.collect()
+    blocks = _core._blocks()
+    for _ in range(3):
+        make()
+    gc.collect()
+    assert [ref() for ref in gone] == 6 * [None]
+    assert _core._blocks() == blocks
+
+
+def test_types_visit_what_they_refer_to():
+    """Their own type too, as types that were made at run time must."""
+    net = bp.Network(bp.Layer(2, 3, bp.Activation(np.tanh, lambda z: 1 - np.tanh(z) ** 2)))
+    optimizer = bp.SGD(lambda step: 0.1, momentum=0.5)
+    net.step(np.ones((1, 2)), np.ones((1, 3)), optimizer)
+    of_net, of_optimizer = gc.get_referents(net), gc.get_referents(optimizer)
+    assert any(thing is type(net) for thing in of_net)
+    assert any(thing is net.parameters for thing in of_net)
+    assert any(thing is np.tanh for thing in of_net)
+    assert any(thing is type(optimizer) for thing in of_optimizer)
+    assert any(thing is optimizer.state[0] for thing in of_optimizer)
+    assert any(thing is optimizer.lr for thing in of_optimizer)
+
+
+RELOAD = """
+    import gc, importlib, sys, weakref
+    import numpy as np
+    import backprop._core as first
+
+    names = [name for name in sys.modules if name.split(".")[0] == "backprop"]
+    types = [weakref.ref(first.Network), weakref.ref(first.Optimizer), weakref.ref(first.DivergenceError)]
+    import backprop as bp
+    net = bp.Network.dense(2, 3, 2, seed=0)
+    for name in [name for name in sys.modules if name.split(".")[0] == "backprop"]:
+        del sys.modules[name]
+    import backprop as again
+    from backprop import _core as second
+    assert second is not first and second.Network is not first.Network, "it is the same module"
+    x, y = np.ones((4, 2)), np.ones((4, 2))
+    other = again.Network.dense(2, 3, 2, seed=0)
+    for package, network in ((bp, net), (again, other)):
+        network.fit(x, y, package.SGD(0.1))
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    try:
+        net.fit(x, y, again.SGD(0.1))
+    except TypeError:
+        pass
+    else:
+        sys.exit("an optimizer of another module was taken")
+    del bp, first, net, network, package
+    gc.collect()
+    assert [kind() for kind in types] == [None, None, None], "the first module's types are still there"
+    other.fit(x, y, again.SGD(0.1))
+    print("done")
+"""
+
+
+def test_the_module_may_be_loaded_twice_and_unloaded():
+    """Each has its own state and types, and takes them with it."""
+    command = [sys.executable, "-c", textwrap.dedent(RELOAD)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout == "done\n", done.stderr
+
+
+INTERPRETERS = """
+    import sys
+    try:
+        import _xxsubinterpreters as interpreters
+    except ImportError:
+        import _interpreters as interpreters
+    import backprop as bp
+    import numpy as np
+
+    net = bp.Network.dense(2, 3, 2, seed=0)
+    other = interpreters.create()
+    try:
+        interpreters.run_string(other, "import backprop")
+        print("imported")
+    except Exception as error:
+        print("refused")
+    interpreters.destroy(other)
+    net.fit(np.ones((4, 2)), np.ones((4, 2)), bp.SGD(0.1))
+    assert np.isfinite(net.parameters).all()
+    print("done")
+"""
+
+
+def test_a_second_interpreter_harms_nothing():
+    """NumPy itself can't be imported into one safely: refused or not, the first one goes on."""
+    command = [sys.executable, "-c", textwrap.dedent(INTERPRETERS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if "interpreters" in done.stderr and "No module" in done.stderr:
+        pytest.skip("this Python has no module for it")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("done\n")

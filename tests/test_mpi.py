@@ -19,13 +19,13 @@ OPTIMIZERS = {
 AGREES = """
 x, y = np.random.default_rng(3).normal(size=(103, 7)), np.random.default_rng(4).uniform(size=(103, 3))
 weights = np.random.default_rng(5).uniform(0, 2, 103)
-def network(seed):
-    layers = bp.Layer(7, 9, "tanh", dropout=0.2, l2=1e-3), bp.Layer(9, 3)
+def network(seed, l2):
+    layers = bp.Layer(7, 33, "tanh", dropout=0.2, l2=l2), bp.Layer(33, 3)
     return bp.Network(*layers, dtype="float64", seed=seed)
-plain = {}
+plain, threads = {}, {"threads": 2 if size == 2 else 1}  # more than the cores take turns, slowly
 every = {"sample_weight": weights, "validation": (x[:3], y[:3]), "norms": True, "threads": 2}
-for settings in (plain, every):
-    one, many = network(0), network(rank)
+for settings, l2 in [(plain, 0), (threads, 0), (every, 1e-3)][:SETTINGS]:
+    one, many = network(0, l2), network(rank, l2)
     optimizers = [OPTIMIZER for _ in range(2)]
     expected = one.fit(x, y, optimizers[0], epochs=43, batch_size=16, **settings)
     history = many.fit(x, y, optimizers[1], epochs=43, batch_size=16, comm=comm, **settings)
@@ -46,8 +46,30 @@ tell("well")
 @pytest.mark.parametrize("ranks", [2, 4])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_the_same_as_on_one_process(ranks, optimizer):
-    lines = mpi_ranks.succeed(ranks, AGREES.replace("OPTIMIZER", optimizer))
+    lines = mpi_ranks.succeed(ranks, AGREES.replace("OPTIMIZER", optimizer).replace("SETTINGS", "3"))
     assert lines == [f"rank {rank} well" for rank in range(ranks)]
+
+
+SHARED = """
+assert True in shared if "clip" not in 'OPTIMIZER' else True not in shared
+del shared[:]
+import shutil
+shutil.disk_usage = lambda path: type("usage", (), {"free": 10**9 * (rank != 1)})
+net = network(0, 0)
+net.fit(x, y, OPTIMIZER, epochs=2, batch_size=16, comm=comm)  # no room on one rank
+one = network(0, 0)
+one.fit(x, y, OPTIMIZER, epochs=2, batch_size=16)
+assert shared == [False] and same_bits(net) and abs(net.parameters - one.parameters).max() < 1e-10
+tell("well")
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_the_same_in_memory_of_all_ranks(ranks, optimizer):
+    script = mpi_ranks.SHARING + AGREES + SHARED
+    script = script.replace("OPTIMIZER", optimizer).replace("SETTINGS", "2 if size == 2 else 1")
+    assert len(mpi_ranks.succeed(ranks, script)) == 2 * ranks
 
 
 # Batches of 2 on 3 ranks: one rank always has an empty share. And an epoch of one sample.
@@ -68,8 +90,9 @@ tell("well")
 """
 
 
-def test_shares_may_be_empty():
-    assert len(mpi_ranks.succeed(3, FEW)) == 3
+@pytest.mark.parametrize("sharing", ["", mpi_ranks.SHARING], ids=["messages", "memory"])
+def test_shares_may_be_empty(sharing):
+    assert len(mpi_ranks.succeed(3, sharing + FEW)) == 3
 
 
 # Uneven shards; step i takes the next batch_size / ranks samples of each, while there are any.
@@ -113,9 +136,9 @@ tell("well")
 """
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_each_rank_with_data_of_its_own(ranks):
-    assert len(mpi_ranks.succeed(ranks, SHARDED)) == ranks
+@pytest.mark.parametrize(("ranks", "sharing"), [(2, ""), (4, ""), (2, mpi_ranks.SHARING)])
+def test_each_rank_with_data_of_its_own(ranks, sharing):
+    assert len(mpi_ranks.succeed(ranks, sharing + SHARDED)) == ranks
 
 
 # What local SGD should do, by hand: each rank steps alone, then weights and state are averaged.

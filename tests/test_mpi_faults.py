@@ -30,6 +30,12 @@ def source():
 def break_callback(net, record):
     if rank == 1 and record["epoch"] == 3:
         raise KeyError("a callback failed")
+class BreakAtTheEnd:
+    def __call__(self, net, record):
+        pass
+    def finish(self, net):
+        if rank == 1:
+            raise KeyError("a callback failed")
 def interrupt():
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 TROUBLE
@@ -44,6 +50,11 @@ assert net.fit(np.ones((9, 3)), y[:9], bp.SGD(0.1), comm=comm).epochs == 1  # th
 TROUBLES = {
     "a callback raises": (
         "settings |= {'callbacks': [break_callback]}",
+        "KeyError 'a callback failed'",
+        "RuntimeError rank 1 of 3 ended the training: KeyError: 'a callback failed'",
+    ),
+    "a callback raises at the end": (
+        "settings |= {'epochs': 2, 'callbacks': [BreakAtTheEnd()]}",
         "KeyError 'a callback failed'",
         "RuntimeError rank 1 of 3 ended the training: KeyError: 'a callback failed'",
     ),
@@ -95,9 +106,17 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize(("trouble", "own", "others"), TROUBLES.values(), ids=TROUBLES)
-def test_trouble_on_one_rank(trouble, own, others):
-    lines = mpi_ranks.succeed(3, TROUBLE.replace("\nTROUBLE\n", f"\n{trouble}\n"))
+IN_SHARED_MEMORY = "a source raises", "Ctrl-C", "a shard that diverges"
+
+
+@pytest.mark.parametrize(
+    ("name", "sharing"),
+    [(name, "") for name in TROUBLES] + [(name, mpi_ranks.SHARING) for name in IN_SHARED_MEMORY],
+    ids=[*TROUBLES, *(f"{name}, shared memory" for name in IN_SHARED_MEMORY)],
+)
+def test_trouble_on_one_rank(name, sharing):
+    trouble, own, others = TROUBLES[name]
+    lines = mpi_ranks.succeed(3, sharing + TROUBLE.replace("\nTROUBLE\n", f"\n{trouble}\n"))
     assert len(lines) == 3
     for rank, line in enumerate(lines):
         assert line.startswith(f"rank {rank} {own if rank == 1 else others}"), line
@@ -141,7 +160,8 @@ def test_a_killed_rank_ends_all_and_training_goes_on(tmp_path, seed):
     chance = random.Random(seed)
     ranks, again = chance.choice([2, 3]), chance.choice([1, 2, 4])
     victim = chance.randrange(ranks)
-    process = mpi_ranks.start(ranks, RESUMES, tmp_path)
+    script = mpi_ranks.SHARING + RESUMES if seed % 2 == 0 else RESUMES
+    process = mpi_ranks.start(ranks, script, tmp_path)
     checkpoint = tmp_path / "net.safetensors"
     begun = time.monotonic()
     while not checkpoint.exists():
@@ -158,7 +178,7 @@ def test_a_killed_rank_ends_all_and_training_goes_on(tmp_path, seed):
         assert time.monotonic() - killed < SECONDS_TO_END
         time.sleep(0.01)
     assert time.monotonic() - killed < SECONDS_TO_END
-    lines = mpi_ranks.succeed(again, RESUMES, tmp_path)
+    lines = mpi_ranks.succeed(again, script, tmp_path)
     assert len(lines) == again
     assert int(lines[0].split()[-1]) >= 1  # the checkpoint's epochs were not done again
 

@@ -16,11 +16,11 @@ LARGEST = 400_000  # bytes of a notebook
 
 
 def run_cell(source, names, filename):
-    """Runs a cell as Jupyter does; its printed text, and the repr of its last expression or None."""
+    """Runs a cell as Jupyter does; its printed text, and its last expression or None."""
     tree = ast.parse(source, filename)
     shown = []
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";"):
-        names["_show"] = lambda value: shown.append(None if value is None else repr(value))
+        names["_show"] = lambda value: shown.append(value)
         last = tree.body[-1]
         last.value = ast.Call(ast.Name("_show", ast.Load()), [last.value], [])
         ast.fix_missing_locations(tree)
@@ -30,11 +30,18 @@ def run_cell(source, names, filename):
     return printed.getvalue(), (shown or [None])[0]
 
 
+def shown_as(result):
+    """What a notebook shows of a cell's result, by type; nothing of None."""
+    makers = {"text/html": "_repr_html_", "text/latex": "_repr_latex_", "image/svg+xml": "_repr_svg_"}
+    shown = {} if result is None else {"text/plain": repr(result)}
+    return shown | {kind: getattr(result, name)() for kind, name in makers.items() if hasattr(result, name)}
+
+
 def saved_text(cell):
-    """What `run_cell` gave when the notebook was saved."""
+    """What a cell printed, and showed by type, when the notebook was saved."""
     printed = "".join("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
     results = [out["data"] for out in cell["outputs"] if out["output_type"] == "execute_result"]
-    return printed, "".join(results[0]["text/plain"]) if results else None
+    return printed, {kind: "".join(text) for kind, text in results[0].items()} if results else {}
 
 
 def same_text(text, saved):
@@ -64,7 +71,11 @@ def test_notebook_runs_and_shows_what_was_saved(path):
         printed, result = run_cell("".join(cell["source"]), names, f"{path.name}, cell {number}")
         saved_print, saved_result = saved_text(cell)
         assert same_text(printed, saved_print), f"cell {number} prints {printed!r}, saved was {saved_print!r}"
-        assert same_text(result, saved_result), f"cell {number} gives {result!r}, saved was {saved_result!r}"
+        shown = shown_as(result)
+        assert shown.keys() == saved_result.keys(), f"cell {number}"
+        for kind, text in shown.items():
+            saved = saved_result[kind]
+            assert same_text(text, saved), f"cell {number} shows {text!r} as {kind}, saved was {saved!r}"
         pictures = [out for out in cell["outputs"] if "image/png" in out.get("data", {})]
         assert bool(pyplot.get_fignums()) == bool(pictures), f"cell {number}: its picture is saved"
         pyplot.close("all")

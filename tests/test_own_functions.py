@@ -135,6 +135,7 @@ def test_an_object_like_numbas_cfunc():
 
         def __init__(self, function):
             self.address = ctypes.cast(function, ctypes.c_void_p).value
+            self.ctypes = function
 
         def __call__(self, z):
             raise AssertionError("called in Python")
@@ -143,6 +144,10 @@ def test_an_object_like_numbas_cfunc():
     assert bp.Network(bp.Layer(1, 1, g, init=lambda rng, shape: np.ones(shape)))([0.5]) == pytest.approx(
         np.sin(0.5), rel=1e-6
     )
+    single = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
+    wrong = CFunc(single(("sinf", LIBM))), CFunc(single(("cosf", LIBM)))
+    with pytest.raises(TypeError, match="restype = c_double"):
+        bp.Activation(*wrong)
 
 
 def test_a_c_loss(dtype):

@@ -311,3 +311,21 @@ def test_schedules_and_missing_biases():
 def test_bad_arguments(arguments, error, told):
     with pytest.raises(error, match=told):
         Stage(**arguments)
+
+
+def test_the_outputs_nudges_and_the_plain_rule_are_shown(own):
+    net, x, y = own.network, own.x[own.sample], own.y[own.sample]
+    nudges = net.trace(x, y).nudges
+    for _ in range(2):
+        assert "nudge" not in state(own, "next")["layers"][-1]["nodes"][0]
+    shown = state(own, "next")
+    nodes = shown["layers"][-1]["nodes"]
+    assert [node["nudge"]["value"] for node in nodes] == nudges.tolist()
+    assert max(node["nudge"]["share"] for node in nodes) == 1
+    for node, nudge in zip(nodes, nudges, strict=True):
+        assert ("should rise" in node["label"]) == (nudge > 0)
+    assert "<i>w</i><sub>jk</sub>" in shown["done"]["html"], "the derivative of the weights is there"
+    state(own, "next")
+    assert "− 0.1 · " in state(own, "next")["done"]["html"]
+    own.optimizer = bp.SGD(0.1, momentum=0.5)
+    assert "moved by SGD(0.1, momentum=0.5" in state(own, "state")["done"]["html"]

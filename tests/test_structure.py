@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import backprop as bp
+
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
 MAY_INCLUDE = {
@@ -88,3 +90,11 @@ def test_python_reaches_c_through_the_extension_only(path):
             imported.add(node.module.split(".")[0])
     allowed = {"torch"} if path.name == "exports.py" else set()
     assert not imported & {"ctypes", "cffi", "torch", "scipy", "numba"} - allowed
+
+
+def test_every_public_name_is_in_the_api_reference():
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    named = set(re.findall(r"^\.\. auto\w+:: (?:backprop\.)?(\S+)", pages, re.M))
+    modules = {"datasets", "kernels", "plots", "schedules", "callbacks"}
+    assert {*bp.__all__, "Widget"} <= named
+    assert modules <= named

@@ -2,7 +2,7 @@
 // where they stand. `mount` needs a function that takes a message and promises the answer.
 
 const SVG = "http://www.w3.org/2000/svg";
-const RADIUS = 17, ROW = 54, TOP = 66, MARGIN = 34, NARROWEST = 84, WIDEST = 260;
+const RADIUS = 18, ROW = 56, TOP = 66, MARGIN = 34, NARROWEST = 84, WIDEST = 260;
 const MARKS = [circle, square, triangle];
 
 export function mount(root, ask) {
@@ -12,7 +12,8 @@ export function mount(root, ask) {
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
   });
   const page = build(root);
-  let state = null, chosen = null, training = false, asked = null, waiting = false;
+  // `chosen` is what was clicked or went to by keys, `pointed` what the pointer is over: shown for as long.
+  let state = null, chosen = null, pointed = null, training = false, asked = null, waiting = false;
 
   async function send(message) {
     let answer;
@@ -32,17 +33,28 @@ export function mount(root, ask) {
       state = answer.state;
       draw();
       if (first) choose(state.layers.length - 2, 0, 0);
-      else choose(chosen.layer, chosen.j, chosen.k);
+      else show();
     }
-    if (answer.explanation) explain(page, answer.explanation);
+    if (answer.explanation) explain(page, answer.explanation, training);
+  }
+
+  function choose(layer, j, k) {
+    chosen = { layer, j, k };
+    pointed = null;
+    show();
+  }
+
+  function point(place) {
+    const [layer, j, k] = place ?? [];
+    pointed = place && { layer, j, k };
+    show();
   }
 
   // One question at a time: of many that a moving pointer asks, the last one counts.
-  async function choose(layer, j, k) {
-    chosen = { layer, j, k };
+  async function show() {
     mark();
     fillIn();
-    asked = { do: "explain", layer, j, k };
+    asked = { do: "explain", ...(pointed ?? chosen) };
     if (waiting) return;
     waiting = true;
     while (asked) {
@@ -59,7 +71,7 @@ export function mount(root, ask) {
     for (const element of page.net.querySelectorAll("[data-key]")) {
       const place = JSON.parse(element.dataset.key);
       const go = () => choose(...place);
-      element.addEventListener("pointerenter", go);
+      element.addEventListener("pointerenter", () => point(place));
       element.addEventListener("pointerdown", go);
       element.addEventListener("focus", go);
     }
@@ -83,7 +95,6 @@ export function mount(root, ask) {
     const some = state.measured < sample.count ? ` (first ${state.measured})` : "";
     page.figures.innerHTML =
       `epochs <b>${state.epochs}</b> · C <b>${state.loss.text}</b> · accuracy <b>${state.accuracy.text}</b>${some}`;
-    page.columns.classList.toggle("bp-two", Boolean(state.plane || sample.image));
     page.planeFigure.hidden = !state.plane;
     page.imageFigure.hidden = !sample.image;
     if (state.plane) drawPlane(page, state);
@@ -94,9 +105,11 @@ export function mount(root, ask) {
 
   // The network is one stop of the tab key: that of what is chosen, if it is drawn.
   function mark() {
-    if (!chosen) return;
-    const here = find([chosen.layer, chosen.j, chosen.k]);
-    const stop = here ?? page.net.querySelector("[data-key]");
+    const of = (place) => place && find([place.layer, place.j, place.k]);
+    const here = of(pointed ?? chosen), stop = of(chosen) ?? page.net.querySelector("[data-key]");
+    const over = here?.classList.contains("bp-edge") ? [...here.children].slice(0, 2) : [];
+    page.net.querySelector(".bp-over")?.replaceChildren(...over.map((line) => line.cloneNode()));
+    page.net.querySelector(".bp-over")?.classList.toggle("bp-minus", Boolean(here?.matches(".bp-minus")));
     for (const element of page.net.querySelectorAll("[data-key]")) {
       element.classList.toggle("bp-chosen", element === here);
       element.setAttribute("tabindex", element === stop ? "0" : "-1");
@@ -104,7 +117,7 @@ export function mount(root, ask) {
   }
 
   function fillIn() {
-    const { layer, j, k } = chosen, names = state.layers.slice(1).map((each) => each.name);
+    const { layer, j, k } = pointed ?? chosen, names = state.layers.slice(1).map((each) => each.name);
     fill(page.layer, names, names[layer]);
     if (document.activeElement !== page.j) page.j.value = j + 1;
     if (document.activeElement !== page.k && k !== null) page.k.value = k + 1;
@@ -124,7 +137,7 @@ export function mount(root, ask) {
 
   async function keepTraining() {
     training = !training;
-    page.keep.setAttribute("aria-pressed", String(training));
+    page.keep.classList.toggle("bp-on", training);
     page.keep.textContent = training ? "Stop" : "Keep training";
     while (training && root.isConnected) {
       const answer = await send({ do: "train", epochs: 1 });
@@ -149,6 +162,7 @@ export function mount(root, ask) {
   page.rate.addEventListener("change", () => send({ do: "rate", lr: Number(page.rate.value) }));
   for (const input of [page.layer, page.j, page.k, page.bias]) input.addEventListener("change", chooseByHand);
   page.net.addEventListener("keydown", (event) => moveByKey(page.net, event));
+  page.net.addEventListener("pointerleave", () => pointed && point(null));
   page.plane.addEventListener("click", (event) => {
     const box = page.plane.getBoundingClientRect();
     const x = (event.clientX - box.left) / box.width, y = 1 - (event.clientY - box.top) / box.height;
@@ -164,12 +178,15 @@ export function mount(root, ask) {
   watch.observe(page.net);
   const dark = matchMedia("(prefers-color-scheme: dark)"), redraw = () => state && draw();
   dark.addEventListener("change", redraw);
+  const theme = new MutationObserver(redraw); // JupyterLab and VS Code say there whether they are dark
+  theme.observe(document.body, { attributeFilter: ["class", "data-jp-theme-light"] });
   send({ do: "state" });
   return {
     take,
     stop() {
       training = false;
       watch.disconnect();
+      theme.disconnect();
       dark.removeEventListener("change", redraw);
     },
   };
@@ -197,39 +214,44 @@ function build(root) {
         make(null, "label", {}, "sample", numeric("sample", { min: 0, step: 1 })),
         make("count", "span"),
         button("after", "›", { "aria-label": "the next sample" }))),
-    make(null, "div", { class: "bp-bar" },
-      make("dataLabel", "label", {}, "data", make("data", "select")),
-      group("training",
-        button("train", "Train"),
-        make(null, "label", {}, numeric("epochs", { min: 1, max: 1000, value: 10 }), "epochs"),
-        button("keep", "Keep training", { "aria-pressed": "false" })),
-      make("rateLabel", "label", {}, "learning rate", numeric("rate", { min: 0, step: "any" })),
-      button("restart", "Start over")),
     make("error", "p", { class: "bp-error", role: "alert" }),
-    make("figures", "p", { class: "bp-figures" }),
     make("told", "div", { class: "bp-told" },
       make("words", "p", { role: "status" }),
       make("rule", "p", { class: "bp-rule" })),
     make("columns", "div", { class: "bp-columns" },
-      make("net", "div", { class: "bp-net" }),
-      make(null, "div", { class: "bp-side" },
+      make("left", "div", {},
+        make("net", "div", { class: "bp-net" }),
+        make(null, "p", { class: "bp-legend" },
+          "An edge is a weight: blue positive, orange and dashed negative, the thicker the larger. A node shows its a, " +
+          "below it δ; the arrow says where the loss wants an output to go. Point at an edge for its three terms; " +
+          "click, or use the arrow keys, to keep it. A node stands for its bias."),
+        make("weight", "section", { class: "bp-weight", "aria-label": "the chain rule of one weight" },
+          make("name", "h2"),
+          make("terms", "ul", { class: "bp-terms" }),
+          make("factors", "p"),
+          make("whole", "details", {}, make(null, "summary", {}, "All of it, level by level"), make("wholeInside", "div")),
+          make(null, "div", { class: "bp-bar" },
+            make(null, "label", {}, "layer", make("layer", "select")),
+            make(null, "label", {}, "to node j", numeric("j", { min: 1, step: 1 })),
+            make(null, "label", {}, "from node k", numeric("k", { min: 1, step: 1 })),
+            make(null, "label", {}, make("bias", "input", { type: "checkbox" }), "bias")),
+          make("spoken", "p", { class: "bp-hidden", "aria-live": "polite" }))),
+      make(null, "section", { class: "bp-side", "aria-label": "training" },
+        make("dataLabel", "label", {}, "data", make("data", "select", { class: "bp-data" })),
+        group("training",
+          button("train", "Train"),
+          make(null, "label", {}, numeric("epochs", { min: 1, max: 1000, value: 10 }), "epochs"),
+          button("keep", "Keep training")),
+        group("rate",
+          make("rateLabel", "label", {}, "learning rate", numeric("rate", { min: 0, step: "any" })),
+          button("restart", "Start over")),
+        make("figures", "p", { class: "bp-figures" }),
         make("planeFigure", "figure", { class: "bp-plane" },
           make("plane", "canvas", { width: 480, height: 480, role: "img" }),
           make("planeText", "figcaption")),
         make("imageFigure", "figure", { class: "bp-image" },
           make("image", "canvas", { role: "img", "aria-label": "the sample as a picture" }),
           make(null, "figcaption", {}, "the sample as a picture")))),
-    make("weight", "section", { class: "bp-weight", "aria-label": "the chain rule of one weight" },
-      make(null, "div", { class: "bp-bar" },
-        make(null, "label", {}, "layer", make("layer", "select")),
-        make(null, "label", {}, "to node j", numeric("j", { min: 1, step: 1 })),
-        make(null, "label", {}, "from node k", numeric("k", { min: 1, step: 1 })),
-        make(null, "label", {}, make("bias", "input", { type: "checkbox" }), "bias")),
-      make("name", "h2"),
-      make("terms", "ul", { class: "bp-terms" }),
-      make("factors", "p"),
-      make("whole", "details", {}, make(null, "summary", {}, "All of it, level by level"), make("wholeInside", "div")),
-      make("spoken", "p", { class: "bp-hidden", "aria-live": "polite" })),
   );
   page.keys = Object.fromEntries(["0", "1", "2", "3", "4", "5", "ink", "ground"].map((name) => {
     const key = make(null, "i", { class: `bp-key bp-key-${name}`, "aria-hidden": "true" });
@@ -254,7 +276,7 @@ function svg(tag, attributes, ...inside) {
 }
 
 function drawNetwork(holder, state) {
-  const { layers } = state, gaps = layers.length - 1, room = 38; // to the right, for the targets
+  const { layers } = state, gaps = layers.length - 1, room = 58; // to the right, for arrows and targets
   const column = Math.min(WIDEST, Math.max(NARROWEST, (holder.clientWidth - 2 * MARGIN - room) / gaps));
   const rows = Math.max(...layers.map((layer) => layer.nodes.length + (layer.left_out > 0)));
   const width = 2 * MARGIN + room + column * gaps, height = TOP + ROW * rows;
@@ -285,6 +307,7 @@ function drawNetwork(holder, state) {
     svg("line", { class: "bp-seen", "stroke-width": (0.6 + 4.4 * edge.share).toFixed(2), ...ends }),
     svg("line", { class: "bp-hit", ...ends })));
   }
+  picture.append(svg("g", { class: "bp-edge bp-chosen bp-over", "aria-hidden": "true" }));
   layers.forEach((layer, c) => {
     const x = MARGIN + column * c;
     picture.append(svg("text", { class: "bp-head", x, y: 16 }, `layer ${layer.name}`));
@@ -311,7 +334,12 @@ function drawNode(state, node, c, [x, y]) {
   svg("title", {}, node.label));
   if (biased) group.setAttribute("data-key", JSON.stringify([c - 1, node.j, null]));
   if (node.delta) group.append(svg("text", { class: "bp-delta", x, y: y + RADIUS + 9 }, `δ ${minus(node.delta.short)}`));
-  if (node.target) group.append(svg("text", { class: "bp-target", x: x + RADIUS + 5, y }, `y ${minus(node.target.short)}`));
+  if (node.target) group.append(svg("text", { class: "bp-target", x: x + RADIUS + 18, y }, `y ${minus(node.target.short)}`));
+  if (node.nudge?.value) {
+    const up = node.nudge.value > 0 ? 1 : -1, length = up * Math.max(8, 26 * node.nudge.share);
+    const path = `M${x + RADIUS + 9} ${y + length / 2}v${-length}m-4 ${5 * up}l4 ${-5 * up}l4 ${5 * up}`;
+    group.append(svg("path", { class: `bp-nudge${up < 0 ? " bp-minus" : ""}`, d: path }));
+  }
   return group;
 }
 
@@ -333,7 +361,7 @@ function moveByKey(holder, event) {
   stops[(to + stops.length) % stops.length].focus();
 }
 
-function explain(page, e) {
+function explain(page, e, quietly) {
   const sign = (number) => (number?.text.startsWith("−") ? " bp-minus" : number ? " bp-plus" : "");
   const box = (name, symbol, number, meaning) => {
     const term = document.createElement("span");
@@ -349,7 +377,7 @@ function explain(page, e) {
     element.append(before, term);
     return element;
   };
-  const was = e.was ? ` (it was ${e.was.text})` : "";
+  const was = e.was ? `, it was ${e.was.text}: moved by ${e.moved.text}` : "";
   page.name.innerHTML = `${e.weight.html} = <span></span>`;
   page.name.querySelector("span").textContent = e.weight.text + was;
   page.terms.replaceChildren(
@@ -362,7 +390,7 @@ function explain(page, e) {
     : `${e.product.html} = ${e.factors} = ${e.product.number.text}`;
   page.whole.hidden = !e.whole;
   page.wholeInside.innerHTML = e.whole ?? "";
-  page.spoken.textContent = e.spoken;
+  if (!quietly) page.spoken.textContent = e.spoken;
 }
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -413,7 +441,7 @@ function drawPlane(page, state) {
   }
   const names = ["discs", "squares", "triangles"].slice(0, Math.max(2, ...plane.points.map((point) => point.class + 1)));
   const key = names.map((name, i) => `class ${i}: ${name}`).join(", ");
-  page.planeText.textContent = `${key}; the line is the decision boundary, the ring the sample. Click a sample to pick it.`;
+  page.planeText.textContent = `${key}; the first input across, the second up; the line is the decision boundary, the ring the sample. Click a sample to pick it.`;
   canvas.setAttribute("aria-label", `The plane of the two inputs with the decision boundary; ${key}; accuracy ${state.accuracy.text}`);
 }
 

@@ -52,6 +52,10 @@ void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_ro
  * are gathered: rows in a random order are a cache miss each. */
 void bp_fetch(const struct bp_array *x, struct bp_rows);
 
+/* For asking bit by bit: where each row begins, and the bytes of a number; 0 where they would not be
+ * kept until they are used, or numbers are not neighbours. */
+size_t bp_find_rows(const struct bp_array *x, struct bp_rows, const char **begins);
+
 /* out[n][j] = y[row n][j], or 1 where j is the label of row n, else 0 */
 void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct bp_rows,
                        bp_real *out, size_t step);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "team.h"
+
 /* *sum += a * b; false where that does not fit */
 static bool
 add_product(size_t *sum, size_t a, size_t b)
@@ -89,43 +91,54 @@ bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector
     };
 }
 
-/* Copies each row of each panel of `from` to `to`, which lie differently. */
+/* Copies one thread's share of `from` to `to`, which lie differently. Some rows at a time, all of
+ * their panels: both sides are then read and written in runs that caches and pages like. */
 static void
-copy_parameters(const struct bp_network *net, struct bp_vector from, struct bp_vector to)
+copy_share(const struct bp_network *net, struct bp_vector from, struct bp_vector to, size_t me,
+           size_t threads)
 {
+    enum { ROWS = 8 };
     const size_t panel = net->kernels->panel, size = net->kernels->size;
 
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const struct bp_weights source = bp_layer_weights(net, l, from);
         const struct bp_weights target = bp_layer_weights(net, l, to);
-        for (size_t j = 0, q = 0; j < layer->outputs; j += panel, q++) {
-            const size_t width = layer->outputs - j < panel ? layer->outputs - j : panel;
-            const char *in = bp_at(net, source.w, q * source.step);
-            char *out = bp_at(net, target.w, q * target.step);
-            for (size_t k = 0; k < layer->inputs; k++) {
-                memcpy(out, in, width * size);
-                in += source.row * size;
-                out += target.row * size;
+        size_t first, last;
+        bp_share(layer->inputs, threads, me, &first, &last);
+        for (size_t k = first; k < last; k += ROWS) {
+            const size_t end = last - k < ROWS ? last : k + ROWS;
+            for (size_t j = 0, q = 0; j < layer->outputs; j += panel, q++) {
+                const size_t left = layer->outputs - j;
+                for (size_t r = k; r < end; r++) {
+                    const bp_real *in = bp_at(net, source.w, q * source.step + r * source.row);
+                    bp_real *out = bp_at(net, target.w, q * target.step + r * target.row);
+                    if (left >= panel) /* a constant, which needs no call */
+                        memcpy(out, in, BP_PANEL_BYTES);
+                    else
+                        memcpy(out, in, left * size);
+                }
             }
         }
-        if (layer->bias)
+        if (layer->bias && me == 0)
             memcpy(target.bias, source.bias, layer->outputs * size);
     }
 }
 
 void
-bp_pack(const struct bp_network *net, const bp_real *parameters, bp_real *packed)
+bp_pack(const struct bp_network *net, const bp_real *parameters, bp_real *packed, size_t me,
+        size_t threads)
 {
-    copy_parameters(net, (struct bp_vector){(bp_real *)parameters, false},
-                    (struct bp_vector){packed, true});
+    copy_share(net, (struct bp_vector){(bp_real *)parameters, false},
+               (struct bp_vector){packed, true}, me, threads);
 }
 
 void
-bp_unpack(const struct bp_network *net, const bp_real *packed, bp_real *parameters)
+bp_unpack(const struct bp_network *net, const bp_real *packed, bp_real *parameters, size_t me,
+          size_t threads)
 {
-    copy_parameters(net, (struct bp_vector){(bp_real *)packed, true},
-                    (struct bp_vector){parameters, false});
+    copy_share(net, (struct bp_vector){(bp_real *)packed, true},
+               (struct bp_vector){parameters, false}, me, threads);
 }
 
 size_t

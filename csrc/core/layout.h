@@ -1,5 +1,5 @@
 /* layout.h: what a network is, and where each of its numbers lies.
- * Depends on kernels/kernels.h, status.h and libc.
+ * Depends on kernels/kernels.h, status.h, team.h and libc.
  *
  * The parameters are one vector. In storage order, the one that users see, each layer has its
  * weights as [inputs][outputs], then its bias as [outputs]. Packed, the one that training runs on,
@@ -90,9 +90,12 @@ enum bp_status bp_network_lay_out(struct bp_network *);
 
 struct bp_weights bp_layer_weights(const struct bp_network *, size_t layer, struct bp_vector);
 
-/* Copies parameters [bp_room] into packed [net->packed], or back; pads are left alone. */
-void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *packed);
-void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parameters);
+/* Copies thread `me`'s share of parameters [bp_room] into packed [net->packed], or back; pads are
+ * left alone. */
+void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *packed, size_t me,
+             size_t threads);
+void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parameters, size_t me,
+               size_t threads);
 
 /* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */
 size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);

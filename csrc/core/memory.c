@@ -1,9 +1,9 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -11,26 +11,60 @@
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 1 << 21 };
 
+static atomic_size_t blocks, refused_in; /* requests until the one that is refused, or 0 */
+
+void
+bp_refuse_request(size_t n)
+{
+    atomic_store(&refused_in, n);
+}
+
+bool
+bp_granted(void)
+{
+    size_t left = atomic_load_explicit(&refused_in, memory_order_relaxed);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&refused_in, &left, left - 1))
+            return left > 1;
+    return true;
+}
+
+size_t
+bp_blocks(void)
+{
+    return atomic_load(&blocks);
+}
+
+/* The block that calloc gave begins at the pointer that lies before what the caller got. calloc,
+ * since it knows when pages are fresh from the system and zeros already: they are touched first by
+ * the thread that uses them, and those that nobody uses are never there. */
 void *
 bp_allocate(size_t size)
 {
     const size_t unit = size >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
-    if (size > SIZE_MAX - unit)
+    /* whole huge pages, and one for the rest if that fills most of it */
+    const size_t whole = size >= HUGE_PAGE ? HUGE_PAGE / 4 : 0;
+    if (!bp_granted() || size > SIZE_MAX - 2 * HUGE_PAGE)
         return NULL;
-    const size_t whole = size == 0 ? unit : (size + unit - 1) / unit * unit;
-    void *memory = aligned_alloc(unit, whole);
-    if (!memory)
+    char *block = calloc(1, size + whole + unit + sizeof(void *));
+    if (!block)
         return NULL;
+    char *memory = block + sizeof(void *);
+    memory += -(uintptr_t)memory % unit;
+    ((void **)memory)[-1] = block;
 #if defined(__linux__)
-    if (unit == HUGE_PAGE)
-        (void)madvise(memory, whole, MADV_HUGEPAGE); /* only a wish: small pages serve as well */
+    if (size >= HUGE_PAGE) /* only a wish: small pages serve as well */
+        (void)madvise(memory, (size + whole) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-    memset(memory, 0, size);
+    atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
     return memory;
 }
 
 void
 bp_free(void *memory)
 {
-    free(memory);
+    if (!memory)
+        return;
+    free(((void **)memory)[-1]);
+    atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
 }

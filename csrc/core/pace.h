@@ -11,15 +11,18 @@
  * before the first. */
 struct bp_pace {
     bool alone;   /* the next window */
+    bool after_alone; /* it follows one of one thread, whose waits are counted in it */
     size_t steps; /* of it */
     /* seconds a step, of the last window of either kind; of the fastest by the team */
     double team, solo, best_team;
     size_t windows;     /* so far */
+    bool late;          /* some thread lets the others wait */
     size_t until_probe; /* windows until the other kind is tried again */
     size_t patience;    /* windows between two tries of the team */
 };
 
-/* Chooses the next window, `seconds` being what the last one took. */
-void bp_pace_next(struct bp_pace *, double seconds);
+/* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it each
+ * thread but one spent waiting for the others. */
+void bp_pace_next(struct bp_pace *, double seconds, double waited);
 
 #endif

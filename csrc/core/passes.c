@@ -122,6 +122,14 @@ bp_fetch_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp
         bp_fetch(&data->x, (struct bp_rows){next.order, next.first + first, last - first});
 }
 
+void
+bp_fetch_in_backward(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows next)
+{
+    struct bp_workspace *ws = pass->ws;
+    ws->ahead_bytes = bp_find_rows(&data->x, next, ws->ahead);
+    ws->ahead_rows = ws->ahead_bytes > 0 ? next.count : 0;
+}
+
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
 static void
 forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows)
@@ -339,6 +347,12 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         .keep = update->keep,
     };
 
+    if (l == 0 && pass->threads == 1 && ws->ahead_rows > 0) {
+        outer.ahead = ws->ahead;
+        outer.ahead_rows = ws->ahead_rows;
+        outer.ahead_bytes = ws->ahead_bytes * panel;
+    }
+    const char *const *ahead = outer.ahead;
     if (update->what != BP_OPTIMIZE) {
         kernels->outer(&outer);
         return;
@@ -350,8 +364,10 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
         outer.columns = columns - j < panel ? columns - j : panel;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
+        outer.ahead = j + panel < columns ? NULL : ahead;
         for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS) {
             const size_t at = q * weights.step + k * panel;
+            outer.ahead_at = k * ws->ahead_bytes;
             outer.rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS;
             outer.a = bp_at(net, a_prev, k / panel * ws->step);
             kernels->outer(&outer);

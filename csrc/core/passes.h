@@ -45,6 +45,9 @@ void bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_row
 /* Asks for the thread's share of the rows that will be loaded next. */
 void bp_fetch_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
 
+/* Has bp_backward of this batch ask for them, bit by bit; one thread. */
+void bp_fetch_in_backward(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
+
 /* a^(l) = g(W a^(l-1) + b) for every layer, from ws->x. The last layer is complete after
  * bp_meet(). */
 void bp_forward(const struct bp_pass *);

@@ -11,6 +11,8 @@
 #include "functions.h"
 #include "whole_gradient.h"
 
+enum { PAGE = 4096, LINE = 64 };
+
 /* What the ranks tell each other, as sums over them; in the order of run.together. */
 enum word {
     STOPPED, /* asked to */
@@ -111,6 +113,124 @@ add_gradients(struct run *run, struct bp_rows rows)
     heed(run);
 }
 
+/* Common memory: what each rank has to tell, a cache line each; parameters; states; the gradient of each. */
+
+static size_t
+after(size_t size, size_t unit)
+{
+    return (size + unit - 1) / unit * unit;
+}
+
+/* the bytes of a packed vector there */
+static size_t
+shared_vector(const struct bp_network *net)
+{
+    return after(bp_packed_room(net) * net->kernels->size, PAGE);
+}
+
+/* vector i there */
+static bp_real *
+shared_at(const struct run *run, size_t i)
+{
+    const struct bp_ranks *ranks = run->t->ranks;
+    return (char *)ranks->shared + after(ranks->count * LINE, PAGE) + i * shared_vector(run->t->net);
+}
+
+/* what a rank has to tell */
+static double *
+shared_words(const struct bp_ranks *ranks, size_t rank)
+{
+    return (double *)((char *)ranks->shared + rank * LINE);
+}
+
+static bp_real *
+gradient_of(const struct run *run, size_t rank)
+{
+    return shared_at(run, 1 + bp_state_count(run->t->optimizer) + rank);
+}
+
+size_t
+bp_room_to_share(const struct bp_network *net, const struct bp_optimizer *optimizer, size_t ranks)
+{
+    if (net->penalized || isfinite(optimizer->clip_norm))
+        return 0;
+    return after(ranks * LINE, PAGE) + (1 + bp_state_count(optimizer) + ranks) * shared_vector(net);
+}
+
+void
+bp_ranks_take_shared(struct run *run)
+{
+    const struct bp_training *t = run->t;
+
+    run->packed = shared_at(run, 0);
+    run->gradient = gradient_of(run, t->ranks->me);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        run->packed_state[s] = shared_at(run, 1 + s);
+    if (t->ranks->me > 0) /* all ranks have the same parameters and state, and wait for each other before training */
+        return;
+    bp_pack(t->net, t->parameters, run->packed, 0, 1);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_pack(t->net, t->optimizer->state[s], run->packed_state[s], 0, 1);
+}
+
+static void
+meet_ranks(struct run *run)
+{
+    const struct bp_ranks *ranks = run->t->ranks;
+    if (!ranks->meet(ranks->context))
+        run->status = BP_FAILED;
+}
+
+/* The gradients of all ranks are there when this returns, and what they told. */
+static void
+gather_gradients(struct run *run, struct bp_rows rows)
+{
+    const struct bp_network *net = run->t->net;
+    const struct bp_ranks *ranks = run->t->ranks;
+
+    if (rows.count == 0)
+        memset(run->gradient, 0, net->packed * net->kernels->size);
+    if (bp_failed(net))
+        run->status = BP_FAILED;
+    say(run, rows, shared_words(ranks, ranks->me));
+    meet_ranks(run);
+    memset(run->together, 0, sizeof(run->together));
+    for (size_t rank = 0; rank < ranks->count; rank++)
+        for (size_t i = 0; i < WORDS; i++)
+            run->together[i] += shared_words(ranks, rank)[i];
+    heed(run);
+}
+
+/* The optimizer's rule on this thread's share of this rank's share of the parameters; each sum over the ranks is
+ * used while it is in the nearest cache. */
+static void
+optimize_own(const struct worker *worker, const struct bp_optimizer_step *rule)
+{
+    const struct run *run = worker->run;
+    const struct bp_pass *pass = &worker->pass;
+    const struct bp_network *net = pass->net;
+    const struct bp_ranks *ranks = run->t->ranks;
+    const size_t panel = net->kernels->panel, most = BP_CHUNK_ROWS * panel;
+    bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * most);
+    size_t first, last;
+
+    bp_share(net->packed / panel, ranks->count * pass->threads,
+             ranks->me * pass->threads + pass->me, &first, &last);
+    first *= panel;
+    last *= panel;
+    for (size_t at = first; at < last; at += most) {
+        const size_t count = last - at < most ? last - at : most;
+        const bp_real *sum = bp_at(net, gradient_of(run, 0), at);
+        bp_real *state[BP_STATES];
+
+        for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)
+            net->kernels->add(count, sum, bp_at(net, gradient_of(run, rank), at), chunk);
+        for (size_t s = 0; s < BP_STATES; s++)
+            state[s] = run->packed_state[s] ? bp_at(net, run->packed_state[s], at) : NULL;
+        net->kernels->optimize(rule, count, bp_at(net, run->packed, at), sum, state);
+    }
+}
+
 /* Σ_n w_n ∂C_0/∂w over this rank's rows, into run->gradient. */
 static void
 compute_gradient(struct worker *worker, struct bp_rows rows)
@@ -143,13 +263,14 @@ step_together(struct worker *worker, struct bp_rows rows)
     struct run *run = worker->run;
     const struct bp_training *t = run->t;
     struct bp_pass *pass = &worker->pass;
+    const bool shared = t->ranks->shared != NULL;
     struct bp_optimizer optimizer = *t->optimizer;
 
     if (rows.count > 0)
         compute_gradient(worker, rows);
     bp_meet(pass->team);
     if (pass->me == 0)
-        add_gradients(run, rows);
+        (shared ? gather_gradients : add_gradients)(run, rows);
     bp_meet(pass->team);
     if (run->stop || run->status != BP_OK || run->together[ROWS] == 0)
         return false;
@@ -158,19 +279,27 @@ step_together(struct worker *worker, struct bp_rows rows)
     const double weight = run->together[WEIGHT] > 0 ? run->together[WEIGHT] : 1;
     optimizer.rate = bp_rate_of(run, worker->step);
     struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
-    if (t->norms || t->net->penalized || isfinite(optimizer.clip_norm)) {
+    if (!shared && (t->norms || t->net->penalized || isfinite(optimizer.clip_norm))) {
         const double norm =
             bp_finish_gradient(pass, (struct bp_vector){run->gradient, true}, weight);
         worker->sums.norm += norm;
         rule.scale = bp_clip_scale(norm, optimizer.clip_norm);
     }
     rule.scale /= weight;
-    bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
+    if (shared)
+        optimize_own(worker, &rule);
+    else
+        bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
     worker->sums.steps++;
     worker->step++;
     if (pass->me == 0)
         run->steps++;
     bp_meet(pass->team);
+    if (shared) { /* the parameters are complete once all ranks have done their part */
+        if (pass->me == 0)
+            meet_ranks(run);
+        bp_meet(pass->team);
+    }
     return true;
 }
 

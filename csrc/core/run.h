@@ -50,12 +50,15 @@ struct run {
     size_t steps;          /* since the last commit */
     struct bp_pace pace;   /* of a team */
     double window_begun;   /* seconds; moved on by what happens between epochs */
-    double epoch_ended;
+    double waited;         /* seconds, by threads for others before this window; moved on likewise */
+    double epoch_ended, waited_then;
     struct plan plans[2];  /* of this window of batches, and of the next */
     /* written by thread 0 before a meeting, read by all after it */
     double together[4];    /* ranks.c: what the ranks told each other in this step */
     size_t ahead;          /* ranks.c: steps that another rank made more */
     bool fed;              /* there is another block */
+    bool keep;             /* the parameters of this epoch become the ones that stay */
+    atomic_bool not_finite; /* some parameter is, as some thread found */
     bool stop;
     bool enough;
     enum bp_status status;
@@ -125,6 +128,9 @@ bool bp_ready_rates(struct run *, size_t step, size_t count);
 /* Tells all ranks how this one fares before training; what the training is to return at once, or
  * BP_OK. */
 enum bp_status bp_ranks_ready(struct bp_ranks *, enum bp_status);
+
+/* Where t->ranks->shared is: the parameters, the optimizer's state and this rank's gradient lie there. */
+void bp_ranks_take_shared(struct run *);
 
 /* An epoch, every thread; false when training ends here. */
 bool bp_ranks_epoch(struct worker *);

@@ -1,19 +1,26 @@
+#define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include "team.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* Looks this often whether the others have come before it sleeps: a few microseconds, the length of
- * the phases between two barriers when training is worth threads at all. */
-enum { LOOKS = 4000 };
+#include "memory.h"
+
+/* Looks this often whether the others have come before it sleeps: tens of microseconds, or a few
+ * hundred where a pause is long, about the length of the phases between two barriers when training is
+ * worth threads at all. To be woken takes as long. A wait of fewer than SHORT looks is not counted. */
+enum { LOOKS = 4000, SHORT = 100 };
 
 struct bp_team {
     size_t size;
     atomic_size_t arrived;
     atomic_uint round; /* of the barrier; grows by one when all have arrived */
     atomic_uint sleepers;
+    atomic_uint_fast64_t waited; /* nanoseconds */
     pthread_mutex_t lock;
     pthread_cond_t next_round;
     void (*work)(struct bp_team *, size_t me, void *);
@@ -37,6 +44,26 @@ pause_briefly(void)
 #endif
 }
 
+static uint64_t
+nanoseconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Whether that round of the barrier ends while it looks `looks` times. */
+static bool
+ends_soon(const struct bp_team *team, unsigned round, int looks)
+{
+    for (int i = 0; i < looks; i++) {
+        if (atomic_load_explicit(&team->round, memory_order_acquire) != round)
+            return true;
+        pause_briefly();
+    }
+    return false;
+}
+
 void
 bp_meet(struct bp_team *team)
 {
@@ -54,17 +81,24 @@ bp_meet(struct bp_team *team)
         }
         return;
     }
-    for (int i = 0; i < LOOKS; i++) {
-        if (atomic_load_explicit(&team->round, memory_order_acquire) != round)
-            return;
-        pause_briefly();
+    if (ends_soon(team, round, SHORT))
+        return;
+    const uint64_t begun = nanoseconds_now();
+    if (!ends_soon(team, round, LOOKS)) {
+        atomic_fetch_add(&team->sleepers, 1);
+        pthread_mutex_lock(&team->lock);
+        while (atomic_load(&team->round) == round)
+            pthread_cond_wait(&team->next_round, &team->lock);
+        pthread_mutex_unlock(&team->lock);
+        atomic_fetch_sub(&team->sleepers, 1);
     }
-    atomic_fetch_add(&team->sleepers, 1);
-    pthread_mutex_lock(&team->lock);
-    while (atomic_load(&team->round) == round)
-        pthread_cond_wait(&team->next_round, &team->lock);
-    pthread_mutex_unlock(&team->lock);
-    atomic_fetch_sub(&team->sleepers, 1);
+    atomic_fetch_add_explicit(&team->waited, nanoseconds_now() - begun, memory_order_relaxed);
+}
+
+double
+bp_waited(const struct bp_team *team)
+{
+    return team ? 1e-9 * (double)atomic_load_explicit(&team->waited, memory_order_relaxed) : 0;
 }
 
 static void *
@@ -92,7 +126,7 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
         return BP_OK;
     }
 
-    struct member *members = calloc(threads, sizeof(*members));
+    struct member *members = bp_allocate(threads * sizeof(*members));
     if (!members)
         return BP_NO_MEMORY;
     pthread_mutex_init(&team.lock, NULL);
@@ -101,7 +135,8 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
     size_t made = 1;
     for (; made < threads; made++) {
         members[made] = (struct member){.team = &team, .me = made};
-        if (pthread_create(&members[made].thread, NULL, run_member, &members[made]) != 0)
+        if (!bp_granted() ||
+            pthread_create(&members[made].thread, NULL, run_member, &members[made]) != 0)
             break;
     }
     /* all or none: a barrier for `threads` would wait for ever for one that is missing */
@@ -117,6 +152,6 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
 
     pthread_cond_destroy(&team.next_round);
     pthread_mutex_destroy(&team.lock);
-    free(members);
+    bp_free(members);
     return complete ? BP_OK : BP_NO_THREAD;
 }

@@ -1,5 +1,5 @@
 /* team.h: threads that run the same function side by side, and the barrier at which they meet.
- * Depends on status.h, libc and POSIX threads. */
+ * Depends on memory.h, status.h, libc and POSIX threads. */
 #ifndef BP_TEAM_H
 #define BP_TEAM_H
 
@@ -18,6 +18,10 @@ enum bp_status bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t
 /* Returns when every thread of the team has called it; at once for team NULL. What was written before it by one thread
  * is seen after it by all. */
 void bp_meet(struct bp_team *);
+
+/* Seconds that threads have spent in bp_meet so far, all of them together; short waits are left out.
+ * 0 for team NULL. */
+double bp_waited(const struct bp_team *);
 
 /* The share [*first, *last) of `me` when `count` things are divided among `parts`. */
 static inline void

@@ -54,21 +54,51 @@ first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t row
     return bad < net->count ? bad : net->count - 1;
 }
 
-/* Makes the parameters and the state of now the ones that stay, if all of them are finite. */
+/* Whether all vectors lie in memory of several ranks, which rank 0 fills. */
 static bool
-commit(struct run *run)
+is_shared(const struct bp_training *t)
 {
-    struct bp_training *t = run->t;
-    const struct bp_vector packed = {run->packed, true};
+    return t->ranks && t->ranks->shared;
+}
 
-    if (bp_first_not_finite(t->net, packed) < t->net->count)
-        return false;
-    bp_unpack(t->net, run->packed, t->parameters);
+/* Each thread: copies its share of the parameters and of the state to where training runs on them,
+ * whose pads are zeros. */
+static void
+pack_share(struct run *run, size_t me, size_t threads)
+{
+    const struct bp_training *t = run->t;
+
+    bp_pack(t->net, t->parameters, run->packed, me, threads);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s]);
-    t->optimizer->steps += run->steps;
-    run->steps = 0;
-    return true;
+        bp_pack(t->net, t->optimizer->state[s], run->packed_state[s], me, threads);
+}
+
+/* Each thread: the parameters and the state of now become the ones that stay. */
+static void
+commit_share(struct run *run, size_t me, size_t threads)
+{
+    const struct bp_training *t = run->t;
+
+    bp_unpack(t->net, run->packed, t->parameters, me, threads);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, run->packed_state[s], t->optimizer->state[s], me, threads);
+    if (me == 0) {
+        t->optimizer->steps += run->steps;
+        run->steps = 0;
+    }
+}
+
+/* Each thread: whether its share of the parameters is finite, pads included. */
+static bool
+finite_share(const struct run *run, size_t me, size_t threads)
+{
+    const struct bp_network *net = run->t->net;
+    const size_t panel = net->kernels->panel;
+    size_t first, last;
+
+    bp_share(net->packed / panel, threads, me, &first, &last);
+    return net->kernels->all_finite((last - first) * panel,
+                                    bp_at(net, run->packed, first * panel));
 }
 
 /* Asks the caller, if it is time to, whether to stop. Thread 0 only. */
@@ -152,7 +182,10 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     bp_meet(pass->team);
     if (run->stop)
         return false;
-    bp_fetch_batch(pass, &t->data, next);
+    if (pass->threads == 1 && run->way == BATCHES)
+        bp_fetch_in_backward(pass, &t->data, next);
+    else
+        bp_fetch_batch(pass, &t->data, next);
     if (run->way == ONLINE)
         bp_online_forward(pass, worker->pending);
     else
@@ -244,7 +277,8 @@ train_chain(struct worker *worker, struct bp_rows rows)
     return bp_add_up(worker, pass->ws, rows);
 }
 
-/* Thread 0, after the last batch of an epoch: writes the record, keeps the parameters. */
+/* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
+ * parameters. */
 static void
 finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation,
              double begun)
@@ -258,7 +292,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
     if (t->ranks && !bp_ranks_add_figures(run, sums, validation, &held_out))
         return;
     const bool failed = bp_failed(t->net);
-    if (failed || !isfinite(sums->loss) || !commit(run)) {
+    if (failed || !isfinite(sums->loss) || run->not_finite) {
         run->status = failed ? BP_FAILED : BP_DIVERGED;
         t->bad_layer = first_bad_layer(run, run->ws, 0);
         return;
@@ -274,6 +308,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
     record[BP_SECONDS] = now - begun;
     record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
+    run->keep = true;
 }
 
 struct bp_rows
@@ -297,9 +332,11 @@ next_window(struct worker *worker)
     struct plan *plan = next_plan(worker);
 
     if (worker->pass.me == 0) {
-        const double now = seconds_now();
-        bp_pace_next(&run->pace, now - run->window_begun);
+        const double now = seconds_now(), waited = bp_waited(worker->pass.team);
+        bp_pace_next(&run->pace, now - run->window_begun,
+                     (waited - run->waited) / (double)(worker->pass.threads - 1));
         run->window_begun = now;
+        run->waited = waited;
         *plan = (struct plan){.batches = run->pace.steps, .alone = run->pace.alone};
     }
     bp_meet(worker->pass.team);
@@ -346,8 +383,10 @@ train_block(struct worker *worker)
     const struct bp_pass *pass = &worker->pass;
     bool met = false;
 
-    if (pass->me == 0)
+    if (pass->me == 0) {
         run->window_begun += seconds_now() - run->epoch_ended;
+        run->waited += bp_waited(pass->team) - run->waited_then;
+    }
     for (struct bp_rows rows = bp_batch_at(run, 0); rows.count > 0;) {
         const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
         if (pass->team && worker->left == 0 && !next_window(worker)) {
@@ -368,8 +407,10 @@ train_block(struct worker *worker)
     if (!(ended && worker->alone))
         bp_online_finish(pass, worker->pending);
     worker->pending = NULL;
-    if (pass->me == 0)
+    if (pass->me == 0) {
         run->epoch_ended = seconds_now();
+        run->waited_then = bp_waited(pass->team);
+    }
     bp_meet(pass->team);
     return !ended;
 }
@@ -426,6 +467,9 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
                  .threads = t->threads},
     };
 
+    if (run->way != CHAIN && !is_shared(t))
+        pack_share(run, me, t->threads);
+    bp_meet(team);
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
         const double begun = me == 0 ? seconds_now() : 0;
         struct bp_results validation = {.poll = poll_if_due, .context = run, .stop = &run->stop};
@@ -437,11 +481,18 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
             return;
         if (t->validation && !validate(&worker, &validation))
             return;
+        if (!finite_share(run, me, t->threads))
+            run->not_finite = true;
+        bp_meet(team);
         if (me == 0)
             finish_epoch(run, epoch, &worker.sums, &validation, begun);
         bp_meet(team);
+        if (run->keep)
+            commit_share(run, me, t->threads);
         const bool going = run->status == BP_OK && !run->stop && !run->enough;
         bp_meet(team); /* before they change */
+        if (me == 0)
+            run->keep = false;
         if (!going)
             return;
     }
@@ -455,10 +506,12 @@ free_run(struct run *run)
     bp_workspace_free(&run->held_out);
     bp_free(run->chain_memory);
     bp_free(run->chain_before);
-    bp_free(run->packed);
-    for (size_t s = 0; s < BP_STATES; s++)
-        bp_free(run->packed_state[s]);
-    bp_free(run->gradient);
+    if (!is_shared(run->t)) {
+        bp_free(run->packed);
+        for (size_t s = 0; s < BP_STATES; s++)
+            bp_free(run->packed_state[s]);
+        bp_free(run->gradient);
+    }
     bp_free(run->keys);
     bp_free(run->order);
     bp_free(run->steps_of_ranks);
@@ -472,14 +525,24 @@ take(void **place, size_t size)
     return *place != NULL;
 }
 
-/* A packed copy of `numbers` at *packed; whether there was enough memory. */
+/* Room for packed parameters, state and, where a step needs all of it at once, gradient; whether
+ * there was enough memory. */
 static bool
-take_packed(const struct bp_network *net, const bp_real *numbers, bp_real **packed)
+take_vectors(struct run *run)
 {
-    if (!take(packed, bp_packed_room(net) * net->kernels->size))
-        return false;
-    bp_pack(net, numbers, *packed);
-    return true;
+    const struct bp_training *t = run->t;
+    const size_t size = bp_packed_room(t->net) * t->net->kernels->size;
+
+    if (is_shared(t)) {
+        bp_ranks_take_shared(run);
+        return true;
+    }
+    bool enough = take(&run->packed, size);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        enough &= take(&run->packed_state[s], size);
+    if (t->norms || isfinite(t->optimizer->clip_norm) || (t->ranks && t->ranks->average_every == 0))
+        enough &= take(&run->gradient, size);
+    return enough;
 }
 
 static enum way
@@ -524,13 +587,8 @@ init_run(struct run *run, struct bp_training *t)
         return status;
     run->first_step = t->optimizer->steps;
     run->rates = t->rates;
-    bool enough = take_packed(net, t->parameters, &run->packed);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        enough &= take_packed(net, t->optimizer->state[s], &run->packed_state[s]);
-    const bool added = t->ranks && t->ranks->average_every == 0; /* up over all ranks */
-    if (t->norms || isfinite(t->optimizer->clip_norm) || added)
-        enough &= take(&run->gradient, bp_packed_room(net) * net->kernels->size);
-    if (t->ranks && !added)
+    bool enough = take_vectors(run);
+    if (t->ranks && t->ranks->average_every > 0)
         enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
     if (net->dropout)
         enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
@@ -538,12 +596,13 @@ init_run(struct run *run, struct bp_training *t)
         run->order_room = t->data.x.rows;
         enough &= take((void **)&run->order, run->order_room * sizeof(*run->order));
     }
+    if (run->way == CHAIN)
+        enough &= take(&run->chain_before, bp_packed_room(net) * net->kernels->size);
     if (!enough)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)
         return BP_OK;
-    if (!take_packed(net, t->parameters, &run->chain_before))
-        return BP_NO_MEMORY;
+    pack_share(run, 0, 1);
     return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
 }
 
@@ -569,7 +628,8 @@ bp_train(struct bp_training *t)
         status = run.status;
         if (run.stop && status == BP_OK) {
             status = BP_INTERRUPTED;
-            (void)commit(&run); /* where they are not finite, the last epoch's stay */
+            if (finite_share(&run, 0, 1)) /* else the last epoch's stay */
+                commit_share(&run, 0, 1);
         }
     }
     free_run(&run);

@@ -107,6 +107,7 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     ws->factors = take(block, rows, sizeof(*ws->factors));
     ws->classes = take(block, rows, sizeof(*ws->classes));
     ws->wanted = take(block, rows, sizeof(*ws->wanted));
+    ws->ahead = take(block, rows, sizeof(*ws->ahead));
 }
 
 enum bp_status

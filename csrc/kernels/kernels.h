@@ -79,6 +79,10 @@ struct bp_outer {
     bp_real *c;
     size_t c_row, c_step;
     double keep;
+    /* Memory to ask for on the way, or NULL: of each of `ahead_rows` rows, from ahead_at on,
+     * ahead_bytes for each panel of a. */
+    const char *const *ahead;
+    size_t ahead_rows, ahead_at, ahead_bytes;
 };
 
 /* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
@@ -201,6 +205,9 @@ struct bp_kernels {
     /* m[n][j] *= factors[n], over all panels */
     void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
                        size_t step);
+
+    /* sum[i] = a[i] + b[i], i < count, count a multiple of P; sum may be a */
+    void (*add)(size_t count, const bp_real *a, const bp_real *b, bp_real *sum);
 
     /* m[i] *= factor[i], i < count, count a multiple of P */
     void (*multiply)(size_t count, const bp_real *factor, bp_real *m);

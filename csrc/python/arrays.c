@@ -11,20 +11,37 @@ bp_shape_text(PyArrayObject *array)
     return text;
 }
 
-/* Raises ValueError with `format`, whose last %U is the array's shape. */
+/* Raises ValueError: the array called `name` must have the shape that `expected` makes of a, b and a
+ * again, as far as it asks for them. */
 static int
 wrong_shape(PyArrayObject *array, const char *name, const char *expected, size_t a, size_t b)
 {
     PyObject *shape = bp_shape_text(array);
     if (!shape)
         return -1;
-    PyObject *wanted = PyUnicode_FromFormat(expected, a, b);
+    PyObject *wanted = PyUnicode_FromFormat(expected, a, b, a);
     if (wanted)
         PyErr_Format(PyExc_ValueError, "%s must have shape %U, but has shape %U", name, wanted,
                      shape);
     Py_XDECREF(wanted);
     Py_DECREF(shape);
     return -1;
+}
+
+/* Says of which argument a ValueError is that NumPy raised for nested lists. */
+static void
+name_ragged_lists(const char *name)
+{
+    PyObject *type, *value, *traceback;
+
+    if (!PyErr_ExceptionMatches(PyExc_ValueError))
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_Format(PyExc_ValueError, "%s must be an array or nested lists of one length: %S", name,
+                 value ? value : Py_None);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
 }
 
 /* The number type of an array, or BP_NUMBERS for one that the core does not read. */
@@ -63,8 +80,10 @@ bp_read_numbers(PyObject *object, const char *name, struct bp_array *array)
     }
     else {
         numbers = (PyArrayObject *)PyArray_FromAny(object, NULL, 0, 0, 0, NULL);
-        if (!numbers)
+        if (!numbers) {
+            name_ragged_lists(name);
             return NULL;
+        }
     }
     const enum bp_number type = number_type(numbers);
     if (type == BP_NUMBERS) {
@@ -134,7 +153,8 @@ read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, co
                                             : "(%zu,), or () for a label, for one sample",
                                outputs, 0);
         return wrong_shape(object, name,
-                           outputs == 1 ? "(%zu, %zu), or (n,)" : "(%zu, %zu), or (n,) for labels",
+                           outputs == 1 ? "(%zu, %zu), or (%zu,)"
+                                        : "(%zu, %zu), or (%zu,) for labels",
                            rows, outputs);
     }
     /* one number a sample: the only output's target, or a label */
@@ -158,9 +178,13 @@ read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, co
     valid = bp_labels_valid(array, outputs, &wrong);
     Py_END_ALLOW_THREADS
     if (!valid) {
-        PyErr_Format(PyExc_ValueError,
-                     "labels in %s must be 0 to %zu, one for each of the %zu outputs, but one is %lld",
-                     name, outputs - 1, outputs, (long long)wrong);
+        PyObject *label = array->type == BP_UINT64 ? PyLong_FromUnsignedLongLong((uint64_t)wrong)
+                                                   : PyLong_FromLongLong(wrong);
+        if (label)
+            PyErr_Format(PyExc_ValueError,
+                         "labels in %s must be 0 to %zu, one for each of the %zu outputs, but one is %S",
+                         name, outputs - 1, outputs, label);
+        Py_XDECREF(label);
         return -1;
     }
     return 0;

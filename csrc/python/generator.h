@@ -13,7 +13,7 @@ int bp_read_bit_generator(PyObject *object, struct bp_random *random);
 /* network.rng, locked. As fit does, the lock is taken before bp_enter: two threads that took the two
  * in different orders would wait for each other for ever. */
 struct bp_held_generator {
-    PyObject *bits, *lock;
+    PyObject *bits, *release; /* the latter a method of its lock */
     struct bp_random random;
 };
 

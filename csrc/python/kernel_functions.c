@@ -133,6 +133,14 @@ result_array(const struct bp_network *net, PyObject *out, int dimensions, const 
     return (PyArrayObject *)Py_NewRef(out);
 }
 
+/* `result`, or if it is an array without axes that the caller did not give, its one number, as NumPy's
+ * functions do. Takes the reference. */
+static PyObject *
+number_if_new(PyObject *result, PyObject *out)
+{
+    return result && (!out || out == Py_None) ? PyArray_Return((PyArrayObject *)result) : result;
+}
+
 /* Hands over rows x columns numbers in panels as an array of `shape`. */
 static PyObject *
 give_panels(const struct bp_network *net, const struct operand *from, size_t rows, size_t columns,
@@ -330,9 +338,7 @@ activation_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool s
     Py_DECREF(plain);
 done:
     release(o, 2);
-    return result && out == NULL && PyArray_NDIM((PyArrayObject *)result) == 0
-               ? PyArray_Return((PyArrayObject *)result)
-               : result;
+    return number_if_new(result, out);
 }
 
 static PyObject *
@@ -388,17 +394,14 @@ loss_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool slope)
     PyObject *doubles = bp_array_on(losses, dimensions, &count, NPY_DOUBLE);
     losses = NULL;
     PyArrayObject *target = doubles ? result_array(&net, out, dimensions, &count) : NULL;
-    if (target && PyArray_CopyInto(target, (PyArrayObject *)doubles) == 0) {
+    if (target && PyArray_CopyInto(target, (PyArrayObject *)doubles) == 0)
         result = Py_NewRef((PyObject *)target);
-        if (!out)
-            result = PyArray_Return((PyArrayObject *)result);
-    }
     Py_XDECREF(target);
     Py_XDECREF(doubles);
 done:
     bp_free(losses);
     release(o, 3);
-    return result;
+    return number_if_new(result, out);
 }
 
 static PyObject *

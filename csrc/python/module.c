@@ -128,6 +128,33 @@ add_type(PyObject *module, PyType_Spec *spec)
     return type;
 }
 
+/* _refuse_request(n): for tests, makes the n-th request of the core for memory or a thread fail; 0: none */
+static PyObject *
+refuse_request(PyObject *module, PyObject *object)
+{
+    const size_t n = PyLong_AsSize_t(object);
+    (void)module;
+    if (n == (size_t)-1 && PyErr_Occurred())
+        return NULL;
+    bp_refuse_request(n);
+    Py_RETURN_NONE;
+}
+
+/* _blocks() -> the core's blocks of memory that are not freed */
+static PyObject *
+blocks(PyObject *module, PyObject *args)
+{
+    (void)module;
+    (void)args;
+    return PyLong_FromSize_t(bp_blocks());
+}
+
+static PyMethodDef memory_methods[] = {
+    {"_refuse_request", refuse_request, METH_O, NULL},
+    {"_blocks", blocks, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static int
 execute(PyObject *module)
 {
@@ -139,7 +166,8 @@ execute(PyObject *module)
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
         add(module, "losses", tuple_of_names(bp_loss_names)) < 0)
         return -1;
-    if (PyModule_AddFunctions(module, bp_custom_methods) < 0)
+    if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
+        PyModule_AddFunctions(module, memory_methods) < 0)
         return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(
         "backprop.DivergenceError",

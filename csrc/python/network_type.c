@@ -22,7 +22,13 @@ bp_enter(Network *self)
     }
     if (self->owner == PyThread_get_thread_ident()) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "this thread is computing with the network already: a signal handler can't");
+                        "this thread is computing with the network already: a signal handler can't use it, "
+                        "nor can one of its own functions");
+        return -1;
+    }
+    if (self->reader == PyThread_get_thread_ident()) { /* each would wait for the other */
+        PyErr_SetString(PyExc_RuntimeError, "an iterable that a network trains on can't use the network: "
+                                            "training waits for the batch. Use a copy of it");
         return -1;
     }
     PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
@@ -45,6 +51,7 @@ bp_leave(Network *self)
     if (self->ws.size > BYTES_KEPT)
         bp_workspace_free(&self->ws);
     self->owner = 0;
+    self->reader = 0;
     PyThread_release_lock(self->lock);
 }
 
@@ -224,8 +231,9 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
     bp_real *gradient = NULL;
     enum bp_status status = BP_FAILED;
     double loss = 0;
-
     struct bp_held_generator generator = {0};
+
+
     if (read_arguments("step", x_y_optimizer, 3, args, given, keywords, values) < 0 ||
         (self->net.dropout && bp_hold_generator(&generator, object) < 0))
         return NULL;
@@ -239,7 +247,8 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
         return NULL;
     }
     struct bp_held_optimizer held;
-    if (bp_hold_optimizer(&held, self->module, values[2], &self->net) == 0) {
+    PyObject *result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
+    if (result && bp_hold_optimizer(&held, self->module, values[2], &self->net) == 0) {
         struct bp_optimizer optimizer = held.optimizer;
         if (self->net.dropout) {
             dropout.keys = keys = PyMem_Calloc(self->net.count, sizeof(*keys));
@@ -273,7 +282,11 @@ release:
     bp_release_samples(&samples);
     bp_leave(self);
     bp_release_generator(&generator);
-    return status == BP_OK ? PyFloat_FromDouble(loss) : NULL;
+    if (status != BP_OK)
+        Py_CLEAR(result);
+    else
+        ((PyFloatObject *)result)->ob_fval = loss;
+    return result;
 }
 
 static PyObject *
@@ -620,6 +633,7 @@ static PyMethodDef network_methods[] = {
     {"_gradient", network_gradient, METH_VARARGS, NULL},
     {"_trace", network_trace, METH_VARARGS, NULL},
     {"_train", bp_network_train, METH_VARARGS, NULL},
+    {"_room_to_share", bp_network_room_to_share, METH_VARARGS, NULL},
     {"_jacobian", bp_network_jacobian, METH_O, NULL},
     {"_hessian_vector", bp_network_hessian_vector, METH_VARARGS, NULL},
     {"classify", FAST(network_classify), bp_classify_doc},

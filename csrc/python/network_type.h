@@ -16,11 +16,12 @@ typedef struct bp_network_object {
     struct bp_customs *customs; /* the user's functions, or NULL without any */
     PyObject *parameters;   /* the array of them, in storage order, with bp_room behind it */
     PyThread_type_lock lock; /* held while the core works on the network, the GIL being released */
-    unsigned long owner;     /* the thread that holds the lock, or 0 */
+    atomic_ulong owner;      /* the thread that holds the lock, or 0 */
+    atomic_ulong reader;     /* the thread that it waits for while it trains on a stream, or 0 */
 } Network;
 
 /* Waits until no other thread computes with the network. 0, or -1 with an exception: not set up, a
- * signal handler raised, or this thread itself is in the middle of a computation. */
+ * signal handler raised, or this thread itself is in the middle of a computation, or feeds one. */
 int bp_enter(Network *);
 void bp_leave(Network *);
 
@@ -29,6 +30,7 @@ bp_real *bp_parameters_of(Network *);
 
 /* Network._train: see train_method.c */
 PyObject *bp_network_train(PyObject *self, PyObject *args);
+PyObject *bp_network_room_to_share(PyObject *self, PyObject *args);
 
 /* second_order.c */
 PyObject *bp_network_jacobian(PyObject *self, PyObject *x);

@@ -80,15 +80,22 @@ next_rate(const Optimizer *self)
     return PyErr_Occurred() ? -1 : rate;
 }
 
+const struct bp_optimizer *
+bp_optimizer_settings(const struct bp_module *module, PyObject *object)
+{
+    if (PyObject_TypeCheck(object, module->optimizer_type) && ((Optimizer *)object)->ready)
+        return &((Optimizer *)object)->optimizer;
+    PyErr_Format(PyExc_TypeError, "optimizer must be one of backprop's, such as SGD(0.1), not %R",
+                 object);
+    return NULL;
+}
+
 int
 bp_hold_optimizer(struct bp_held_optimizer *held, struct bp_module *module, PyObject *object,
                   const struct bp_network *net)
 {
-    if (!PyObject_TypeCheck(object, module->optimizer_type) || !((Optimizer *)object)->ready) {
-        PyErr_Format(PyExc_TypeError, "optimizer must be one of backprop's, such as SGD(0.1), not %R",
-                     object);
+    if (!bp_optimizer_settings(module, object))
         return -1;
-    }
     Optimizer *self = (Optimizer *)object;
     const double rate = next_rate(self);
     if (rate < 0 || ready_states(self, net) < 0)

@@ -21,6 +21,9 @@ int bp_hold_optimizer(struct bp_held_optimizer *, struct bp_module *, PyObject *
                       const struct bp_network *);
 void bp_release_optimizer(struct bp_held_optimizer *);
 
+/* Its settings, borrowed: the states may be missing. NULL with TypeError. */
+const struct bp_optimizer *bp_optimizer_settings(const struct bp_module *, PyObject *object);
+
 /* Notes how many steps the optimizer has done. */
 void bp_set_steps(PyObject *object, uint64_t steps);
 

@@ -113,8 +113,8 @@ bp_hook_stream(struct bp_hooks *hooks, struct bp_training *training, PyObject *s
 
     if (stream == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(stream, "OOp;stream must be (next_block, rates, whole)",
-                          &hooks->next_block, &hooks->rates, &whole))
+    if (!PyArg_ParseTuple(stream, "OOpk;stream must be (next_block, rates, whole, thread)",
+                          &hooks->next_block, &hooks->rates, &whole, &hooks->reader))
         return -1;
     hooks->stream = (struct bp_stream){
         .whole = whole,
@@ -141,6 +141,19 @@ add_over_ranks(struct bp_hooks *hooks, enum bp_dtype dtype, size_t count, void *
     return done != NULL;
 }
 
+/* The exception that was fetched stays, unless there is a newer one. */
+static void
+restore_or_drop(bool good, PyObject *type, PyObject *value, PyObject *traceback)
+{
+    if (good) {
+        PyErr_Restore(type, value, traceback);
+        return;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
 static bool
 add(void *context, enum bp_dtype dtype, size_t count, void *numbers)
 {
@@ -150,15 +163,54 @@ add(void *context, enum bp_dtype dtype, size_t count, void *numbers)
     PyEval_RestoreThread(hooks->saved);
     PyErr_Fetch(&type, &value, &traceback); /* of a rank that is lost and comes to say so */
     const bool good = add_over_ranks(hooks, dtype, count, numbers);
-    if (good)
-        PyErr_Restore(type, value, traceback);
-    else {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-    }
+    restore_or_drop(good, type, value, traceback);
     hooks->saved = PyEval_SaveThread();
     return good;
+}
+
+/* All ranks see what all have written: MPI orders accesses to common memory by a sync, a barrier and
+ * a sync. No Python code runs here. */
+static bool
+meet(void *context)
+{
+    struct bp_hooks *hooks = context;
+    PyObject *calls[] = {hooks->sync, hooks->barrier, hooks->sync};
+    PyObject *type, *value, *traceback;
+    bool good = true;
+
+    PyEval_RestoreThread(hooks->saved);
+    PyErr_Fetch(&type, &value, &traceback); /* of a rank that is lost and comes to say so */
+    for (size_t i = 0; good && i < sizeof(calls) / sizeof(*calls); i++) {
+        PyObject *done = PyObject_CallNoArgs(calls[i]);
+        good = done != NULL;
+        Py_XDECREF(done);
+    }
+    restore_or_drop(good, type, value, traceback);
+    hooks->saved = PyEval_SaveThread();
+    return good;
+}
+
+int
+bp_hook_shared(struct bp_hooks *hooks, struct bp_training *training)
+{
+    PyObject *memory;
+
+    if (!hooks->shared || hooks->shared == Py_None)
+        return 0;
+    if (!PyArg_ParseTuple(hooks->shared, "O!OO;shared must be (memory, barrier, sync)", &PyArray_Type,
+                          &memory, &hooks->barrier, &hooks->sync))
+        return -1;
+    PyArrayObject *array = (PyArrayObject *)memory;
+    const size_t room =
+        bp_room_to_share(training->net, training->optimizer, training->ranks->count);
+    if (room == 0 || training->norms || training->ranks->average_every > 0 ||
+        !PyArray_ISCARRAY(array) || (size_t)PyArray_NBYTES(array) != room) {
+        PyErr_Format(PyExc_ValueError, "the ranks' common memory must have %zu bytes", room);
+        return -1;
+    }
+    training->ranks->shared = PyArray_DATA(array);
+    training->ranks->meet = meet;
+    return 0;
 }
 
 int
@@ -169,10 +221,10 @@ bp_hook_ranks(struct bp_hooks *hooks, struct bp_training *training, PyObject *ra
 
     if (ranks == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(ranks, "nnpnnOOO!;ranks must be (rank, size, sharded, steps, average_every, "
-                                 "Allreduce, IN_PLACE, interrupted)",
+    if (!PyArg_ParseTuple(ranks, "nnpnnOOO!O;ranks must be (rank, size, sharded, steps, average_every, "
+                                 "Allreduce, IN_PLACE, interrupted, shared)",
                           &me, &count, &sharded, &steps, &average_every, &hooks->allreduce,
-                          &hooks->in_place, &PyArray_Type, &hooks->interrupted))
+                          &hooks->in_place, &PyArray_Type, &hooks->interrupted, &hooks->shared))
         return -1;
     hooks->ranks = (struct bp_ranks){
         .me = (size_t)me,

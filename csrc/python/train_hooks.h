@@ -13,18 +13,25 @@ struct bp_hooks {
     /* the stream: next_block() -> (x, y, sample_weight or None) or None; rates(first, count) ->
      * float64 array, or None */
     PyObject *next_block, *rates;
+    unsigned long reader; /* the thread that next_block waits for, or 0 */
     struct bp_samples block;
     PyObject *block_weights, *block_rates;
     /* the ranks: comm.Allreduce and MPI.IN_PLACE; a bool array that a signal handler sets */
     PyObject *allreduce, *in_place, *interrupted;
+    /* where they have memory in common: comm.Barrier and win.Sync */
+    PyObject *barrier, *sync;
     struct bp_stream stream;
     struct bp_ranks ranks;
+    PyObject *shared; /* (array of bytes, barrier, sync) or None */
 };
 
 /* Reads what _train is given for them; None leaves training.stream or training.ranks NULL. 0, or -1 with an
  * exception. The objects are borrowed. */
 int bp_hook_stream(struct bp_hooks *, struct bp_training *, PyObject *stream);
 int bp_hook_ranks(struct bp_hooks *, struct bp_training *, PyObject *ranks);
+
+/* The memory of hooks->shared, once training.optimizer is known. 0, or -1 with an exception. */
+int bp_hook_shared(struct bp_hooks *, struct bp_training *);
 
 /* Lets Python's signal handlers run; true when one of them raised, or set `interrupted`. */
 bool bp_check_signals(void *hooks);

@@ -27,6 +27,22 @@ raise_divergence(const struct bp_module *module, const struct bp_training *t, Py
     return NULL;
 }
 
+/* _room_to_share(optimizer, ranks) -> bytes, 0 where ranks must not share memory */
+PyObject *
+bp_network_room_to_share(PyObject *object, PyObject *args)
+{
+    const Network *self = (Network *)object;
+    const struct bp_optimizer *optimizer;
+    PyObject *optimizer_object;
+    Py_ssize_t ranks;
+
+    if (!PyArg_ParseTuple(args, "On", &optimizer_object, &ranks))
+        return NULL;
+    optimizer = bp_optimizer_settings(self->module, optimizer_object);
+    return optimizer ? PyLong_FromSize_t(bp_room_to_share(&self->net, optimizer, (size_t)ranks))
+                     : NULL;
+}
+
 /* _train(x, y, optimizer, epochs, batch_size, bit_generator, threads, rates, sample_weight,
  *        validation, budget, first_epoch, record, shuffle, target_mask, norms, stream, ranks) -> epochs done, or -1
  * where another rank ended the training. x and y are None with a stream. */
@@ -58,6 +74,7 @@ bp_network_train(PyObject *object, PyObject *args)
     }
     if (bp_hook_stream(&hooks, &training, stream) < 0)
         goto done;
+    self->reader = hooks.reader;
     if (epochs < 1 || batch < 1 || threads < 1) {
         PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
         goto done;
@@ -115,6 +132,8 @@ bp_network_train(PyObject *object, PyObject *args)
     if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
         goto done;
     training.optimizer = &held.optimizer;
+    if (training.ranks && bp_hook_shared(&hooks, &training) < 0)
+        goto done;
 
     hooks.saved = PyEval_SaveThread();
     status = bp_train(&training);

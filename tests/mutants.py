@@ -1,0 +1,383 @@
+# ruff: noqa: E501
+"""Mutation testing: every mistake below, made on purpose in a copy of the sources, must fail a test.
+
+    python tests/mutants.py [--list] [--work FOLDER] [name ...]
+
+Each mutant is one replacement in one file. It is built with -O1 for one instruction set, and the tests that
+guard the arithmetic run until the first failure. A text that is not found exactly once is an error: the code has
+changed, and the mutant must follow it. The exit status is 1 where a mutant survives.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 900  # after which a mutant hangs
+
+TESTS = (
+    "kernels", "lesson", "gradients", "training", "schedules", "optimizers", "second_order", "dropout", "determinism", "fit_options",
+    "own_functions", "differences", "explain", "parameters",
+)  # fmt: skip
+# What is likely to kill the mutants of a file comes first.
+FIRST = {
+    "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
+    "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
+    "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
+    "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
+}  # fmt: skip
+
+
+class Mutant(NamedTuple):
+    name: str
+    file: str  # under csrc/
+    old: str
+    new: str
+
+
+def in_file(file, *mutants):
+    return [Mutant(name, file, old, new) for name, old, new in mutants]
+
+
+MUTANTS = [
+    *in_file(
+        "kernels/activation.inc",
+        ("sigmoid' without 1 - a", "return a * (one - a);", "return a;"),
+        ("tanh' of a, not a²", "return one - a * a;", "return one - a;"),
+        ("relu'(0) = 1", "return NAME(select)(a > zero, one, zero);", "return NAME(select)(a >= zero, one, zero);"),
+        ("leaky slope 0.1", "one, NAME(set)((REAL)0.01))", "one, NAME(set)((REAL)0.1))"),
+        ("elu' is elu", "NAME(select)(z > zero, one, NAME(v_exp)(z))", "NAME(select)(z > zero, one, NAME(v_expm1)(z))"),
+        ("gelu' without its density", "return NAME(v_normal_cdf)(z) + z * density;", "return NAME(v_normal_cdf)(z);"),
+        ("silu' with the sign turned", "return s * (one + z * (one - s));", "return s * (one - z * (one - s));"),
+        ("softmax without its maximum", "NAME(v_exp)(NAME(load)(z + at) - largest)", "NAME(v_exp)(NAME(load)(z + at))"),
+        ("softmax delta without its mean", "(NAME(load)(dC_da + at) - mean));", "NAME(load)(dC_da + at));"),
+        ("softmax Jacobian transposed in sign", "((REAL)(i == j) - a[i / PANEL", "((REAL)(i == j) + a[i / PANEL"),
+        ("a pad counts as a node", "return place < (left - (ivec){0});", "return place <= (left - (ivec){0});"),
+        ("the factor of a delta is left out", "factor ? slope * NAME(load)(factor + i) : slope", "slope"),
+    ),
+    *in_file(
+        "kernels/loss.inc",
+        ("squared error' without factor 2", "return d + d;", "return d;"),
+        ("error with the sign turned", "const vec d = a - y, one = NAME(set)(1);\n    switch (loss) {\n"
+         "    case BP_BINARY_CROSS_ENTROPY:\n        return NAME(quotient)", "const vec d = y - a, one = NAME(set)(1);"
+         "\n    switch (loss) {\n    case BP_BINARY_CROSS_ENTROPY:\n        return NAME(quotient)"),
+        ("mean squared error' is not a mean", "SLOPES(BP_SQUARED_ERROR, / nodes)", "SLOPES(BP_SQUARED_ERROR, )"),
+        ("mean squared error is not a mean", "losses[n] /= (double)columns;", "losses[n] /= 1;"),
+        ("cross-entropy' with the sign turned", "return -NAME(quotient)(y, a);", "return NAME(quotient)(y, a);"),
+        ("binary cross-entropy' without 1 - y", "return NAME(quotient)(one - y, one - a) - NAME(quotient)(y, a);",
+         "return -NAME(quotient)(y, a);"),
+        ("huber without its corner", "NAME(select)(size <= one, half * d * d, size - half)", "half * d * d"),
+        ("huber' not held", "return NAME(select)(d > one, one, NAME(select)(d < -one, -one, d));", "return d;"),
+        ("fused delta with the sign turned", "NAME(load)(a + at) * total - NAME(load)(y + at)",
+         "NAME(load)(y + at) - NAME(load)(a + at) * total"),
+        ("fused delta without Σy", "NAME(load)(a + at) * total - NAME(load)(y + at)",
+         "NAME(load)(a + at) - NAME(load)(y + at)"),
+        ("log-sum-exp without its maximum", "log_sum - (NAME(load)(z + at) - largest)", "log_sum - NAME(load)(z + at)"),
+        ("fused binary loss of |z|", "NAME(v_exp)(-NAME(abs)(NAME(load)(z + at)))", "NAME(v_exp)(NAME(abs)(NAME(load)(z + at)))"),
+    ),
+    *in_file(
+        "kernels/product.inc",
+        ("bias dropped", ": start   ? NAME(load)(start + q * PANEL + v * LANES)", ": 0 ? NAME(load)(start)"),
+        ("a block forgets the one before", "sum[r][q][v] = p->resume ?", "sum[r][q][v] = 0 ?"),
+        ("the last term of a sum is left out", "p->depth - s < PANEL ? p->depth - s : PANEL;",
+         "p->depth - s < PANEL ? p->depth - s - (p->depth > 1) : PANEL;"),
+        ("a transposed in the product", "NAME(set)(a[r * a_row + t])", "NAME(set)(a[t * a_row + r])"),
+        ("one row too many in a tile", "const size_t height = rows + (i < taller);\n            switch (height) {\n#define "
+         "TILE(n)                                                                                    \\\n    case n:"
+         "                                                                                        \\\n        if",
+         "const size_t height = rows + (i <= taller);\n            switch (height) {\n#define TILE(n) \\\n    case n: \\\n"
+         "        if"),
+        ("outer product of the wrong sample", "NAME(set)(a[n * PANEL + r])", "NAME(set)(a[r * PANEL + n])"),
+        ("outer product adds nothing", "sum[r][q][v] += NAME(load)(to + v * LANES);", "sum[r][q][v] += NAME(set)(0);"),
+        ("one sample's outer product with the sign turned", "NAME(fma)(factor, row[v], NAME(load)(to + v * LANES))",
+         "NAME(fma)(-factor, row[v], NAME(load)(to + v * LANES))"),
+        ("column sums skip the second row", "for (size_t n = 1; n < rows; n++)", "for (size_t n = 2; n < rows; n++)"),
+        ("column sums forget what was there", "keep == 0 ? total[t] : (REAL)keep * sum[j + t] + total[t];", "total[t];"),
+    ),
+    *in_file(
+        "kernels/chain.inc",
+        ("chain: bias dropped", "sum[v] = bias ? NAME(load)(bias + v * LANES) : NAME(set)(0);", "sum[v] = NAME(set)(0);"),
+        ("chain: bias stands still", "NAME(load)(bias + v * LANES) + NAME(load)(delta + v * LANES)", "NAME(load)(bias + v * LANES)"),
+        ("chain: slope dropped", "NAME(select)(NAME(existing)(at, link->outputs), slope * dC_da[v],",
+         "NAME(select)(NAME(existing)(at, link->outputs), dC_da[v],"),
+        ("chain: mean squared error' is not a mean", "dC_da[v] = dC_da[v] / nodes;", ";"),
+        ("chain: turned weights stand still", "NAME(fma)(factor, NAME(load)(a_prev + k), NAME(load)(at))", "NAME(load)(at)"),
+        ("chain: weights of the step before", "NAME(chain_update)(vectors, &links[0], x, chain->step);",
+         "if (n > 0) NAME(chain_update)(vectors, &links[0], x, chain->step);"),
+        ("chain: the rate squared", "NAME(set)((REAL)factor) * NAME(load)(delta", "NAME(set)((REAL)(factor * factor)) * NAME(load)(delta"),
+    ),
+    *in_file(
+        "kernels/single.inc",
+        ("online: bias dropped", "sum[i][v] = start ? NAME(load)(start + at) : NAME(set)(0);", "sum[i][v] = NAME(set)(0);"),
+        ("online: the step is not done", "NAME(fma)(last, move[i][v], NAME(load)(at))", "NAME(load)(at)"),
+        ("online: sums of the weights before the step", "sum[i][v] = NAME(fma)(now, row, sum[i][v]);",
+         "sum[i][v] = NAME(fma)(now, row - last * move[i][v], sum[i][v]);"),
+        ("online: the last column is left out", "if (j + t < columns)", "if (j + t + (columns > 1) < columns)"),
+    ),
+    *in_file(
+        "kernels/optimize.inc",
+        ("weight decay with the sign turned", "slope += decay * old;", "slope -= decay * old;"),
+        ("adam's first moment is the gradient", "mean = before + new_1 * (slope - before);", "mean = slope;"),
+        ("adam's second moment of |g|", "const vec square = beta_2 * NAME(load)(second + i) + new_2 * (slope * slope);",
+         "const vec square = beta_2 * NAME(load)(second + i) + new_2 * NAME(abs)(slope);"),
+        ("adam without correction of the second moment", "(NAME(sqrt)(square) * root + epsilon)", "(NAME(sqrt)(square) + epsilon)"),
+        ("adam without correction of the first moment", "adam ? o->rate / o->correction_1 : o->rate", "o->rate"),
+        ("adamw's decay without the rate", "1 - o->rate * o->decay", "1 - o->decay"),
+        ("rmsprop's epsilon under the root", "move = slope / (NAME(sqrt)(square) + epsilon);",
+         "move = slope / NAME(sqrt)(square + epsilon);"),
+        ("rmsprop without momentum", "move += momentum * NAME(load)(second + i);", ";"),
+        ("momentum forgets", "momentum * NAME(load)(first + i) + slope;", "NAME(load)(first + i) + slope;"),
+        ("nesterov is momentum", "o->nesterov ? slope + momentum * speed : speed;", "speed;"),
+        ("uphill", "NAME(store)(w + i, old - rate * move);", "NAME(store)(w + i, old + rate * move);"),
+        ("the gradient is not clipped", "slope = NAME(select)(slope > limit, limit,", "slope = NAME(select)(slope > limit, slope,"),
+    ),
+    *in_file(
+        "kernels/regularize.inc",
+        ("l1 with the sign turned", "(w[j] > 0) - (w[j] < 0)", "(w[j] < 0) - (w[j] > 0)"),
+        ("l2 without w", "+ l2 * w[j];", "+ l2;"),
+        ("dropout without its scale", "draw < below ? 0 : a[j] * scale;", "draw < below ? 0 : a[j];"),
+        ("dropout keeps what it should drop", "draw < below ? 0 : a[j] * scale;", "draw >= below ? 0 : a[j] * scale;"),
+        ("dropout of the sample before", "(drop->place + n + 1) * INCREMENT", "(drop->place + n) * INCREMENT"),
+    ),
+    *in_file(
+        "kernels/curvature.inc",
+        ("sigmoid'' is sigmoid'", "return a * (one - a) * (one - two * a);", "return a * (one - a);"),
+        ("tanh'' with the sign turned", "return -two * a * (one - a * a);", "return two * a * (one - a * a);"),
+        ("gelu'' without z²", "return density * (two - z * z);", "return density * two;"),
+        ("silu'' with one for two", "(two + z * (one - two * s))", "(one + z * (one - two * s))"),
+        ("softplus'' is softplus'", "const vec s = NAME(v_sigmoid)(z);\n        return s * (one - s);", "const vec s = NAME(v_sigmoid)(z);\n        return s;"),
+        ("the bend is left out", "bend + NAME(g_prime)(g, z_i, a_i)", "NAME(g_prime)(g, z_i, a_i)"),
+        ("softmax's bend without the moving mean", "NAME(load)(a + at) * moved);", "NAME(load)(a + at) * NAME(set)(0));"),
+        ("squared error'' is 1", "vec bend = one + one;", "vec bend = one;"),
+        ("cross-entropy'' without its square", "bend = NAME(quotient)(y_j, a_j * a_j);\n", "bend = NAME(quotient)(y_j, a_j);\n"),
+    ),
+    *in_file(
+        "core/passes.c",
+        ("forward: the bias of the first panel", "weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL", "weights.bias"),
+        ("backward: the layer's own input", "const bp_real *a_prev = input_of(pass, l);", "const bp_real *a_prev = pass->ws->nodes[l].a;"),
+        ("backward: bias dropped", "update_bias(pass, l, first, last, update);", ";"),
+        ("backward: slope dropped", "multiply_by_slope(pass, l - 1, k_first, k_last,", "if (0) multiply_by_slope(pass, l - 1, k_first, k_last,"),
+        ("backward: rows are not scaled", "net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);", ";"),
+        ("backward: weights change before they carry", "if (carry)\n            propagate(pass, l, delta_turned, k_first, k_last);", "if (0)\n            ;"),
+        ("dropout is forgotten on the way back", "drop(pass, l, first, last, rows, nodes->dC_da, nodes->dC_da);", ";"),
+        ("backward: l1 and l2 are left out", "if (net->layers[l].l1 != 0 || net->layers[l].l2 != 0)", "if (0)"),
+        ("a missing target pulls", "if (pass->masked && !net->fused)\n", "if (0)\n"),
+        ("classes of the targets are those of the outputs", "net->kernels->classify(own.count, outputs, y,", "net->kernels->classify(own.count, outputs, a,"),
+    ),
+    *in_file(
+        "core/online.c",
+        ("online: the bias stands still", "if (weights.bias)\n            kernels->column_sums", "if (0)\n            kernels->column_sums"),
+        ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
+        ("online: the input of this sample", ".a_last = l == 0 ? last->x", ".a_last = l == 0 ? ws->x"),
+    ),
+    *in_file(
+        "core/evaluate.c",
+        ("the gradient is a sum", "forward_to_delta(&pass, data, n, 1 / (double)samples);", "forward_to_delta(&pass, data, n, 1);"),
+        ("the gradient is of the last rows", "update.keep = 1;", "update.keep = 0;"),
+        ("a step of the sum", "forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
+         "forward_to_delta(&pass, data, 0, plain ? -optimizer->rate : 1);"),
+        ("a step uphill", "(plain ? -optimizer->rate : 1) / samples", "(plain ? optimizer->rate : 1) / samples"),
+    ),
+    *in_file(
+        "core/second_order.c",
+        ("Hessian: V is used once", "propagate(&d, l, ws->nodes[l].delta, d.along, true);", ";"),
+        ("Hessian: δ da is left out", "outer.keep = 1;\n    net->kernels->outer(&outer);", ";"),
+        ("Hessian: W da is left out", "if (l > 0)\n        weighted_sums", "if (0)\n        weighted_sums"),
+        ("Hessian: not a mean", "ws->factors[i] = 1 / (double)data->x.rows;", "ws->factors[i] = 1;"),
+        ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),
+    ),
+    *in_file(
+        "core/train.c",
+        ("weights of samples are left out", "sum == 0 ? 0 : sign * ws->factors[n] / sum;", "sum == 0 ? 0 : sign / (double)rows.count;"),
+        ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
+        ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
+        ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
+    ),
+    *in_file(
+        "core/optimizer.c",
+        ("adam counts from 0", "const double t = (double)steps + 1;", "const double t = (double)steps + 2;"),
+        ("nesterov is forgotten", ".nesterov = o->nesterov,", ".nesterov = false,"),
+        ("beta_1 for beta_2", ".correction_2 = adam ? 1 - pow(o->beta_2, t) : 1,", ".correction_2 = adam ? 1 - pow(o->beta_1, t) : 1,"),
+    ),
+    *in_file(
+        "core/whole_gradient.c",
+        ("clipping by the norm squared", "return sqrt(sum) / weight;", "return sum / weight;"),
+        ("clipping lengthens", "return scale > 1 ? 1 : scale;", "return scale;"),
+    ),
+    *in_file(
+        "core/dropout.c",
+        ("one key for all layers", "keys[l] |= random->next(random->state);", "keys[l] = 1;"),
+    ),
+]  # fmt: skip
+
+
+ONE_INSTRUCTION_SET = """
+#include "isa.h"
+extern const struct bp_kernels bp_kernels_f32_{isa}, bp_kernels_f64_{isa};
+static const struct bp_kernels *const only[BP_DTYPES][2] = {{{{&bp_kernels_f32_{isa}}}, {{&bp_kernels_f64_{isa}}}}};
+const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype) {{ return only[dtype]; }}
+const struct bp_kernels *
+bp_select_kernels(enum bp_dtype dtype, const char *isa)
+{{
+    return isa && strcmp(only[dtype][0]->isa, isa) != 0 ? NULL : only[dtype][0];
+}}
+"""
+
+
+def best_instruction_set():
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        flags = ""
+    return "avx2" if re.search(r"\bavx2\b", flags) and re.search(r"\bfma\b", flags) else "baseline"
+
+
+def includes(path, seen):
+    """All files of ours that a file includes, itself too."""
+    if path in seen:
+        return seen
+    seen.add(path)
+    for name in re.findall(r'#include "([^"]+)"', path.read_text(encoding="utf-8")):
+        for folder in (path.parent, csrc_of(path)):
+            if (folder / name).is_file():
+                includes(folder / name, seen)
+                break
+    return seen
+
+
+def csrc_of(path):
+    return next(parent for parent in path.parents if parent.name == "csrc")
+
+
+class Copy:
+    """The sources in a folder of their own, built there."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.csrc = self.folder / "csrc"
+        self.objects = self.folder / "objects"
+        self.isa = best_instruction_set()
+
+    def fill(self):
+        for name in ("csrc", "backprop", "tests", "docs"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            ignored = shutil.ignore_patterns("*.so", "__pycache__")
+            shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, self.folder)
+        kernels = self.csrc / "kernels"
+        for path in kernels.glob("kernels_*.c"):
+            if path.stem != f"kernels_{self.isa}":
+                path.unlink()
+        text = ONE_INSTRUCTION_SET.format(isa=self.isa)
+        (kernels / "select_kernels.c").write_text(text, encoding="utf-8")
+        self.objects.mkdir(exist_ok=True)
+
+    def build(self, changed=None):
+        """Compiles what depends on a changed file, or all; links. The compiler's message, or None."""
+        compiler = [*os.environ.get("CC", "cc").split(), "-O1", "-std=c11", "-fPIC", "-ffp-contract=off"]
+        paths = [f"-I{self.csrc}", f"-I{numpy.get_include()}", f"-I{sysconfig.get_path('include')}"]
+        sources = sorted(self.csrc.rglob("*.c"))
+        for source in sources:
+            if changed and changed not in includes(source, set()):
+                continue
+            target = self.objects / f"{source.stem}_{source.parent.name}.o"
+            done = subprocess.run(
+                [*compiler, *paths, "-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION",
+                 "-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION", "-c", source, "-o", target],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                return done.stderr
+        objects = [self.objects / f"{source.stem}_{source.parent.name}.o" for source in sources]
+        target = self.folder / "backprop" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+        subprocess.run([*compiler, "-shared", *objects, "-o", target, "-lm", "-lpthread"], check=True)
+        return None
+
+    def test(self, file=""):
+        """What killed a mutant of a file, or None."""
+        names = dict.fromkeys([*FIRST.get(Path(file).stem, ()), *TESTS])
+        files = [f"tests/test_{name}.py" for name in names]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
+                   "--no-header", *files]  # fmt: skip
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("BACKPROP_ISA", None)
+        try:
+            done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True,
+                                  timeout=SECONDS, check=False)  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "it hangs"
+        if done.returncode == 0:
+            return None
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.MULTILINE)
+        if failed:
+            return failed[1]
+        if done.returncode < 0 or "Fatal Python error" in done.stderr:
+            return f"it crashes ({done.returncode})"
+        raise SystemExit(f"pytest itself failed:\n{done.stdout}\n{done.stderr}")
+
+
+def places(mutant):
+    return (ROOT / "csrc" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--list", action="store_true", help="names only; whether each is found in the sources")
+    parser.add_argument("--work", help="a folder to build in, kept; else a temporary one")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+
+    lost = [f"{m.file}: {m.name}: found {places(m)} times" for m in MUTANTS if places(m) != 1]
+    if arguments.list:
+        print(*(f"{m.file}: {m.name}" for m in MUTANTS), sep="\n")
+    if lost:
+        sys.exit("not exactly once in the sources:\n" + "\n".join(lost))
+    if arguments.list:
+        return
+    chosen = [m for m in MUTANTS if not arguments.names or m.name in arguments.names]
+    if not chosen or len(chosen) < len(arguments.names):
+        sys.exit("no mutant has such a name")
+
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Copy(arguments.work or temporary)
+        copy.folder.mkdir(exist_ok=True)
+        copy.fill()
+        if message := copy.build():
+            sys.exit(message)
+        if killer := copy.test():
+            sys.exit(f"the sources as they are fail {killer}")
+        survivors = [m.name for m in chosen if not killed(copy, m)]
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants died ({copy.isa})")
+    if survivors:
+        sys.exit("survived: " + "; ".join(survivors))
+
+
+def killed(copy, mutant):
+    path, begun = copy.csrc / mutant.file, time.monotonic()
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        if message := copy.build(path):
+            sys.exit(f"{mutant.name} does not compile:\n{message}")
+        killer = copy.test(mutant.file)
+    finally:
+        path.write_text(whole, encoding="utf-8")
+        copy.build(path)
+    seconds = time.monotonic() - begun
+    print(f"{seconds:5.0f} s  {mutant.file}: {mutant.name}: {killer or 'SURVIVES'}", flush=True)
+    return killer is not None
+
+
+if __name__ == "__main__":
+    main()
