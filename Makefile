@@ -24,6 +24,21 @@ test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
 	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
 
+sanitize: ## the core and the suite under AddressSanitizer and UndefinedBehaviorSanitizer; CC=clang-19 for that one
+	.ci/sanitize $(CC)
+
+tsan:    ## the core with teams of threads under ThreadSanitizer; CC=clang-19 for that one
+	CHECKS=thread .ci/core-checks $(CC) 5000
+
+valgrind: ## the core, then the tests of the engine, under valgrind
+	.ci/valgrind
+
+fuzz:    ## each fuzzer for FUZZ_SECONDS, an hour, one after the other; needs clang-19 and atheris
+	.ci/fuzz
+
+coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs gcovr and coverage
+	.ci/coverage
+
 mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
 	$(PYTHON) tests/mutants.py
 
