@@ -54,7 +54,7 @@ SHARED = """
 assert True in shared if "clip" not in 'OPTIMIZER' else True not in shared
 del shared[:]
 import shutil
-shutil.disk_usage = lambda path: type("usage", (), {"free": 10**9 * (rank != 1)})
+shutil.disk_usage = lambda path: type("usage", (), {"free": 1000 if rank == 1 else 10**9})
 net = network(0, 0)
 net.fit(x, y, OPTIMIZER, epochs=2, batch_size=16, comm=comm)  # no room on one rank
 one = network(0, 0)
