@@ -29,6 +29,7 @@ ONNX_IR_VERSION = 7
 
 def to_onnx(network: Network, path: str | os.PathLike[str] | None) -> onnx.ModelProto:
     """`Network.to_onnx`, which documents it."""
+    refuse_own_functions(network)
     try:
         import onnx
     except ImportError as error:
@@ -37,7 +38,6 @@ def to_onnx(network: Network, path: str | os.PathLike[str] | None) -> onnx.Model
         ) from error
     from onnx import checker, helper, numpy_helper
 
-    refuse_own_functions(network)
     graph = _Graph(network.dtype)
     a = "x"
     for number, layer in enumerate(network.layers, start=2):
@@ -140,9 +140,9 @@ ONNX_ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 def to_torch(network: Network) -> torch.nn.Sequential:
     """`Network.to_torch`, which documents it."""
+    refuse_own_functions(network)
     lib = _torch("to_torch")
     nn = lib.nn
-    refuse_own_functions(network)
     activations: dict[str, Callable[[], torch.nn.Module]] = {
         "sigmoid": nn.Sigmoid,
         "tanh": nn.Tanh,

@@ -402,6 +402,11 @@ def test_a_round_in_jupyterlab(driver, lab, size):
         return page.all(".bp-edge")
 
     page.until(run_cell)
+    if size == PHONE:  # the file browser would take most of the width
+        open_tab = ".jp-SideBar.jp-mod-left .lm-TabBar-tab.lm-mod-current"
+        for tab in driver.find_elements("css selector", open_tab):
+            tab.click()
+        page.until(lambda: page.script("return document.querySelector('.bp-root').clientWidth") > 250)
 
     x, y = bp.datasets.circles(60, rng=0)
     net = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)

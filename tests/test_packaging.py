@@ -100,6 +100,16 @@ def test_everything_public_is_documented():
     assert undocumented == []
 
 
+def test_the_extension_exports_its_init_function_only():
+    nm = shutil.which("nm")
+    if nm is None or sys.platform != "linux":
+        pytest.skip("needs nm of GNU's binutils or LLVM")
+    command = [nm, "-D", "--defined-only", _core.__file__]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = {line.split()[-1] for line in listing.stdout.splitlines()}
+    assert names == {"PyInit__core"}
+
+
 def test_version_is_one_of_numbers():
     assert re.fullmatch(r"\d+\.\d+\.\d+", bp.__version__)
 

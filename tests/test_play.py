@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -127,11 +128,9 @@ def test_what_is_no_message_is_refused(server):
 
 def test_messages_of_several_pages_do_not_mix(server):
     """Sixteen at once: each trains five epochs, all of which count."""
-    threads = [threading.Thread(target=post, args=(server, {"do": "train", "epochs": 5})) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: post(server, {"do": "train", "epochs": 5}), range(16)))
+    assert [answer[0] for answer in answers] == [200] * 16
     assert server.stage.epochs == 80
     assert server.stage.optimizer.steps == 80 * 20
 
