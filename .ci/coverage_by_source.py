@@ -1,6 +1,6 @@
 """Lines and branches of gcovr's JSON by their place in the source.
 
-A body that is compiled for every instruction set and precision counts once, and has run where any of them has.
+A body that is compiled for every instruction set and precision counts once, and has run where any has.
 """
 
 import json
