@@ -341,3 +341,15 @@ def test_text_says_which_sample_is_opened_before_it_is(hidden):
     lines = str(net.explain(x, y, 0, 0, 1)).splitlines()
     opened = next(i for i, line in enumerate(lines) if line.startswith("∂C₀/∂a₁^(L-2) = Σᵢ"))
     assert lines[opened - 2] == "For sample 0 of 5; e.sample(n) opens another:"
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_whole_layer_names_its_largest_products(bias):
+    net = make_network((2, 3, 1), "tanh")
+    e = net.explain(*make_data(net, 4), 0, bias=True) if bias else net.explain(*make_data(net, 4), 0)
+    mean = np.asarray(e.mean)
+    largest = np.unravel_index(np.abs(mean).argmax(), mean.shape)
+    lines = str(e).splitlines()
+    assert lines[0].startswith("∂C/∂bⱼ" if bias else "∂C/∂wⱼₖ")
+    assert float(lines[1].split(" = ")[1].replace("−", "-")) == pytest.approx(mean[largest], rel=1e-2)
+    assert lines[-1].startswith("e[j] explains" if bias else "e[j, k] explains")

@@ -241,3 +241,23 @@ def test_repr_names_the_settings():
     assert repr(bp.SGD(0.5, clip_norm=2)) == (
         "SGD(0.5, momentum=0.0, nesterov=False, weight_decay=0.0, clip_norm=2.0)"
     )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        bp.SGD(0.1, momentum=0.5, nesterov=True, weight_decay=0.25),
+        bp.Adam(0.1, betas=(0.5, 0.75), eps=1e-3, weight_decay=0.25),
+        bp.AdamW(0.1, betas=(0.5, 0.75), eps=1e-3, weight_decay=0.25),
+        bp.RMSprop(0.1, alpha=0.5, eps=1e-3, weight_decay=0.25, momentum=0.75),
+    ],
+    ids=lambda optimizer: type(optimizer).__name__,
+)
+def test_settings_can_be_read(optimizer):
+    fixed = {name: value for name, value in optimizer.settings.items() if not name.startswith("clip_")}
+    assert len(fixed) > 3
+    for name, value in fixed.items():
+        assert getattr(optimizer, name) == value
+        if name != "lr":
+            with pytest.raises(AttributeError):
+                setattr(optimizer, name, value)

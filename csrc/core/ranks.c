@@ -361,7 +361,9 @@ agree(struct worker *worker, size_t made, size_t rows)
         }
     }
     bp_meet(pass->team);
-    if (run->status != BP_OK || run->together[ROWS] == 0)
+    const bool agreed = run->status == BP_OK && run->together[ROWS] > 0;
+    bp_meet(pass->team); /* before it changes */
+    if (!agreed)
         return false;
     worker->step += run->ahead;
     average(worker, run->packed);
