@@ -161,16 +161,21 @@ void
 bp_ranks_take_shared(struct run *run)
 {
     const struct bp_training *t = run->t;
+    const size_t bytes = shared_vector(t->net);
 
     run->packed = shared_at(run, 0);
     run->gradient = gradient_of(run, t->ranks->me);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         run->packed_state[s] = shared_at(run, 1 + s);
-    if (t->ranks->me > 0) /* all ranks have the same parameters and state, and wait for each other before training */
+    memset(run->gradient, 0, bytes); /* pads too: nobody else says what this memory holds */
+    if (t->ranks->me > 0) /* all have the same numbers, and wait for each other before training */
         return;
+    memset(run->packed, 0, bytes);
     bp_pack(t->net, t->parameters, run->packed, 0, 1);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++) {
+        memset(run->packed_state[s], 0, bytes);
         bp_pack(t->net, t->optimizer->state[s], run->packed_state[s], 0, 1);
+    }
 }
 
 static void
