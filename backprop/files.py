@@ -231,8 +231,6 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 
     File and folder are synced: when this returns, the new file outlasts a crash of the machine.
     """
-    import errno
-
     target = os.path.realpath(path)
     if not os.path.isdir(os.path.dirname(target)):  # an error that names what was asked for
         import errno

@@ -233,7 +233,6 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
     double loss = 0;
     struct bp_held_generator generator = {0};
 
-
     if (read_arguments("step", x_y_optimizer, 3, args, given, keywords, values) < 0 ||
         (self->net.dropout && bp_hold_generator(&generator, object) < 0))
         return NULL;
