@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -137,3 +138,17 @@ def small():
     net = make_network((3, 4, 2), ("tanh", "sigmoid"))
     x, y = make_data(net, 5)
     return SimpleNamespace(net=net, x=x, y=y)
+
+
+def exit_code_of(child, seconds):
+    """What a forked process ends with; one that goes on for longer is killed, and fails the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the child hangs")
+        time.sleep(0.01)

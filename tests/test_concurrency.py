@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, make_data, make_network
+from conftest import assert_same_bits, exit_code_of, make_data, make_network
 
 import backprop as bp
 
@@ -307,15 +307,5 @@ def test_threads_work_in_a_child_after_fork():
     child = os.fork()
     if child == 0:
         os._exit(0 if train(3, threads=3).tobytes() == expected else 17)
-    deadline = time.monotonic() + HANGING
-    while True:
-        finished, status = os.waitpid(child, os.WNOHANG)
-        if finished:
-            break
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            pytest.fail("the child hangs")
-        time.sleep(0.01)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert exit_code_of(child, HANGING) == 0
     assert train(3, threads=3).tobytes() == expected

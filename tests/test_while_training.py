@@ -4,7 +4,6 @@ import array
 import contextlib
 import gc
 import os
-import signal
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ import weakref
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, make_data, make_network
+from conftest import assert_same_bits, exit_code_of, make_data, make_network
 
 import backprop as bp
 
@@ -309,16 +308,7 @@ def test_fork_while_another_thread_trains(net, threads):
             other.fit(x, y, bp.SGD(1e-3), threads=threads, batch_size=16)
             os._exit(0 if np.isfinite(other.parameters).all() else 17)
         training.wait()
-        deadline = time.monotonic() + HANGING
-        while True:
-            finished, status = os.waitpid(child, os.WNOHANG)
-            if finished:
-                break
-            if time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                pytest.fail("the child hangs")
-            time.sleep(0.01)
+        exit_code = exit_code_of(child, HANGING)
         training.wait()
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert exit_code == 0
     assert np.isfinite(net.parameters).all()

@@ -46,3 +46,14 @@ bp_next_step(const struct bp_optimizer *o, uint64_t steps)
         .limit = o->clip_value,
     };
 }
+
+void
+bp_optimize(const struct bp_network *net, const struct bp_optimizer_step *rule, bp_real *packed,
+            bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient)
+{
+    bp_real *from[BP_STATES];
+
+    for (size_t s = 0; s < BP_STATES; s++)
+        from[s] = state[s] ? bp_at(net, state[s], at) : NULL;
+    net->kernels->optimize(rule, count, bp_at(net, packed, at), gradient, from);
+}

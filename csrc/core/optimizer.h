@@ -24,4 +24,9 @@ bool bp_is_plain(const struct bp_network *, const struct bp_optimizer *);
 /* What to do in the step after `steps` steps. */
 struct bp_optimizer_step bp_next_step(const struct bp_optimizer *, uint64_t steps);
 
+/* The step of packed[at] and the `count` - 1 numbers after it, a multiple of P of them; gradient[0]
+ * belongs to the first. state: packed vectors, NULL past bp_state_count. */
+void bp_optimize(const struct bp_network *, const struct bp_optimizer_step *, bp_real *packed,
+                 bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient);
+
 #endif

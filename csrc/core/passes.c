@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "functions.h"
+#include "optimizer.h"
 
 /* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
  * then stays in the nearest cache while all rows pass by. */
@@ -312,11 +313,8 @@ optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w,
 {
     const size_t size = pass->net->kernels->size;
     const size_t at = (size_t)((char *)w - (char *)pass->parameters.numbers) / size;
-    bp_real *state[BP_STATES];
 
-    for (size_t i = 0; i < BP_STATES; i++)
-        state[i] = update->state[i] ? bp_at(pass->net, update->state[i], at) : NULL;
-    pass->net->kernels->optimize(update->rule, count, w, gradient, state);
+    bp_optimize(pass->net, update->rule, pass->parameters.numbers, update->state, at, count, gradient);
 }
 
 /* The gradient of layer l's weights for the inputs k in panels [first, last), and what is to be

@@ -226,13 +226,10 @@ optimize_own(const struct worker *worker, const struct bp_optimizer_step *rule)
     for (size_t at = first; at < last; at += most) {
         const size_t count = last - at < most ? last - at : most;
         const bp_real *sum = bp_at(net, gradient_of(run, 0), at);
-        bp_real *state[BP_STATES];
 
         for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)
             net->kernels->add(count, sum, bp_at(net, gradient_of(run, rank), at), chunk);
-        for (size_t s = 0; s < BP_STATES; s++)
-            state[s] = run->packed_state[s] ? bp_at(net, run->packed_state[s], at) : NULL;
-        net->kernels->optimize(rule, count, bp_at(net, run->packed, at), sum, state);
+        bp_optimize(net, rule, run->packed, run->packed_state, at, count, sum);
     }
 }
 

@@ -60,13 +60,9 @@ bp_optimize_share(const struct bp_pass *pass, const struct bp_optimizer_step *ru
 {
     const struct bp_network *net = pass->net;
     const size_t panel = net->kernels->panel;
-    bp_real *own[BP_STATES];
     size_t first, last;
 
     bp_share(net->packed / panel, pass->threads, pass->me, &first, &last);
-    for (size_t s = 0; s < BP_STATES; s++)
-        own[s] = state[s] ? bp_at(net, state[s], first * panel) : NULL;
-    net->kernels->optimize(rule, (last - first) * panel,
-                           bp_at(net, pass->parameters.numbers, first * panel),
-                           bp_at(net, gradient, first * panel), own);
+    bp_optimize(net, rule, pass->parameters.numbers, state, first * panel, (last - first) * panel,
+                bp_at(net, gradient, first * panel));
 }
