@@ -342,7 +342,7 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         .c = bp_at(net, weights.w, first * panel * weights.row),
         .c_row = weights.row,
         .c_step = weights.step,
-        .keep = update->keep,
+        .add = update->add,
     };
 
     if (l == 0 && pass->threads == 1 && ws->ahead_rows > 0) {
@@ -358,7 +358,7 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
     outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
     outer.c_row = panel;
-    outer.keep = 0;
+    outer.add = false;
     for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
         outer.columns = columns - j < panel ? columns - j : panel;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
@@ -393,7 +393,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const size_t end = end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
     if (update->what != BP_OPTIMIZE) {
-        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->keep,
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->add,
                              bp_at(net, bias, first * panel));
         return;
     }
@@ -402,7 +402,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         kernels->column_sums(pass->rows, width,
                              bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
-                             pass->ws->step, 0, chunk);
+                             pass->ws->step, false, chunk);
         optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
     }
 }
