@@ -94,9 +94,9 @@ MUTANTS = [
         ("a transposed in the product", "NAME(set)(a[r * a_row + t])", "NAME(set)(a[t * a_row + r])"),
         ("one row too many in a tile", "const size_t height = rows + (i < taller);\n            switch (height) {\n#define "
          "TILE(n)                                                                                    \\\n    case n:"
-         "                                                                                        \\\n        if",
+         "                                                                                        \\\n        NAME(product_group)",
          "const size_t height = rows + (i <= taller);\n            switch (height) {\n#define TILE(n) \\\n    case n: \\\n"
-         "        if"),
+         "        NAME(product_group)"),
         ("outer product of the wrong sample", "NAME(set)(a[n * PANEL + r])", "NAME(set)(a[r * PANEL + n])"),
         ("outer product adds nothing", "sum[r][q][v] += NAME(load)(to + v * LANES);", "sum[r][q][v] += NAME(set)(0);"),
         ("one sample's outer product with the sign turned", "NAME(fma)(factor, row[v], NAME(load)(to + v * LANES))",
