@@ -366,7 +366,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         .c = bp_at(net, weights.w, part.j_first * weights.step + first * weights.row),
         .c_row = weights.row,
         .c_step = weights.step,
-        .keep = update->keep,
+        .add = update->add,
         .ahead = ahead ? pass->ahead : NULL,
         .ahead_rows = pass->ahead_rows,
         .ahead_bytes = pass->ahead_bytes * panel,
@@ -380,7 +380,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
     outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
     outer.c_row = panel;
-    outer.keep = 0;
+    outer.add = false;
     for (size_t q = part.j_first; q < part.j_last; q++) {
         const size_t columns_left = j_end - q * panel;
         outer.columns = columns_left < panel ? columns_left : panel;
@@ -416,7 +416,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const size_t end = end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
     if (update->what != BP_OPTIMIZE) {
-        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->keep,
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->add,
                              bp_at(net, bias, first * panel));
         return;
     }
@@ -425,7 +425,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         kernels->column_sums(pass->rows, width,
                              bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
-                             pass->ws->step, 0, chunk);
+                             pass->ws->step, false, chunk);
         optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
     }
 }

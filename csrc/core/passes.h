@@ -31,11 +31,11 @@ struct bp_pass {
 struct bp_update {
     enum {
         BP_NO_GRADIENT,
-        BP_DESCEND, /* w = keep w + Σ: a plain step (keep = 1), -rate being in the delta */
-        BP_STORE,   /* gradient = keep gradient + Σ */
+        BP_DESCEND, /* w += Σ: a plain step, -rate being in the delta */
+        BP_STORE,   /* gradient = Σ, or += with `add` */
         BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
     } what;
-    double keep;
+    bool add;                              /* always with BP_DESCEND */
     struct bp_vector gradient;             /* for BP_STORE */
     const struct bp_optimizer_step *rule;  /* for BP_OPTIMIZE */
     bp_real *const *state;                 /* for BP_OPTIMIZE, BP_STATES packed vectors */
