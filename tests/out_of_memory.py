@@ -196,6 +196,8 @@ def custom_world():
     return world
 
 
+RATES = np.full(8, 0.1)
+
 # CPython's own answers, from before or beneath our code.
 OF_CPYTHON = {
     "can't allocate lock": "threading.Lock, of which every generator of NumPy has one",
@@ -204,18 +206,24 @@ OF_CPYTHON = {
     "execution of module": "PyType_FromModuleAndSpec without memory for the type's name raises nothing",
 }
 
+def blocks_of(world):
+    """What _train takes for a stream: an epoch of a small block and a larger one."""
+    blocks = [(world.x[:2], world.y[:2], None), (world.x[2:], world.y[2:], np.ones(5)), None]
+    return iter(blocks).__next__, lambda first, count: RATES[:count], False, 0
+
+
 def engine(**changed):
     """A world whose `train` is fit's call of the engine, without the Python around it."""
 
     def make():
         world = World(optimizer=bp.Adam(0.01))
         settings = {"epochs": 2, "batch": 2, "bits": None, "threads": 1, "rates": None, "weights": None,
-                    "validation": None, "mask": None, "norms": False}  # fmt: skip
+                    "validation": None, "mask": None, "norms": False, "stream": None}  # fmt: skip
         s = settings | {name: of(world) if callable(of) else of for name, of in changed.items()}
         arguments = (
             world.x, world.y, world.optimizer, s["epochs"], s["batch"], s["bits"], s["threads"], s["rates"],
-            s["weights"], s["validation"], 1e9, 0, np.zeros((2, 6)), s["bits"] is not None, s["mask"],
-            s["norms"], None, None,
+            s["weights"], s["validation"], 1e9, 0, np.zeros((s["epochs"], 6)), s["bits"] is not None,
+            s["mask"], s["norms"], s["stream"], None,
         )  # fmt: skip
         world.train = functools.partial(world.net._train, *arguments)
         return world
@@ -233,6 +241,7 @@ ENGINE = {
     "_train, mask": engine(mask=np.ones((7, 2), bool)),
     "_train, norms": engine(norms=True),
     "_train, two threads": engine(threads=2),
+    "_train, stream": engine(stream=lambda w: blocks_of(w), epochs=1, bits=lambda w: w.net.rng.bit_generator),
 }
 
 # Where all is C from the call on, so that references must balance. CPython 3.11 itself loses the arguments

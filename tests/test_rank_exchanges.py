@@ -18,9 +18,9 @@ from backprop import _core
 class Ranks:
     """What _train takes for a rank of `size`; the others are reply(number of the exchange, what is sent)."""
 
-    def __init__(self, reply=None, size=1, sharded=False, steps=3, average_every=0, shared=None):
+    def __init__(self, reply=None, size=1, me=0, sharded=False, steps=3, average_every=0, shared=None):
         self.reply, self.sent, self.asked = reply, [], np.zeros(1, bool)
-        self.engine = (0, size, sharded, steps, average_every, self.add, None, self.asked, shared)
+        self.engine = (me, size, sharded, steps, average_every, self.add, None, self.asked, shared)
 
     def add(self, _, numbers):
         self.sent.append(np.array(numbers))
@@ -204,6 +204,49 @@ def test_a_rank_that_is_refused_a_thread_goes_on_alone(world):
             _core._refuse_request(0)
     assert "trained" in answers
     assert not any("thread" in answer for answer in answers)
+
+
+def test_what_is_not_finite_is_not_kept():
+    """Another rank is asked to stop: the step made so far would stay, but for a weight of -inf."""
+    net = make_network((3, 4, 2), ("relu", "sigmoid"))
+    net.layers[0].weights[0, 0] = -np.inf
+    before = net.parameters.copy()
+    x, y = make_data(net, 6)
+
+    def stopped_after_a_step():
+        optimizer = bp.SGD(0.1)
+        ranks = Ranks(lambda n, sent: n == 2 and add(sent, 0), average_every=1)
+        assert train(net, (abs(x), y), ranks=ranks.engine, optimizer=optimizer) == -1
+        return optimizer.steps
+
+    assert stopped_after_a_step() == 0
+    assert_same_bits(net.parameters, before)
+    net.layers[0].weights[0, 0] = -1
+    assert stopped_after_a_step() == 1
+    assert (net.parameters != before).any()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_rank_without_rows(own):
+    """Two samples for three ranks: the last has none, of training or validation, and follows the others."""
+    pair = (np.tanh, lambda z: 1 - np.tanh(z) ** 2) if own else "tanh"
+    loss = (lambda a, y: ((a - y) ** 2).sum(1), lambda a, y: 2 * (a - y)) if own else "squared_error"
+    net = _core.Network()
+    net._setup([a_layer(g=pair)], loss, "float64")
+    data, record = (np.ones((2, 3)), np.ones((2, 2))), np.zeros((1, 6))
+
+    def reply(n, sent):
+        if len(sent) > 11:  # gradients: those of the others are 1 for each of their two rows
+            assert not sent[:-4].any()
+            sent[:-4] += 2
+            sent[-2:] += 2  # rows, and their weight
+        elif len(sent) == 11:  # losses, weights, right ones, samples; of the validation as well
+            sent[:8] += [3, 2, 1, 2, 0, 8, 2, 2]
+
+    ranks = Ranks(reply, size=3, me=2, steps=1).engine
+    assert train(net, data, ranks=ranks, validation=data, record=record, optimizer=bp.SGD(0.5)) == 1
+    assert_same_bits(net.parameters, np.full(8, -0.5))
+    assert record[0, :4].tolist() == [3 / 2, 1 / 2, 8 / 2, 2 / 2]
 
 
 def test_a_network_that_was_never_set_up_says_so_to_the_others():
