@@ -225,7 +225,7 @@ def call(p, net):
 
 
 def documented(function, *arguments):
-    """Whether the call may have changed something; an exception that the documents do not name ends the fuzzing."""
+    """Whether the call may have changed something; an exception the documents do not name ends it all."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
