@@ -84,7 +84,7 @@ once(const struct work *job)
             .c = job->w,
             .c_row = panel,
             .c_step = job->w_step,
-            .keep = 1,
+            .add = true,
         });
     else
         for (size_t k = 0; k < job->inputs; k += BP_CHUNK_ROWS)

@@ -94,15 +94,15 @@ MUTANTS = [
         ("a transposed in the product", "NAME(set)(a[r * a_row + t])", "NAME(set)(a[t * a_row + r])"),
         ("one row too many in a tile", "const size_t height = rows + (i < taller);\n            switch (height) {\n#define "
          "TILE(n)                                                                                    \\\n    case n:"
-         "                                                                                        \\\n        if",
+         "                                                                                        \\\n        NAME(product_group)",
          "const size_t height = rows + (i <= taller);\n            switch (height) {\n#define TILE(n) \\\n    case n: \\\n"
-         "        if"),
+         "        NAME(product_group)"),
         ("outer product of the wrong sample", "NAME(set)(a[n * PANEL + r])", "NAME(set)(a[r * PANEL + n])"),
         ("outer product adds nothing", "sum[r][q][v] += NAME(load)(to + v * LANES);", "sum[r][q][v] += NAME(set)(0);"),
         ("one sample's outer product with the sign turned", "NAME(fma)(factor, row[v], NAME(load)(to + v * LANES))",
          "NAME(fma)(-factor, row[v], NAME(load)(to + v * LANES))"),
         ("column sums skip the second row", "for (size_t n = 1; n < rows; n++)", "for (size_t n = 2; n < rows; n++)"),
-        ("column sums forget what was there", "keep == 0 ? total[t] : (REAL)keep * sum[j + t] + total[t];", "total[t];"),
+        ("column sums forget what was there", "add ? sum[j + t] + total[t] : total[t];", "total[t];"),
     ),
     *in_file(
         "kernels/chain.inc",
@@ -183,7 +183,7 @@ MUTANTS = [
     *in_file(
         "core/evaluate.c",
         ("the gradient is a sum", "forward_to_delta(&pass, data, n, 1 / (double)samples);", "forward_to_delta(&pass, data, n, 1);"),
-        ("the gradient is of the last rows", "update.keep = 1;", "update.keep = 0;"),
+        ("the gradient is of the last rows", "update.add = true;", "update.add = false;"),
         ("a step of the sum", "forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
          "forward_to_delta(&pass, data, 0, plain ? -optimizer->rate : 1);"),
         ("a step uphill", "(plain ? -optimizer->rate : 1) / samples", "(plain ? optimizer->rate : 1) / samples"),
@@ -191,7 +191,7 @@ MUTANTS = [
     *in_file(
         "core/second_order.c",
         ("Hessian: V is used once", "propagate(&d, l, ws->nodes[l].delta, d.along, true);", ";"),
-        ("Hessian: δ da is left out", "outer.keep = 1;\n    net->kernels->outer(&outer);", ";"),
+        ("Hessian: δ da is left out", "outer.add = true;\n    net->kernels->outer(&outer);", ";"),
         ("Hessian: W da is left out", "if (l > 0)\n        weighted_sums", "if (0)\n        weighted_sums"),
         ("Hessian: not a mean", "ws->factors[i] = 1 / (double)data->x.rows;", "ws->factors[i] = 1;"),
         ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),

@@ -1,12 +1,12 @@
 """Every call of the package with the n-th request for memory refused, for every n until it succeeds.
 
-    python tests/out_of_memory.py core|python|python-for-ever [call ...]
+    python tests/out_of_memory.py core|numpy|python|python-for-ever [call ...]
 
-``core`` refuses one request of the core, for memory or for a thread; ``python`` one of the interpreter's,
-and ``python-for-ever`` all of them from the n-th on. Every failed call must raise a MemoryError, leave the
-parameters, the optimizer and the arguments as they were, and no block, reference or lock behind; a fit of
-two epochs may leave what one of them made. A process of its own, because a crash would end it; it prints a
-line for each call, and ends with status 0 where all is well.
+``core`` refuses one request of the core, for memory or for a thread; ``numpy`` one for the numbers of an
+array; ``python`` one of the interpreter's, and ``python-for-ever`` all of them from the n-th on. Every failed
+call must raise a MemoryError, leave the parameters, the optimizer and the arguments as they were, and no
+block, reference or lock behind; a fit of two epochs may leave what one of them made. A process of its own,
+because a crash would end it; it prints a line for each call, and ends with status 0 where all is well.
 """
 
 import copy
@@ -245,7 +245,7 @@ class Refusing:
 
     def __init__(self, mode):
         self.mode = mode
-        if mode != "core":
+        if mode.startswith("python"):
             import _testcapi
 
             self.testcapi = _testcapi
@@ -261,6 +261,11 @@ class Refusing:
             finally:
                 _core._refuse_request(0)
             return None
+        if self.mode == "numpy":
+            import refusing_numpy
+
+            error = refusing_numpy.refuse(n, call)
+            return None if error is None else (type(error), str(error))
         start, remove = self.testcapi.set_nomemory, self.testcapi.remove_mem_hooks
         stop = n + 1 if self.mode == "python" else 0
         raised = None
@@ -338,7 +343,7 @@ def main():
             continue
         # With no memory at all, Python code crashes in CPython 3.11 (PyContextVar_Set); others are not known.
         in_python = mode == "python" and name not in NOT_WITH_PYTHON and sys.version_info[:2] == (3, 11)
-        if not names and not (mode == "core" or in_c or in_python):
+        if not names and not (mode in ("core", "numpy") or in_c or in_python):
             continue
         print(f"{name}:", end=" ", flush=True)
         for _ in range(2):
@@ -346,7 +351,7 @@ def main():
         allowed = states_of_fit(make, call) if name.startswith(("fit", "_train")) else None
         gc.collect()
         gc.freeze()  # what is there already is not looked at again
-        wrong = attempts(refusing, make, call, allowed, mode == "core" or name in ALL_IN_C)
+        wrong = attempts(refusing, make, call, allowed, mode in ("core", "numpy") or name in ALL_IN_C)
         print(wrong or "good", flush=True)
         if wrong:
             bad.append(name)

@@ -14,9 +14,9 @@ from backprop import _core
 SCRIPT = Path(__file__).with_name("out_of_memory.py")
 
 
-@pytest.mark.parametrize("mode", ["core", "python", "python-for-ever"])
+@pytest.mark.parametrize("mode", ["core", "numpy", "python", "python-for-ever"])
 def test_every_failed_call_raises_changes_nothing_and_keeps_nothing(mode):
-    if mode != "core":
+    if mode.startswith("python"):
         pytest.importorskip("_testcapi", reason="this Python comes without its own tests' module")
     done = subprocess.run(
         [sys.executable, SCRIPT, mode], capture_output=True, text=True, timeout=600, check=False

@@ -103,8 +103,8 @@ bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real
         bp_backward(&pass, &update);
         if (inputs)
             net->kernels->column_sums(pass.rows, net->layers[0].inputs, ws->dC_dx, ws->step,
-                                      update.keep, inputs);
-        update.keep = 1; /* the rest is added to it */
+                                      update.add, inputs);
+        update.add = true; /* the rest is added to it */
         for (size_t i = 0; i < pass.rows; i++)
             total += ws->losses[i];
     }
@@ -149,7 +149,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
                     .c_step = target.step,
                 });
                 if (layer->bias)
-                    kernels->column_sums(1, layer->outputs, delta, ws->step, 0, target.bias);
+                    kernels->column_sums(1, layer->outputs, delta, ws->step, false, target.bias);
             }
     }
 }
@@ -213,7 +213,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
-        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .keep = 1});
+        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .add = true});
     else {
         const struct bp_vector whole = {gradient, false};
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);

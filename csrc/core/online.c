@@ -63,7 +63,7 @@ bp_online_backward(const struct bp_pass *pass)
         bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &end);
         if (weights.bias)
             kernels->column_sums(1, (end - first) * panel, bp_at(net, nodes->delta, first * panel),
-                                 ws->step, 1, bp_at(net, weights.bias, first * panel));
+                                 ws->step, true, bp_at(net, weights.bias, first * panel));
         if (l == 0)
             break;
 
@@ -112,7 +112,7 @@ bp_online_finish(const struct bp_pass *pass, const struct bp_workspace *last)
                 .c = bp_at(net, weights.w, first * weights.step),
                 .c_row = panel,
                 .c_step = weights.step,
-                .keep = 1,
+                .add = true,
             });
     }
 }

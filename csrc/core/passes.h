@@ -22,17 +22,20 @@ struct bp_pass {
     size_t rows; /* of this batch, at most ws->rows */
     const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
     bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
+    /* rows of the next batch that bp_backward asks for, and bytes of a number in them */
+    const char *const *ahead;
+    size_t ahead_rows, ahead_bytes;
 };
 
 /* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
 struct bp_update {
     enum {
         BP_NO_GRADIENT,
-        BP_DESCEND, /* w = keep w + Σ: a plain step (keep = 1), -rate being in the delta */
-        BP_STORE,   /* gradient = keep gradient + Σ */
+        BP_DESCEND, /* w += Σ: a plain step, -rate being in the delta */
+        BP_STORE,   /* gradient = Σ, or += with `add` */
         BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
     } what;
-    double keep;
+    bool add;                              /* always with BP_DESCEND */
     struct bp_vector gradient;             /* for BP_STORE */
     const struct bp_optimizer_step *rule;  /* for BP_OPTIMIZE */
     bp_real *const *state;                 /* for BP_OPTIMIZE, BP_STATES packed vectors */
@@ -45,8 +48,8 @@ void bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_row
 /* Asks for the thread's share of the rows that will be loaded next. */
 void bp_fetch_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
 
-/* Has bp_backward of this batch ask for them, bit by bit; one thread. */
-void bp_fetch_in_backward(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
+/* Has bp_backward of this batch ask for them, bit by bit, where it can. */
+void bp_fetch_in_backward(struct bp_pass *, const struct bp_data *, struct bp_rows next);
 
 /* a^(l) = g(W a^(l-1) + b) for every layer, from ws->x. The last layer is complete after
  * bp_meet(). */

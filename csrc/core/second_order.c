@@ -152,9 +152,9 @@ move_output_delta(const struct direction *d)
     net->kernels->scale_rows(rows, bp_panels(net, outputs), ws->factors, change->delta, ws->step);
 }
 
-/* Adds to (keep = 1) or sets (0) layer l's part of the product. */
+/* Sets, or adds to, layer l's part of the product. */
 static void
-move_gradient(const struct direction *d, size_t l, struct bp_vector product, double keep)
+move_gradient(const struct direction *d, size_t l, struct bp_vector product, bool add)
 {
     const struct bp_network *net = d->pass.net;
     const struct bp_layer *layer = &net->layers[l];
@@ -171,18 +171,18 @@ move_gradient(const struct direction *d, size_t l, struct bp_vector product, dou
         .c = target.w,
         .c_row = target.row,
         .c_step = target.step,
-        .keep = keep,
+        .add = add,
     };
 
     net->kernels->outer(&outer);
     if (layer->bias)
         net->kernels->column_sums(d->pass.rows, layer->outputs, moved->nodes[l].delta, ws->step,
-                                  keep, target.bias);
+                                  add, target.bias);
     if (l == 0)
         return;
     outer.a = moved->nodes[l - 1].a;
     outer.delta = ws->nodes[l].delta;
-    outer.keep = 1;
+    outer.add = true;
     net->kernels->outer(&outer);
 }
 
@@ -240,7 +240,7 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws,
             move_forward(&d, l);
         move_output_delta(&d);
         for (size_t l = net->count; l-- > 0;) {
-            move_gradient(&d, l, target, n == 0 ? 0 : 1);
+            move_gradient(&d, l, target, n > 0);
             if (l == 0)
                 break;
             propagate(&d, l, moved->nodes[l].delta, d.pass.parameters, false);

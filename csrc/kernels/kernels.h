@@ -64,12 +64,12 @@ struct bp_product {
     bool resume;
 };
 
-/* C[k][j] = keep * C[k][j] + Σ_n a[n][k] delta[n][j], k < rows, j < columns,
- * the sum over n in order and from zero; one fused multiply-add where depth is 1 and keep is 1.
+/* C[k][j] = Σ_n a[n][k] delta[n][j], k < rows, j < columns, the sum over n in order and from zero;
+ * with `add`, C[k][j] += that, in one fused multiply-add where depth is 1.
  *   a[n][k]  panels with a_step;  delta[n][j]  panels with delta_step;  n < depth
  *   C[k][j] = c[(j / P) * c_step + k * c_row + j % P]
  * c_row is P where C lies in panels, whose pads are then written too, or the row of a plain
- * matrix, of which nothing past `columns` is touched. keep = 0 stores without using C. */
+ * matrix, of which nothing past `columns` is touched. */
 struct bp_outer {
     size_t rows, columns, depth;
     const bp_real *a;
@@ -78,7 +78,7 @@ struct bp_outer {
     size_t delta_step;
     bp_real *c;
     size_t c_row, c_step;
-    double keep;
+    bool add;
     /* Memory to ask for on the way, or NULL: of each of `ahead_rows` rows, from ahead_at on,
      * ahead_bytes for each panel of a. */
     const char *const *ahead;
@@ -160,9 +160,9 @@ struct bp_kernels {
      * of the last link is multiplied by the sample's factor. */
     void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
 
-    /* sum[j] = keep * sum[j] + Σ_n delta[n][j], n < rows, j < columns, in the order of outer */
+    /* sum[j] = Σ_n delta[n][j], n < rows, j < columns, in the order of outer; += with `add` */
     void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t step,
-                        double keep, bp_real *sum);
+                        bool add, bp_real *sum);
 
     /* out panels [rows / P][columns][P] = transpose of in panels [columns / P][rows][P] */
     void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_step,
@@ -171,8 +171,9 @@ struct bp_kernels {
     /* a[i] = g(z[i]), i < count; a may be z. Not for softmax. */
     void (*activate)(enum bp_activation g, size_t count, const bp_real *z, bp_real *a);
 
-    /* out[i] = g'(z[i]) * factor[i], or g'(z[i]) where factor is NULL; a = g(z) as activate left
-     * it. out may be factor. Reads only the one of z and a that bp_derivative_needs_z names. */
+    /* out[i] = g'(z[i]) * factor[i], i < count, whole panels; or g'(z[i]) where factor is NULL;
+     * a = g(z) as activate left it. out may be factor. Reads only the one of z and a that
+     * bp_derivative_needs_z names. */
     void (*derivative)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
                        const bp_real *factor, bp_real *out);
 

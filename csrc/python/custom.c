@@ -98,7 +98,7 @@ call_python(struct bp_customs *owner, PyObject *callable, const char *what,
     PyObject *x = array_of_panels(kernels, rows, columns, first, step), *y = NULL;
     PyArrayObject *result = NULL;
 
-    if (second)
+    if (x && second)
         y = array_of_panels(kernels, rows, columns, second, step);
     if (x && (y || !second) && callable)
         result = checked(PyObject_CallFunctionObjArgs(callable, x, y, NULL), what, losses ? 1 : 2,

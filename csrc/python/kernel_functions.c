@@ -95,8 +95,8 @@ same_shape(const struct operand *a, const struct operand *b, const char *a_name,
 {
     if (PyArray_SAMESHAPE(a->array, b->array))
         return 0;
-    PyObject *one = bp_shape_text(a->array), *other = bp_shape_text(b->array);
-    if (one && other)
+    PyObject *one = bp_shape_text(a->array), *other = one ? bp_shape_text(b->array) : NULL;
+    if (other)
         PyErr_Format(PyExc_ValueError, "%s must have the shape of %s, %U, but has shape %U", b_name,
                      a_name, one, other);
     Py_XDECREF(one);
@@ -121,8 +121,9 @@ result_array(const struct bp_network *net, PyObject *out, int dimensions, const 
     if (!PyArray_ISWRITEABLE(array) || PyArray_NDIM(array) != dimensions ||
         !PyArray_CompareLists(PyArray_DIMS(array), shape, dimensions)) {
         PyObject *wanted = PyArray_IntTupleFromIntp(dimensions, shape);
-        PyObject *given = PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
-        if (wanted && given)
+        PyObject *given =
+            wanted ? PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array)) : NULL;
+        if (given)
             PyErr_Format(PyExc_ValueError, "out must be writable and of shape %R, but is %s %R",
                          wanted, PyArray_ISWRITEABLE(array) ? "of shape" : "read-only, of shape",
                          given);

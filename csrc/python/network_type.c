@@ -313,14 +313,14 @@ network_gradient(PyObject *object, PyObject *args)
 
     if (per_sample) {
         flat = new_results(&samples, 1, &parameters, type);
-        inputs = new_results(&samples, 1, &features, type);
-        losses = new_results(&samples, 0, NULL, NPY_DOUBLE);
+        inputs = flat ? new_results(&samples, 1, &features, type) : NULL;
+        losses = inputs ? new_results(&samples, 0, NULL, NPY_DOUBLE) : NULL;
     }
     else {
         memory = bp_allocate(bp_room(net) * net->kernels->size);
         flat = memory ? (PyArrayObject *)bp_array_on(memory, 1, &parameters, type)
                       : (PyArrayObject *)bp_raise(BP_NO_MEMORY);
-        inputs = (PyArrayObject *)PyArray_SimpleNew(1, &features, type);
+        inputs = flat ? (PyArrayObject *)PyArray_SimpleNew(1, &features, type) : NULL;
     }
     if (!flat || !inputs || (per_sample && !losses))
         goto done;

@@ -31,16 +31,17 @@ raise_divergence(const struct bp_module *module, const struct bp_training *t, Py
 PyObject *
 bp_network_room_to_share(PyObject *object, PyObject *args)
 {
-    const Network *self = (Network *)object;
+    Network *self = (Network *)object;
     const struct bp_optimizer *optimizer;
     PyObject *optimizer_object;
     Py_ssize_t ranks;
 
-    if (!PyArg_ParseTuple(args, "On", &optimizer_object, &ranks))
+    if (!PyArg_ParseTuple(args, "On", &optimizer_object, &ranks) || bp_enter(self) < 0)
         return NULL;
     optimizer = bp_optimizer_settings(self->module, optimizer_object);
-    return optimizer ? PyLong_FromSize_t(bp_room_to_share(&self->net, optimizer, (size_t)ranks))
-                     : NULL;
+    const size_t room = optimizer ? bp_room_to_share(&self->net, optimizer, (size_t)ranks) : 0;
+    bp_leave(self);
+    return optimizer ? PyLong_FromSize_t(room) : NULL;
 }
 
 /* _train(x, y, optimizer, epochs, batch_size, bit_generator, threads, rates, sample_weight,

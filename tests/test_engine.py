@@ -1,0 +1,503 @@
+"""What the engine refuses by itself: calls that the Python layer, which checks first, never makes.
+
+Each is answered with an exception that says what was expected, and moves nothing.
+"""
+
+import itertools
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits, make_data, make_network
+
+import backprop as bp
+from backprop import _core
+
+NAMES = (
+    "x", "y", "optimizer", "epochs", "batch", "bits", "threads", "rates", "weights", "validation", "budget",
+    "first_epoch", "record", "shuffle", "mask", "norms", "stream", "ranks",
+)  # fmt: skip
+TOO_MANY = 2**32  # samples: their places are 32 bits
+
+
+def train(net, data, **changed):
+    """net._train, one epoch in batches of 2 with nothing special."""
+    settings = {
+        "x": data[0], "y": data[1], "optimizer": bp.SGD(0.1), "epochs": 1, "batch": 2, "bits": None,
+        "threads": 1, "rates": None, "weights": None, "validation": None, "budget": 1e9, "first_epoch": 0,
+        "record": np.zeros((1, 6)), "shuffle": False, "mask": None, "norms": False, "stream": None,
+        "ranks": None,
+    }  # fmt: skip
+    assert set(settings) == set(NAMES)
+    assert set(changed) <= set(NAMES)
+    return net._train(*[(settings | changed)[name] for name in NAMES])
+
+
+def stream(blocks, rates=None):
+    """What _train takes for a stream of such blocks."""
+    return iter([*blocks, None]).__next__, rates, True, 0
+
+
+class Ranks:
+    """What _train takes for a rank of `size`; the others are reply(number of the exchange, what is sent)."""
+
+    def __init__(self, reply=None, size=1, sharded=False, steps=3, average_every=0, shared=None):
+        self.reply, self.sent, self.asked = reply, [], np.zeros(1, bool)
+        self.engine = (0, size, sharded, steps, average_every, self.add, None, self.asked, shared)
+
+    def add(self, _, numbers):
+        self.sent.append(np.array(numbers))
+        if self.reply:
+            self.reply(len(self.sent), numbers)
+
+
+@pytest.fixture
+def world():
+    net = make_network((3, 4, 2), ("tanh", "sigmoid"))
+    return SimpleNamespace(net=net, data=make_data(net, 5))
+
+
+def many(columns):
+    """As many samples as no index of 32 bits holds, in a few bytes."""
+    return np.broadcast_to(np.zeros(columns, "int8"), (TOO_MANY, columns))
+
+
+SETTINGS = [
+    ({"epochs": 0}, ValueError, "at least 1"),
+    ({"batch": 0}, ValueError, "at least 1"),
+    ({"threads": 0}, ValueError, "at least 1"),
+    ({"epochs": "2"}, TypeError, "integer"),
+    ({"validation": (1, 2, 3)}, TypeError, "pair"),
+    ({"validation": ([[1, 2]], [[1]])}, ValueError, "validation x must have shape"),
+    ({"validation": ([[1, 2, 3]], [[1]])}, ValueError, "validation y must have shape"),
+    ({"record": np.zeros((1, 5))}, ValueError, "record must be a contiguous float64 array of 6"),
+    ({"record": np.zeros((1, 6), "float32")}, ValueError, "record must be"),
+    ({"record": np.zeros((1, 12))[:, ::2]}, ValueError, "record must be"),
+    ({"record": [0.0] * 6}, ValueError, "record must be"),
+    ({"bits": 7}, AttributeError, "capsule"),
+    ({"bits": SimpleNamespace(capsule=None)}, ValueError, "PyCapsule"),
+    ({"shuffle": True}, ValueError, "bit generator"),
+    ({"rates": np.ones(2)}, ValueError, "rates must be a contiguous float64 array of 3"),
+    ({"weights": np.ones(4)}, ValueError, "sample_weight must be a contiguous float64 array of 5"),
+    ({"weights": np.array([1, 1, -1, 1, 1.0])}, ValueError, "entry 2"),
+    ({"weights": np.array([1, 1, np.inf, 1, 1])}, ValueError, "entry 2"),
+    ({"weights": np.zeros(5)}, ValueError, "zero for every sample"),
+    ({"optimizer": 7}, TypeError, "optimizer"),
+    ({"optimizer": _core.Optimizer()}, TypeError, "optimizer"),
+    ({"x": many(3), "y": many(2)}, ValueError, f"x has {TOO_MANY} samples"),
+    ({"stream": (1, 2)}, TypeError, "stream must be"),
+    ({"stream": stream([(1, 2)])}, TypeError, "a block must be"),
+    ({"stream": stream([([[1, 2]], [[0, 1]], None)])}, ValueError, "x of a batch must have shape"),
+    ({"stream": stream([(many(3), many(2), None)])}, ValueError, f"a batch has {TOO_MANY} samples"),
+    ({"stream": stream([([[1, 2, 3]], [1], np.array([-1.0]))])}, ValueError, "entry 0"),
+    ({"stream": stream([([[1, 2, 3]], [1], None)], lambda first, count: [0.1])}, ValueError, "rates must be"),
+    ({"stream": stream([([[1, 2, 3]], [1], None)], lambda first, count: 1 / 0)}, ZeroDivisionError, "zero"),
+    ({"ranks": (0, 1)}, TypeError, "ranks must be"),
+    ({"ranks": Ranks(shared=(1, 2, 3)).engine}, TypeError, "shared must be|ndarray"),
+    ({"ranks": Ranks(shared=(np.zeros(8, "uint8"), 2, 3)).engine}, ValueError, "common memory must have"),
+]
+
+
+@pytest.mark.parametrize(("changed", "error", "text"), SETTINGS)
+def test_train_refuses(world, changed, error, text):
+    before = world.net.parameters.copy()
+    with pytest.raises(error, match=text):
+        train(world.net, world.data, **changed)
+    assert_same_bits(world.net.parameters, before)
+    assert train(world.net, world.data) == 1  # and goes on
+    assert (world.net.parameters != before).all()
+
+
+def a_layer(inputs=3, outputs=2, g="tanh", bias=True, l1=0.0, l2=0.0, dropout=0.0):
+    return inputs, outputs, g, bias, l1, l2, dropout
+
+
+SET_UP = [
+    (([], "huber", "float32"), ValueError, "at least one layer"),
+    (((), "huber", "float32"), TypeError, "list"),
+    (([a_layer()], "huber", "float16"), ValueError, "unknown dtype float16"),
+    (([a_layer()], "hubert", "float32"), ValueError, "unknown loss hubert"),
+    (([a_layer()], 7, "float32"), TypeError, "bad argument type"),
+    (([a_layer()], (np.add,), "float32"), TypeError, "2"),
+    (([a_layer()], (np.add, 0), "float32"), ValueError, "address of a function must not be 0"),
+    (([a_layer()], (np.add, 2**70), "float32"), OverflowError, "large"),
+    (([a_layer()], (7.5, np.add), "float32"), TypeError, "callable or an address, not 7.5"),
+    (([7], "huber", "float32"), TypeError, "a layer must be"),
+    (([a_layer()[:3]], "huber", "float32"), TypeError, "7"),
+    (([a_layer(inputs=0)], "huber", "float32"), ValueError, "not 0 and 2"),
+    (([a_layer(outputs=0)], "huber", "float32"), ValueError, "not 3 and 0"),
+    (([a_layer(l1=-1)], "huber", "float32"), ValueError, "l1 and l2"),
+    (([a_layer(l2=-1)], "huber", "float32"), ValueError, "l1 and l2"),
+    (([a_layer(l1=np.inf)], "huber", "float32"), ValueError, "l1 and l2"),
+    (([a_layer(dropout=1)], "huber", "float32"), ValueError, "dropout"),
+    (([a_layer(dropout=-0.1)], "huber", "float32"), ValueError, "dropout"),
+    (([a_layer(g="tan")], "huber", "float32"), ValueError, "unknown activation tan"),
+    (([a_layer(), a_layer()], "huber", "float32"), ValueError, "layer 1 has 2 outputs, but layer 2 has 3"),
+    (([a_layer(inputs=2**62)], "huber", "float32"), ValueError, "too large"),
+    (([a_layer(outputs=2**62)], "huber", "float32"), ValueError, "too large"),
+    (([a_layer(inputs=2**30, outputs=2**30)], "huber", "float32"), ValueError, "too large"),
+    (([a_layer(inputs=2**40, outputs=2**40)], "huber", "float32"), ValueError, "too large"),
+    (([a_layer(inputs=2**40, outputs=2**10)], "huber", "float32"), MemoryError, "parameters, 4 bytes each"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "error", "text"), SET_UP)
+def test_a_network_that_cannot_be_set_up(arguments, error, text):
+    net = _core.Network()
+    with pytest.raises(error, match=text):
+        net._setup(*arguments)
+    net._setup([a_layer()], "huber", "float32")  # as if nothing had been tried
+    assert net.parameters.size == 8
+    with pytest.raises(RuntimeError, match="only once"):
+        net._setup([a_layer()], "huber", "float32")
+
+
+X, Y = [[1.0, 2, 3]], [[0.5, 0.5]]
+SGD = bp.SGD(0.1)
+CALLS = {
+    "call": lambda net, *more: net(X, *more),
+    "classify": lambda net, *more: net.classify(X, *more),
+    "loss": lambda net, *more: net.loss(X, Y, *more),
+    "step": lambda net, *more: net.step(X, Y, SGD, *more),
+    "_gradient": lambda net, *more: net._gradient(X, Y, False, *more),
+    "_trace": lambda net, *more: net._trace(X, Y, *more),
+    "_jacobian": lambda net, *more: net._jacobian(X, *more),
+    "_hessian_vector": lambda net, *more: net._hessian_vector(X, Y, np.zeros(8, "float32"), *more),
+    "_room_to_share": lambda net, *more: net._room_to_share(SGD, 2, *more),
+    "_train": lambda net, *more: train(net, (X, Y)) if not more else net._train(*more),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_network_that_was_never_set_up_and_an_argument_too_many(name):
+    net = _core.Network()
+    with pytest.raises(RuntimeError, match="__init__ has not been called"):
+        CALLS[name](net)
+    with pytest.raises(AttributeError, match="__init__ has not been called"):
+        net.parameters  # noqa: B018
+    net._setup([a_layer()], "huber", "float32")
+    CALLS[name](net)
+    with pytest.raises(TypeError, match="argument"):
+        CALLS[name](net, 7)
+
+
+def test_names_of_arguments(world):
+    x, y = world.data
+    for wrong in ({"x": x, "y": y, "z": 1}, {"x": x}, {}):
+        with pytest.raises(TypeError, match=r"loss\(\)"):
+            world.net.loss(**wrong)
+    with pytest.raises(TypeError, match="more than one argument 'x'"):
+        world.net.loss(x, y, x=x)
+    with pytest.raises(TypeError, match="argument 'x'"):
+        world.net(y=x)
+    assert_same_bits(world.net(x=x), world.net(x))
+    assert world.net.loss(y=y, x=x) == world.net.loss(x, y)
+
+
+def test_samples_are_read_before_anything_else(world):
+    """Each call that takes samples refuses wrong ones, and is free again."""
+    net, (x, y) = world.net, world.data
+    direction = np.zeros_like(net.parameters)
+    for call in (
+        lambda x: net._gradient(x, y, True),
+        lambda x: net._trace(x, y),
+        lambda x: net._jacobian(x),
+        lambda x: net._hessian_vector(x, y, direction),
+        lambda x: net.step(x, y, bp.SGD(0.1)),
+        lambda x: train(net, (x, y)),
+    ):
+        with pytest.raises(ValueError, match="x must have shape"):
+            call(x[:, :2])
+        call(x)
+    for wrong in (direction[:-1], direction.astype("float32"), np.zeros(2 * direction.size)[::2]):
+        with pytest.raises(ValueError, match=f"contiguous array of {direction.size} numbers"):
+            net._hessian_vector(x, y, wrong)
+
+
+def test_an_optimizer(world):
+    wrong = np.zeros(3)
+    optimizer = _core.Optimizer()
+    assert optimizer.state == ()
+    with pytest.raises(ValueError, match="unknown optimizer sdg"):
+        optimizer._setup("sdg")
+    with pytest.raises(TypeError, match="argument"):
+        optimizer._setup("sgd", lr=1)
+    optimizer._setup("adam", beta_1=0.9, beta_2=0.99, epsilon=1e-8)
+    for state, error, text in (
+        ([wrong, wrong], TypeError, "tuple of arrays"),
+        ((wrong,), ValueError, "a tuple of 2 arrays, or of none, not 1"),
+        ((wrong, [0.0] * 3), TypeError, "1-D array of float32 or float64"),
+        ((wrong, np.zeros((3, 1))), TypeError, "1-D array of float32 or float64"),
+        ((wrong, np.zeros(3, "int64")), TypeError, "1-D array of float32 or float64"),
+    ):
+        with pytest.raises(error, match=text):
+            optimizer._set_state(state)
+        assert optimizer.state == ()
+    optimizer._set_state((wrong, wrong))
+    optimizer.lr = 0.1
+    with pytest.raises(ValueError, match="a network of 3 parameters of float64, but this one has 26"):
+        world.net.step(*world.data, optimizer)
+    optimizer._set_state(())
+    world.net.step(*world.data, optimizer)
+    assert [array.shape for array in optimizer.state] == [(26,), (26,)]
+    with pytest.raises(ValueError, match="lr must be a finite number above 0"):
+        del optimizer.lr
+    with pytest.raises(TypeError):
+        optimizer.lr = "fast"
+    with pytest.raises(AttributeError, match="steps can't be deleted"):
+        del optimizer.steps
+    with pytest.raises(OverflowError):
+        optimizer.steps = -1
+    assert (optimizer.lr, optimizer.steps) == (0.1, 1)
+
+
+def test_functions_at_addresses():
+    one = np.arange(6.0).reshape(2, 3)
+    for arguments, error, text in (
+        ((0, one), ValueError, "an address must not be 0"),
+        ((2**70, one), OverflowError, "large"),
+        ((1, one, one[:1]), ValueError, "the same shape"),
+        ((1, one.astype(complex), one), TypeError, "Cannot cast"),
+        ((1, one, one.astype(complex)), TypeError, "Cannot cast"),
+        ((1, [1.0]), TypeError, "ndarray"),
+        ((1,), TypeError, "2"),
+    ):
+        with pytest.raises(error, match=text):
+            _core.call_address(*arguments)
+    with pytest.raises(TypeError, match="a capsule is needed, not 7"):
+        _core.capsule_address(7)
+
+
+class WithDropout(_core.Network):
+    """What step draws from is the attribute rng; `missing` leaves one of its parts out."""
+
+    def __init__(self, missing=None, let_go=lambda: None):
+        self._setup([a_layer(dropout=0.5), a_layer(inputs=2)], "huber", "float32")
+        lock = SimpleNamespace(acquire=lambda: True, release=let_go)
+        parts = {"lock": lock, "capsule": np.random.PCG64(1).capsule}
+        parts.pop(missing, None)
+        self.rng = SimpleNamespace(bit_generator=SimpleNamespace(**parts))
+        if missing == "rng":
+            del self.rng
+        elif missing == "bit_generator":
+            del self.rng.bit_generator
+        elif missing in ("acquire", "release"):
+            delattr(lock, missing)
+
+
+@pytest.mark.parametrize("missing", ["rng", "bit_generator", "lock", "capsule", "acquire", "release"])
+def test_a_generator_that_is_not_one(missing):
+    net, optimizer = WithDropout(missing), bp.SGD(0.1)
+    before = net.parameters.copy()
+    with pytest.raises(AttributeError, match=missing):
+        net.step(X, Y, optimizer)
+    assert optimizer.steps == 0
+    assert_same_bits(net.parameters, before)
+
+
+def test_a_generator_that_is_not_let_go(monkeypatch):
+    """The step is made, and what went wrong is reported."""
+
+    def let_go():
+        raise OSError("the key is lost")
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: reported.append(str(report.exc_value)))
+    net, optimizer = WithDropout(let_go=let_go), bp.SGD(0.1)
+    net.parameters[:] = 0.1
+    assert net.step(X, Y, optimizer) > 0
+    assert optimizer.steps == 1
+    with pytest.raises(ValueError, match="x must have shape"):
+        net.step([[1.0]], Y, optimizer)
+    assert reported == ["the key is lost"] * 2
+
+
+def cut_at(n):
+    """A reply: the n-th exchange fails."""
+
+    def reply(exchange, numbers):
+        if exchange == n:
+            raise OSError("the wire is cut")
+
+    return reply
+
+
+def in_memory(world, n=None):
+    """Memory in common with nobody, whose n-th barrier fails."""
+    room = world.net._room_to_share(SGD, 1)
+    calls = itertools.count(1)
+
+    def barrier():
+        if next(calls) == n:
+            raise OSError("the wire is cut")
+
+    # at a cache line, as that of MPI is at a page
+    memory = np.zeros(room + 63, "uint8")
+    memory = memory[-memory.ctypes.data % 64 :][:room]
+    return memory, barrier, lambda: None
+
+
+WAYS = {
+    "together": {},
+    "alone": {"average_every": 1},
+    "alone for two steps": {"average_every": 2},
+    "alone on a stream": {"average_every": 2, "sharded": True},
+    "on a stream": {"sharded": True},
+    "in common memory": {"shared": True},
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_exchange_of_ranks_that_fails(way, threads):
+    """Whichever it is: training ends, with what an epoch of it left, and says what has happened."""
+
+    def make():
+        net = make_network((3, 40, 2), ("tanh", "sigmoid"))
+        return SimpleNamespace(net=net, data=make_data(net, 5))
+
+    def call(world, n, epochs):
+        settings = dict(WAYS[way])
+        if settings.get("shared"):
+            settings["shared"] = in_memory(world, n)
+        changed = {}
+        if "stream" in way:
+            x, y = world.data
+            changed["stream"] = stream(2 * [(x[:2], y[:2], None), (x[2:], y[2:], None), None])
+        ranks = Ranks(cut_at(None if way == "in common memory" else n), **settings)
+        return train(world.net, world.data, ranks=ranks.engine, epochs=epochs, record=np.zeros((epochs, 6)),
+                     threads=threads, **changed)  # fmt: skip
+
+    allowed = set()
+    for epochs in (0, 1):
+        world = make()
+        if epochs:
+            assert call(world, None, epochs) == epochs
+        allowed.add(world.net.parameters.tobytes())
+    failures = 0
+    for n in range(1, 100):
+        world = make()
+        try:
+            assert call(world, n, 2) == 2
+        except OSError:
+            failures += 1
+            assert world.net.parameters.tobytes() in allowed, f"exchange {n}"
+            assert train(world.net, world.data) == 1
+        else:
+            break
+    assert failures > 4
+    assert world.net.parameters.tobytes() not in allowed
+
+
+STOPPED, LOST = -4, -3  # of what is sent behind a gradient
+FIGURES = 11
+OTHERS = {  # what another rank says, and what _train returns
+    "it is not ready": (lambda n, sent: n == 1 and add(sent, 0), -1),
+    "it is asked to stop": (lambda n, sent: n == 2 and add(sent, STOPPED), -1),
+    "it is lost": (lambda n, sent: n == 2 and add(sent, LOST), -1),
+    "it has had time enough": (lambda n, sent: len(sent) == FIGURES and add(sent, 8), 1),
+    "it is asked to stop after the epoch": (lambda n, sent: len(sent) == FIGURES and add(sent, 9), -1),
+    "its function failed": (lambda n, sent: len(sent) == FIGURES and add(sent, 10), -1),
+}
+
+
+def add(sent, place):
+    sent[place] += 1
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_another_rank_says(world, what):
+    reply, returned = OTHERS[what]
+    before = world.net.parameters.copy()
+    ranks = Ranks(reply, size=2).engine
+    assert train(world.net, world.data, ranks=ranks, epochs=2, record=np.zeros((2, 6))) == returned
+    if returned < 0 and "stop" not in what:
+        assert_same_bits(world.net.parameters, before)
+
+
+def test_a_rank_whose_batch_has_no_weight(world):
+    """It moves nothing: there is no weight to divide a gradient by."""
+    (x, y), twin = world.data, make_network((3, 4, 2), ("tanh", "sigmoid"))
+    weights = np.array([0.0, 0, 1, 1, 1])
+    train(world.net, (x, y), ranks=Ranks().engine, weights=weights)
+    train(twin, (x[2:], y[2:]), ranks=Ranks(steps=2).engine)
+    assert_same_bits(world.net.parameters, twin.parameters)
+
+
+def test_another_rank_that_makes_more_steps_on_its_stream(world):
+    """Steps are counted alike everywhere, so that schedules and rules agree."""
+    x, y = world.data
+    optimizer = bp.Adam(0.01)
+
+    def reply(n, sent):
+        if len(sent) == 2 and sent[0] > 0:  # the steps of two ranks since the last exchange
+            sent[1] = sent[0] + 3
+
+    ranks = Ranks(reply, size=2, average_every=2, sharded=True).engine
+    blocks = stream([(x, y, None)] * 3)  # a step each
+    assert train(world.net, world.data, stream=blocks, ranks=ranks, optimizer=optimizer) == 1
+    exchanges = 2  # after 2 of its 3 steps, and after the last
+    assert optimizer.steps == 3 + 3 * exchanges
+
+
+def test_a_function_that_fails_on_a_rank():
+    """The others hear of it in the next exchange; the exception is the function's."""
+    for average_every, shared in ((0, False), (1, False), (0, True)):
+        for fails_at in range(1, 12):
+            calls = itertools.count(1)
+
+            def g(z, calls=calls, fails_at=fails_at):
+                if next(calls) == fails_at:
+                    raise KeyError("g")
+                return 2 * z
+
+            net = _core.Network()
+            net._setup([a_layer(g=(g, lambda z: 0 * z + 2))], "squared_error", "float64")
+            net.parameters[:] = 0.1
+            world = SimpleNamespace(net=net)
+            data = np.ones((5, 3)), np.ones((5, 2))
+            memory = in_memory(world) if shared else None
+            ranks = Ranks(average_every=average_every, shared=memory)
+            with pytest.raises(KeyError):
+                train(net, data, ranks=ranks.engine, validation=data, epochs=3, record=np.zeros((3, 6)))
+
+
+def test_a_rank_that_is_refused_a_thread_goes_on_alone(world):
+    """The others have begun by then."""
+    expected = make_network((3, 40, 2), ("tanh", "sigmoid"))
+    x, y = make_data(expected, 6)
+    train(expected, (x, y), ranks=Ranks().engine, batch=3)
+    answers = set()
+    for n in range(1, 50):
+        net = make_network((3, 40, 2), ("tanh", "sigmoid"))
+        _core._refuse_request(n)
+        try:
+            train(net, (x, y), ranks=Ranks().engine, batch=3, threads=3)
+        except (MemoryError, RuntimeError) as error:
+            answers.add(str(error))
+        else:
+            assert_same_bits(net.parameters, expected.parameters)
+            answers.add("trained")
+        finally:
+            _core._refuse_request(0)
+    assert "trained" in answers
+    assert not any("thread" in answer for answer in answers)
+
+
+def test_a_batch_of_more_than_all_samples(world):
+    """Is one of all."""
+    net, twin = world.net, make_network((3, 4, 2), ("tanh", "sigmoid"))
+    train(net, world.data, batch=100)
+    train(twin, world.data, batch=5)
+    assert_same_bits(net.parameters, twin.parameters)
+
+
+@pytest.mark.parametrize(("samples", "outputs"), [(2**52, 1024), (2**60, 1)])
+def test_more_samples_than_any_memory(samples, outputs):
+    net = _core.Network()
+    net._setup([a_layer(inputs=1, outputs=outputs)], "squared_error", "float64")
+    x, y = (np.broadcast_to(np.zeros(n, "int8"), (samples, n)) for n in (1, outputs))
+    with pytest.raises(ValueError, match="too large"):
+        net.step(x, y, SGD)
+    assert net.step(x[:1], y[:1], bp.SGD(0.1)) == 0
