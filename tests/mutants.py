@@ -4,8 +4,9 @@
     python tests/mutants.py [--list] [--work FOLDER] [name ...]
 
 Each mutant is one replacement in one file. It is built with -O1 for one instruction set, and the tests that
-guard the arithmetic run until the first failure. A text that is not found exactly once is an error: the code has
-changed, and the mutant must follow it. The exit status is 1 where a mutant survives.
+guard the arithmetic run until the first failure; those of ranks need mpi4py and mpiexec. A text that is not
+found exactly once is an error: the code has changed, and the mutant must follow it. The exit status is 1 where
+a mutant survives.
 """
 
 import argparse
@@ -34,7 +35,7 @@ FIRST = {
     "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
+    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
 }  # fmt: skip
 
 
@@ -114,6 +115,9 @@ MUTANTS = [
         ("chain: turned weights stand still", "NAME(fma)(factor, NAME(load)(a_prev + k), NAME(load)(at))", "NAME(load)(at)"),
         ("chain: weights of the step before", "NAME(chain_update)(vectors, &links[0], x, chain->step);",
          "if (n > 0) NAME(chain_update)(vectors, &links[0], x, chain->step);"),
+        ("chain: the layer's own output", "NAME(chain_update)(vectors, link, links[l - 1].a, chain->step);",
+         "NAME(chain_update)(vectors, link, links[l].a, chain->step);"),
+        ("chain: the recursion of the first node", "const vec share = NAME(set)(delta[j]);", "const vec share = NAME(set)(delta[0]);"),
         ("chain: the rate squared", "NAME(set)((REAL)factor) * NAME(load)(delta", "NAME(set)((REAL)(factor * factor)) * NAME(load)(delta"),
     ),
     *in_file(
@@ -122,6 +126,9 @@ MUTANTS = [
         ("online: the step is not done", "NAME(fma)(last, move[i][v], NAME(load)(at))", "NAME(load)(at)"),
         ("online: sums of the weights before the step", "sum[i][v] = NAME(fma)(now, row, sum[i][v]);",
          "sum[i][v] = NAME(fma)(now, row - last * move[i][v], sum[i][v]);"),
+        ("online: the recursion of another node", "NAME(fma)(NAME(set)(delta[j + t]), column[t], sum[b])",
+         "NAME(fma)(NAME(set)(delta[j]), column[t], sum[b])"),
+        ("online: the last panel is left out", "for (; q < p->panels; q++)", "for (; q + 1 < p->panels; q++)"),
         ("online: the last column is left out", "if (j + t < columns)", "if (j + t + (columns > 1) < columns)"),
     ),
     *in_file(
@@ -140,6 +147,12 @@ MUTANTS = [
         ("nesterov is momentum", "o->nesterov ? slope + momentum * speed : speed;", "speed;"),
         ("uphill", "NAME(store)(w + i, old - rate * move);", "NAME(store)(w + i, old + rate * move);"),
         ("the gradient is not clipped", "slope = NAME(select)(slope > limit, limit,", "slope = NAME(select)(slope > limit, slope,"),
+    ),
+    *in_file(
+        "kernels/rearrange.inc",
+        ("every row has the factor of the first", "NAME(set)((REAL)factors[n])", "NAME(set)((REAL)factors[0])"),
+        ("the class of the last of equals", "if (x > most) {", "if (x >= most) {"),
+        ("an infinity is finite", "zero += NAME(set)(0) * NAME(load)(x + i);", "zero += NAME(set)(0);"),
     ),
     *in_file(
         "kernels/regularize.inc",
@@ -202,6 +215,15 @@ MUTANTS = [
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
         ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
         ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
+    ),
+    *in_file(
+        "core/ranks.c",
+        ("ranks: weights of samples are left out", "pass->ws->factors[n] = bp_weight_of(&run->t->data, rows, n);", "pass->ws->factors[n] = 1;"),
+        ("ranks: a step of the sum", "rule.scale /= weight;", ";"),
+        ("ranks: the rate of the first step", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, 0);"),
+        ("ranks: the last one is left out", "for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)",
+         "for (size_t rank = 1; rank + 1 < ranks->count; rank++, sum = chunk)"),
+        ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
     ),
     *in_file(
         "core/optimizer.c",
