@@ -3,6 +3,7 @@
 Each is answered with an exception that says what was expected, and moves nothing.
 """
 
+import ctypes
 import gc
 import importlib.util
 import signal
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, make_data, make_network
+from conftest import ROUNDOFF, assert_close, assert_same_bits, make_data, make_network
 
 import backprop as bp
 from backprop import _core
@@ -149,6 +150,8 @@ CALLS = {
     "call": lambda net, *more: net(X, *more),
     "classify": lambda net, *more: net.classify(X, *more),
     "loss": lambda net, *more: net.loss(X, Y, *more),
+    "losses": lambda net, *more: net.losses(X, Y, *more),
+    "accuracy": lambda net, *more: net.accuracy(X, Y, *more),
     "step": lambda net, *more: net.step(X, Y, SGD, *more),
     "_gradient": lambda net, *more: net._gradient(X, Y, False, *more),
     "_trace": lambda net, *more: net._trace(X, Y, *more),
@@ -209,6 +212,11 @@ def test_an_optimizer(world):
     wrong = np.zeros(3)
     optimizer = _core.Optimizer()
     assert optimizer.state == ()
+    optimizer._set_state(())
+    with pytest.raises(ValueError, match="a tuple of 0 arrays, or of none, not 1"):
+        optimizer._set_state((wrong,))
+    with pytest.raises(TypeError, match="optimizer must be one of backprop's"):
+        world.net._room_to_share(optimizer, 2)
     with pytest.raises(ValueError, match="unknown optimizer sdg"):
         optimizer._setup("sdg")
     with pytest.raises(TypeError, match="argument"):
@@ -227,6 +235,9 @@ def test_an_optimizer(world):
     optimizer._set_state((wrong, wrong))
     optimizer.lr = 0.1
     with pytest.raises(ValueError, match="a network of 3 parameters of float64, but this one has 26"):
+        world.net.step(*world.data, optimizer)
+    optimizer._set_state((np.zeros(26, "float32"),) * 2)
+    with pytest.raises(ValueError, match="26 parameters of float32, but this one has 26 of float64"):
         world.net.step(*world.data, optimizer)
     optimizer._set_state(())
     world.net.step(*world.data, optimizer)
@@ -257,6 +268,11 @@ def test_functions_at_addresses():
             _core.call_address(*arguments)
     with pytest.raises(TypeError, match="a capsule is needed, not 7"):
         _core.capsule_address(7)
+
+
+def test_dropout_is_drawn_from_somewhere():
+    with pytest.raises(ValueError, match="dropout need a bit generator"):
+        train(WithDropout(), (np.array(X), np.array(Y)))
 
 
 class WithDropout(_core.Network):
@@ -509,3 +525,68 @@ def test_an_instruction_set_of_no_name(monkeypatch):
     monkeypatch.setenv("BACKPROP_ISA", "mmx")
     with pytest.raises(ImportError, match="BACKPROP_ISA is 'mmx', but this processor can use only"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+class BitGenerator:
+    """NumPy's bitgen_t, whose 32-bit numbers are those that are given, and then `otherwise`."""
+
+    def __init__(self, numbers, otherwise):
+        self.left = list(numbers)
+        signature = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)
+        self.next_uint32 = signature(lambda _: self.left.pop(0) if self.left else otherwise)
+        address = ctypes.cast(self.next_uint32, ctypes.c_void_p).value
+        self.bitgen = (ctypes.c_void_p * 5)(None, None, address, None, None)  # the state; of 64 bits, 32, ...
+        new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        self.name, new = b"BitGenerator", new(("PyCapsule_New", ctypes.pythonapi))
+        self.capsule = new(ctypes.addressof(self.bitgen), self.name, None)
+
+
+def test_an_order_is_drawn_without_a_bias(world):
+    """The first of six places is drawn again: products below 2^32 mod 6 = 4 would be one too many."""
+    x, y = make_data(world.net, 6)
+    generator = BitGenerator([0, 0, 2**31], 2**31 + 1000)  # a bit above the middle
+    order = list(range(6))
+    for i in range(5, 0, -1):
+        j = (i + 1) // 2
+        order[i], order[j] = order[j], order[i]
+    twin = make_network((3, 4, 2), ("tanh", "sigmoid"))
+    train(world.net, (x, y), bits=generator, shuffle=True)
+    train(twin, (x[order], y[order]))
+    assert_same_bits(world.net.parameters, twin.parameters)
+    assert generator.left == []
+
+
+@pytest.mark.parametrize("changed", [{"norms": True}, {"mask": np.ones((5, 2), bool)}])
+def test_single_samples_in_other_ways(world, changed):
+    """A step of one sample has ways of its own; what they cannot do is done as for any batch."""
+    twin = make_network((3, 4, 2), ("tanh", "sigmoid"))
+    train(world.net, world.data, batch=1, **changed)
+    train(twin, world.data, batch=1)
+    # 5 steps; a parameter is a sum of one term of each
+    assert_close(world.net.parameters, twin.parameters, 50 * ROUNDOFF["float64"])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_team_that_diverges(threads):
+    net = make_network((3, 90, 2), ("relu", "identity"))
+    x, y = make_data(net, 6)
+    before = net.parameters.copy()
+    with pytest.raises(_core.DivergenceError, match=r"epoch 1: layer 3, net\.layers\[1\]"):
+        train(net, (x, y), threads=threads, optimizer=bp.SGD(1e200))
+    assert_same_bits(net.parameters, before)
+
+
+def test_c_functions_and_threads_without_a_share():
+    """More threads than rows and panels: some have nothing to call a function for."""
+    functions = {name: getattr(ctypes.CDLL(None), name) for name in ("sin", "cos", "fdim", "fmax")}
+    address = {name: ctypes.cast(f, ctypes.c_void_p).value for name, f in functions.items()}
+    results = []
+    for threads in (1, 4):
+        net = _core.Network()
+        layers = [a_layer(3, 20, (address["sin"], address["cos"])), a_layer(20, 3, "tanh")]
+        net._setup(layers, (address["fdim"], address["fmax"]), "float64")
+        net.parameters[:] = np.linspace(-1, 1, net.parameters.size)
+        x, y = np.linspace(-1, 1, 15).reshape(5, 3), np.linspace(0, 1, 15).reshape(5, 3)
+        train(net, (x, y), threads=threads, optimizer=bp.Adam(0.01), validation=(x, y))
+        results.append(net.parameters)
+    assert_same_bits(*results)
