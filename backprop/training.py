@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_THREADS = 16
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
+MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
 SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
@@ -158,6 +159,7 @@ def _plan(
         from backprop.streams import Batches
 
         plan.source = Batches(x, plan.epochs)
+        plan.batch_size = min(plan.batch_size, MOST_HINTED)
         plan.shuffle = False
         plan.held_out = None if validation is None else _pair(validation)
         return plan

@@ -1,5 +1,10 @@
 """What the fuzzers of tests/fuzz have found in Python; what they found in C is in tests/fuzz/corpus."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -38,3 +43,27 @@ def test_no_samples_and_a_schedule_are_a_value_error():
     net = bp.Network(bp.Layer(2, 1), seed=0)
     with pytest.raises(ValueError, match="at least one sample"):
         net.fit(np.zeros((0, 2)), np.zeros((0, 1)), bp.SGD(bp.schedules.Cosine(0.1, steps=4)))
+
+
+@pytest.mark.parametrize("batch_size", [2**40, 2**62, 2**63])
+def test_a_large_hint_for_an_iterable_takes_no_memory(batch_size):
+    """Room was made for it: a MemoryError, a ValueError, an OverflowError."""
+    x, y = np.ones((3, 2)), np.zeros((3, 1))
+    hinted, usual = (bp.Network(bp.Layer(2, 1), seed=0) for _ in range(2))
+    hinted.fit([(x, y)], None, bp.SGD(0.1), batch_size=batch_size)
+    usual.fit([(x, y)], None, bp.SGD(0.1))
+    assert hinted.parameters.tobytes() == usual.parameters.tobytes()
+
+
+@pytest.mark.parametrize("fuzzer", ["files", "api"])
+def test_the_fuzzers_follow_the_package(fuzzer, tmp_path):
+    """One that calls what is no longer there stops at its first input."""
+    pytest.importorskip("atheris")
+    root = Path(__file__).resolve().parent.parent
+    run = [sys.executable, "-W", "ignore", root / "tests" / "fuzz" / f"fuzz_{fuzzer}.py"]
+    setting = {"capture_output": True, "text": True, "check": False, "cwd": tmp_path,
+               "env": {**os.environ, "PYTHONPATH": str(root)}}  # fmt: skip
+    if fuzzer == "files":
+        subprocess.run([*run, "--seeds", tmp_path], **setting)
+    done = subprocess.run([*run, "-seed=1", "-runs=100", tmp_path], **setting)
+    assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ BACKPROP_EXAMPLES sets how many examples hypothesis draws; ``make fuzz`` draws t
 """
 
 import os
+import re
 
 import numpy as np
 import reference
@@ -155,8 +156,13 @@ def test_training_agrees_with_the_oracle_and_with_itself(problem, plan):
     before = net.parameters.copy()
     try:
         net.fit(x, y, bp.SGD(**sgd), shuffle=False, sample_weight=weights, threads=1, **fit)
-    except bp.DivergenceError:
-        assert_same_bits(net.parameters, before)
+    except bp.DivergenceError as error:
+        kept = net.parameters.copy()
+        whole = int(re.search(r"in epoch (\d+)", str(error))[1]) - 1
+        net.parameters[...] = before
+        if whole:
+            net.fit(x, y, bp.SGD(**sgd), shuffle=False, sample_weight=weights, **fit | {"epochs": whole})
+        assert_same_bits(net.parameters, kept)
         return
     trained = net.parameters.copy()
     others = ((x, y, threads), (x_rows.astype(net.dtype), y_rows.astype(net.dtype), 1))

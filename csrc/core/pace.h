@@ -11,18 +11,18 @@
  * before the first. */
 struct bp_pace {
     bool alone;   /* the next window */
-    bool after_alone; /* it follows one of one thread, whose waits are counted in it */
-    size_t steps; /* of it */
-    /* seconds a step, of the last window of either kind; of the fastest by the team */
-    double team, solo, best_team;
+    bool warming; /* the next window wakes the team and fills its caches: its time says nothing */
+    size_t steps; /* of the next window */
+    double team, solo;  /* seconds a step, in the last window of either kind; 0: not known */
     size_t windows;     /* so far */
-    bool late;          /* some thread lets the others wait */
-    size_t until_probe; /* windows until the other kind is tried again */
-    size_t patience;    /* windows between two tries of the team */
+    size_t together;    /* windows of the team since it was last chosen */
+    size_t until_probe; /* windows until the other kind is tried */
+    size_t patience;    /* windows of one thread between two tries of the team */
 };
 
-/* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it each
- * thread but one spent waiting for the others. */
-void bp_pace_next(struct bp_pace *, double seconds, double waited);
+/* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it
+ * each thread but one spent waiting for the others. */
+void
+bp_pace_next(struct bp_pace *, double seconds, double waited);
 
 #endif

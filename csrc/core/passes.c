@@ -9,6 +9,17 @@
  * then stays in the nearest cache while all rows pass by. */
 enum { BLOCK = 256 };
 
+/* Whether layer l's weights are divided among threads by outputs j while they are changed. Rows k of W
+ * belong to one thread where the delta is carried past them: it reads them, then changes them. Where
+ * only the forward pass reads W, the same columns belong to it as there, and stay in its
+ * processor's cache, unless they are so few that the shares would be unequal. */
+static bool
+by_columns(const struct bp_pass *pass, size_t l, bool carry)
+{
+    enum { FEW_PANELS = 8 };
+    return !carry && bp_panels(pass->net, pass->net->layers[l].outputs) >= FEW_PANELS * pass->threads;
+}
+
 /* the first column past panels [..., last) of `columns` */
 static size_t
 end_of(const struct bp_network *net, size_t last, size_t columns)
@@ -124,11 +135,18 @@ bp_fetch_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp
 }
 
 void
-bp_fetch_in_backward(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows next)
+bp_fetch_in_backward(struct bp_pass *pass, const struct bp_data *data, struct bp_rows next)
 {
-    struct bp_workspace *ws = pass->ws;
-    ws->ahead_bytes = bp_find_rows(&data->x, next, ws->ahead);
-    ws->ahead_rows = ws->ahead_bytes > 0 ? next.count : 0;
+    size_t first, last;
+    if (pass->threads > 1 && !by_columns(pass, 0, false)) { /* then it would see some of the columns only */
+        bp_fetch_batch(pass, data, next);
+        return;
+    }
+    bp_share(next.count, pass->threads, pass->me, &first, &last);
+    const struct bp_rows own = {next.order, next.first + first, last - first};
+    pass->ahead = pass->ws->ahead + first;
+    pass->ahead_bytes = bp_find_rows(&data->x, own, pass->ws->ahead + first);
+    pass->ahead_rows = pass->ahead_bytes > 0 ? own.count : 0;
 }
 
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
@@ -317,40 +335,44 @@ optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w,
     bp_optimize(pass->net, update->rule, pass->parameters.numbers, update->state, at, count, gradient);
 }
 
-/* The gradient of layer l's weights for the inputs k in panels [first, last), and what is to be
- * done with it. */
+/* Panels of inputs k and of outputs j: a part of a layer's weights. */
+struct part {
+    size_t k_first, k_last, j_first, j_last;
+};
+
+/* The gradient of a part of layer l's weights, and what is to be done with it. */
 static void
-update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+update_weights(const struct bp_pass *pass, size_t l, struct part part,
                const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_workspace *ws = pass->ws;
-    const size_t panel = kernels->panel, columns = net->layers[l].outputs;
-    const size_t k_end = end_of(net, last, net->layers[l].inputs);
+    const size_t panel = kernels->panel, first = part.k_first * panel;
+    const size_t k_end = end_of(net, part.k_last, net->layers[l].inputs);
+    const size_t j_end = end_of(net, part.j_last, net->layers[l].outputs);
     const bp_real *a_prev = input_of(pass, l);
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
+    const bool ahead = l == 0 && pass->ahead_rows > 0;
     struct bp_outer outer = {
-        .rows = k_end - first * panel,
-        .columns = columns,
+        .rows = k_end - first,
+        .columns = j_end - part.j_first * panel,
         .depth = pass->rows,
-        .a = bp_at(net, a_prev, first * ws->step),
+        .a = bp_at(net, a_prev, part.k_first * ws->step),
         .a_step = ws->step,
-        .delta = ws->nodes[l].delta,
+        .delta = bp_at(net, ws->nodes[l].delta, part.j_first * ws->step),
         .delta_step = ws->step,
-        .c = bp_at(net, weights.w, first * panel * weights.row),
+        .c = bp_at(net, weights.w, part.j_first * weights.step + first * weights.row),
         .c_row = weights.row,
         .c_step = weights.step,
         .add = update->add,
+        .ahead = ahead ? pass->ahead : NULL,
+        .ahead_rows = pass->ahead_rows,
+        .ahead_bytes = pass->ahead_bytes * panel,
+        .ahead_at = pass->ahead_bytes * first,
     };
 
-    if (l == 0 && pass->threads == 1 && ws->ahead_rows > 0) {
-        outer.ahead = ws->ahead;
-        outer.ahead_rows = ws->ahead_rows;
-        outer.ahead_bytes = ws->ahead_bytes * panel;
-    }
-    const char *const *ahead = outer.ahead;
     if (update->what != BP_OPTIMIZE) {
         kernels->outer(&outer);
         return;
@@ -359,13 +381,14 @@ update_weights(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
     outer.c_row = panel;
     outer.add = false;
-    for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
-        outer.columns = columns - j < panel ? columns - j : panel;
+    for (size_t q = part.j_first; q < part.j_last; q++) {
+        const size_t columns_left = j_end - q * panel;
+        outer.columns = columns_left < panel ? columns_left : panel;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
-        outer.ahead = j + panel < columns ? NULL : ahead;
-        for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS) {
+        outer.ahead = ahead && q + 1 == part.j_last ? pass->ahead : NULL;
+        for (size_t k = first; k < k_end; k += BP_CHUNK_ROWS) {
             const size_t at = q * weights.step + k * panel;
-            outer.ahead_at = k * ws->ahead_bytes;
+            outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS;
             outer.a = bp_at(net, a_prev, k / panel * ws->step);
             kernels->outer(&outer);
@@ -462,11 +485,12 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
 
     for (size_t l = net->count; l-- > 0;) {
         const struct bp_layer *layer = &net->layers[l];
+        const size_t inputs = bp_panels(net, layer->inputs), outputs = bp_panels(net, layer->outputs);
         const bool carry = l > 0 || update->inputs;
         bp_real *delta_turned = ws->delta_turned[l % 2]; /* others may still read the layer above's */
         size_t first, last, k_first, k_last;
 
-        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &last);
+        bp_share(outputs, pass->threads, pass->me, &first, &last);
         if (carry && first < last) {
             net->kernels->transpose(
                 pass->rows, end_of(net, last, layer->outputs) - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->step),
@@ -474,13 +498,15 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         }
         bp_meet(pass->team); /* all of delta is there */
 
-        /* Rows k of W belong to one thread: it reads them, then changes them. */
-        bp_share(bp_panels(net, layer->inputs), pass->threads, pass->me, &k_first, &k_last);
+        bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
         if (carry)
             propagate(pass, l, delta_turned, k_first, k_last);
         if (update->what != BP_NO_GRADIENT) {
-            if (k_first < k_last)
-                update_weights(pass, l, k_first, k_last, update);
+            const struct part part = by_columns(pass, l, carry)
+                                         ? (struct part){0, inputs, first, last}
+                                         : (struct part){k_first, k_last, 0, outputs};
+            if (part.k_first < part.k_last)
+                update_weights(pass, l, part, update);
             update_bias(pass, l, first, last, update);
         }
         if (carry)

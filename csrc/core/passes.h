@@ -22,6 +22,9 @@ struct bp_pass {
     size_t rows; /* of this batch, at most ws->rows */
     const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
     bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
+    /* rows of the next batch that bp_backward asks for, and bytes of a number in them */
+    const char *const *ahead;
+    size_t ahead_rows, ahead_bytes;
 };
 
 /* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
@@ -45,8 +48,8 @@ void bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_row
 /* Asks for the thread's share of the rows that will be loaded next. */
 void bp_fetch_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
 
-/* Has bp_backward of this batch ask for them, bit by bit; one thread. */
-void bp_fetch_in_backward(const struct bp_pass *, const struct bp_data *, struct bp_rows next);
+/* Has bp_backward of this batch ask for them, bit by bit, where it can. */
+void bp_fetch_in_backward(struct bp_pass *, const struct bp_data *, struct bp_rows next);
 
 /* a^(l) = g(W a^(l-1) + b) for every layer, from ws->x. The last layer is complete after
  * bp_meet(). */

@@ -157,6 +157,7 @@ bp_begin_batch(struct worker *worker, struct bp_rows rows, struct bp_dropout *dr
     pass->rows = rows.count;
     pass->ws = (struct bp_workspace *)&run->ws[run->way == ONLINE ? worker->step % 2 : 0];
     pass->masked = run->t->data.mask.data != NULL;
+    pass->ahead_rows = 0;
     *dropout = (struct bp_dropout){run->keys, run->place + rows.first};
     pass->dropout = run->keys ? dropout : NULL;
 }
@@ -182,7 +183,7 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     bp_meet(pass->team);
     if (run->stop)
         return false;
-    if (pass->threads == 1 && run->way == BATCHES)
+    if (run->way == BATCHES)
         bp_fetch_in_backward(pass, &t->data, next);
     else
         bp_fetch_batch(pass, &t->data, next);

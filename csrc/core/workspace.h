@@ -25,8 +25,7 @@ struct bp_workspace {
     size_t turned_step;
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
-    const char **ahead;      /* where the rows of the next batch begin */
-    size_t ahead_rows, ahead_bytes; /* how many, and bytes of a number; no rows: none is to be fetched */
+    const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
     bp_real *gradient_chunks; /* one per thread, BP_CHUNK_ROWS rows of a panel */
     double *partial_sums;     /* bp_parts of every layer */
     void *memory;

@@ -81,11 +81,7 @@ def mutate(data, most, seed):
 
 
 def read_network(path):
-    net, _ = bp.files.load_with_notes(path)
-    try:
-        _, optimizer = bp.load(path, optimizer=True)
-    except ValueError:
-        optimizer = None
+    net, _, optimizer = bp.files.load_all(path)
     out = net(np.zeros((2, net.layers[0].inputs)))
     assert out.shape == (2, net.layers[-1].outputs)
     saved = os.path.join(FOLDER, "saved")
