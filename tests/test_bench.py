@@ -92,6 +92,7 @@ def test_the_short_form(capsys, monkeypatch, torch):
     table = out.split("\n\n")[1].splitlines()
     assert len(table) == 1 + len(cases)
     for line, case, times in zip(table[1:], cases, measured, strict=True):
+        assert len(line) == len(table[0])
         name, batch, *columns = line.split()
         columns = [float(column.replace(",", "")) for column in columns]
         medians = [np.median(of_peer) for of_peer in times]
