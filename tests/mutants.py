@@ -4,8 +4,9 @@
     python tests/mutants.py [--list] [--work FOLDER] [name ...]
 
 Each mutant is one replacement in one file. It is built with -O1 for one instruction set, and the tests that
-guard the arithmetic run until the first failure. A text that is not found exactly once is an error: the code has
-changed, and the mutant must follow it. The exit status is 1 where a mutant survives.
+guard the arithmetic run until the first failure; those of ranks need mpi4py and mpiexec. A text that is not
+found exactly once is an error: the code has changed, and the mutant must follow it. The exit status is 1 where
+a mutant survives.
 """
 
 import argparse
@@ -32,9 +33,10 @@ TESTS = (
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
     "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
+    "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
+    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
 }  # fmt: skip
 
 
@@ -57,8 +59,6 @@ MUTANTS = [
         ("relu'(0) = 1", "return NAME(select)(a > zero, one, zero);", "return NAME(select)(a >= zero, one, zero);"),
         ("leaky slope 0.1", "one, NAME(set)((REAL)0.01))", "one, NAME(set)((REAL)0.1))"),
         ("elu' is elu", "NAME(select)(z > zero, one, NAME(v_exp)(z))", "NAME(select)(z > zero, one, NAME(v_expm1)(z))"),
-        ("gelu' without its density", "return NAME(v_normal_cdf)(z) + z * density;", "return NAME(v_normal_cdf)(z);"),
-        ("silu' with the sign turned", "return s * (one + z * (one - s));", "return s * (one - z * (one - s));"),
         ("softmax without its maximum", "NAME(v_exp)(NAME(load)(z + at) - largest)", "NAME(v_exp)(NAME(load)(z + at))"),
         ("softmax delta without its mean", "(NAME(load)(dC_da + at) - mean));", "NAME(load)(dC_da + at));"),
         ("softmax Jacobian transposed in sign", "((REAL)(i == j) - a[i / PANEL", "((REAL)(i == j) + a[i / PANEL"),
@@ -114,6 +114,9 @@ MUTANTS = [
         ("chain: turned weights stand still", "NAME(fma)(factor, NAME(load)(a_prev + k), NAME(load)(at))", "NAME(load)(at)"),
         ("chain: weights of the step before", "NAME(chain_update)(vectors, &links[0], x, chain->step);",
          "if (n > 0) NAME(chain_update)(vectors, &links[0], x, chain->step);"),
+        ("chain: the layer's own output", "NAME(chain_update)(vectors, link, links[l - 1].a, chain->step);",
+         "NAME(chain_update)(vectors, link, links[l].a, chain->step);"),
+        ("chain: the recursion of the first node", "const vec share = NAME(set)(delta[j]);", "const vec share = NAME(set)(delta[0]);"),
         ("chain: the rate squared", "NAME(set)((REAL)factor) * NAME(load)(delta", "NAME(set)((REAL)(factor * factor)) * NAME(load)(delta"),
     ),
     *in_file(
@@ -122,6 +125,9 @@ MUTANTS = [
         ("online: the step is not done", "NAME(fma)(last, move[i][v], NAME(load)(at))", "NAME(load)(at)"),
         ("online: sums of the weights before the step", "sum[i][v] = NAME(fma)(now, row, sum[i][v]);",
          "sum[i][v] = NAME(fma)(now, row - last * move[i][v], sum[i][v]);"),
+        ("online: the recursion of another node", "NAME(fma)(NAME(set)(delta[j + t]), column[t], sum[b])",
+         "NAME(fma)(NAME(set)(delta[j]), column[t], sum[b])"),
+        ("online: the last panel is left out", "for (; q < p->panels; q++)", "for (; q + 1 < p->panels; q++)"),
         ("online: the last column is left out", "if (j + t < columns)", "if (j + t + (columns > 1) < columns)"),
     ),
     *in_file(
@@ -142,6 +148,12 @@ MUTANTS = [
         ("the gradient is not clipped", "slope = NAME(select)(slope > limit, limit,", "slope = NAME(select)(slope > limit, slope,"),
     ),
     *in_file(
+        "kernels/rearrange.inc",
+        ("every row has the factor of the first", "NAME(set)((REAL)factors[n])", "NAME(set)((REAL)factors[0])"),
+        ("the class of the last of equals", "if (x > most) {", "if (x >= most) {"),
+        ("an infinity is finite", "zero += NAME(set)(0) * NAME(load)(x + i);", "zero += NAME(set)(0);"),
+    ),
+    *in_file(
         "kernels/regularize.inc",
         ("l1 with the sign turned", "(w[j] > 0) - (w[j] < 0)", "(w[j] < 0) - (w[j] > 0)"),
         ("l2 without w", "+ l2 * w[j];", "+ l2;"),
@@ -150,10 +162,22 @@ MUTANTS = [
         ("dropout of the sample before", "(drop->place + n + 1) * INCREMENT", "(drop->place + n) * INCREMENT"),
     ),
     *in_file(
+        "kernels/math.inc",
+        ("silu' with the sign turned", "s * (C(1) + x * (C(1) - s))", "s * (C(1) - x * (C(1) - s))"),
+        ("silu is NaN at -infinity", "C(-0.0), x * NAME(sigmoid_between)", "x * C(0), x * NAME(sigmoid_between)"),
+    ),
+    *in_file(
+        "kernels/normal.inc",
+        ("gelu' without its density", "NAME(fma)(x, density, cdf)", "cdf"),
+        ("gelu'' without z²", "density * (C(2) - x * x)", "density * C(2)"),
+        ("the rounding of x² is forgotten", "(minus_square, rest, &bits)", "(minus_square, C(0), &bits)"),
+        ("what a division loses is forgotten", "NAME(fma)(excess, C(-0.85), ", "NAME(fma)(excess, C(0), "),
+        ("what |x| + c loses is forgotten", "NAME(fma)(lost, inverse, ", "NAME(fma)(C(0), inverse, "),
+    ),
+    *in_file(
         "kernels/curvature.inc",
         ("sigmoid'' is sigmoid'", "return a * (one - a) * (one - two * a);", "return a * (one - a);"),
         ("tanh'' with the sign turned", "return -two * a * (one - a * a);", "return two * a * (one - a * a);"),
-        ("gelu'' without z²", "return density * (two - z * z);", "return density * two;"),
         ("silu'' with one for two", "(two + z * (one - two * s))", "(one + z * (one - two * s))"),
         ("softplus'' is softplus'", "const vec s = NAME(v_sigmoid)(z);\n        return s * (one - s);", "const vec s = NAME(v_sigmoid)(z);\n        return s;"),
         ("the bend is left out", "bend + NAME(g_prime)(g, z_i, a_i)", "NAME(g_prime)(g, z_i, a_i)"),
@@ -202,6 +226,15 @@ MUTANTS = [
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
         ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
         ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
+    ),
+    *in_file(
+        "core/ranks.c",
+        ("ranks: weights of samples are left out", "pass->ws->factors[n] = bp_weight_of(&run->t->data, rows, n);", "pass->ws->factors[n] = 1;"),
+        ("ranks: a step of the sum", "rule.scale /= weight;", ";"),
+        ("ranks: the rate of the first step", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, 0);"),
+        ("ranks: the last one is left out", "for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)",
+         "for (size_t rank = 1; rank + 1 < ranks->count; rank++, sum = chunk)"),
+        ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
     ),
     *in_file(
         "core/optimizer.c",

@@ -112,7 +112,9 @@ HUNGRY = """
     net.fit(x[:64], y[:64], optimizer, threads=1)
     before, steps = net.parameters.copy(), optimizer.steps
     velocity = optimizer.state[0].copy()
-    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    with open("/proc/self/statm") as sizes:  # AddressSanitizer alone has 20 TB
+        now = int(sizes.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 2**30, now + 2**30))
     # Each needs more than 1 GiB at once: 40 000 times 2000 doubles are 640 MB, in two copies.
     hungry = {
         "per sample": lambda: net.gradient(x, y, per_sample=True),
