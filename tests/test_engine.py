@@ -327,10 +327,10 @@ def test_a_batch_of_more_than_all_samples(world):
     assert_same_bits(net.parameters, twin.parameters)
 
 
-@pytest.mark.parametrize(("samples", "outputs"), [(2**52, 1024), (2**60, 1)])
+@pytest.mark.parametrize(("samples", "outputs"), [(2**52, 1024), (2**58, 1)])
 def test_more_samples_than_any_memory(samples, outputs):
     net = _core.Network()
-    net._setup([a_layer(inputs=1, outputs=outputs)], "squared_error", "float64")
+    net._setup([a_layer(inputs=1, outputs=outputs)], "squared_error", "float32")
     x, y = (np.broadcast_to(np.zeros(n, "int8"), (samples, n)) for n in (1, outputs))
     with pytest.raises(ValueError, match="too large"):
         net.step(x, y, SGD)
@@ -475,11 +475,11 @@ def test_samples_of_every_type(dtype, precision):
 
 def test_a_waiting_call_can_be_interrupted():
     """Another thread has the network: Ctrl-C, or whatever a signal's handler raises, ends the wait."""
-    begun, go_on = threading.Event(), threading.Event()
+    begun, go_on, waited = threading.Event(), threading.Event(), []
 
     def g(z):
         begun.set()
-        assert go_on.wait(30)
+        waited.append(go_on.wait(10))
         return z
 
     def interrupted(number, frame):
@@ -494,6 +494,7 @@ def test_a_waiting_call_can_be_interrupted():
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
             net(X)
+        assert waited == []
     finally:
         signal.signal(signal.SIGALRM, before)
         go_on.set()
