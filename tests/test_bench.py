@@ -81,6 +81,8 @@ def test_the_short_form(capsys, monkeypatch, torch):
 
     def take_short_turns(peers, repetitions, seconds):
         measured.append(take_turns(peers, repetitions, seconds / 100))
+        if len(measured) == 2:  # the last one stood still for a while
+            measured[-1][-1] = [1e4 * time for time in measured[-1][-1]]
         return measured[-1]
 
     monkeypatch.setattr(bench, "SHORT", cases)
