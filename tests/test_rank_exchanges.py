@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, make_data, make_network
+from conftest import ROUNDOFF, assert_close, assert_same_bits, make_data, make_network
 from test_engine import SGD, a_layer, stream, train
 
 import backprop as bp
@@ -281,3 +281,13 @@ def test_memory_in_common_that_does_not_suit(changed):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=ranks, **changed)
     with pytest.raises(TypeError, match=r"shared must be|ndarray"):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=(1, 2, 3)).engine)
+
+
+@pytest.mark.parametrize("settings", [{"clip_norm": 0.01}, {"momentum": 0.9}])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_one_rank_is_as_none(world, batch, settings):
+    twin = make_network((3, 4, 2), ("tanh", "sigmoid"))
+    for net, ranks in ((world.net, Ranks(steps=-(-5 // batch)).engine), (twin, None)):
+        train(net, world.data, ranks=ranks, batch=batch, optimizer=bp.SGD(0.1, **settings))
+    # at most 5 steps of 2 samples, each rounded a few times in either way
+    assert_close(world.net.parameters, twin.parameters, 100 * ROUNDOFF["float64"])

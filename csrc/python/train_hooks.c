@@ -195,7 +195,7 @@ bp_hook_shared(struct bp_hooks *hooks, struct bp_training *training)
 {
     PyObject *memory;
 
-    if (!hooks->shared || hooks->shared == Py_None)
+    if (hooks->shared == Py_None)
         return 0;
     if (!PyArg_ParseTuple(hooks->shared, "O!OO;shared must be (memory, barrier, sync)", &PyArray_Type,
                           &memory, &hooks->barrier, &hooks->sync))
