@@ -269,7 +269,7 @@ def includes(path, seen):
     if path in seen:
         return seen
     seen.add(path)
-    for name in re.findall(r'#include "([^"]+)"', path.read_text(encoding="utf-8")):
+    for name in re.findall(r'#(?:include|define BODIES) "([^"]+)"', path.read_text(encoding="utf-8")):
         for folder in (path.parent, csrc_of(path)):
             if (folder / name).is_file():
                 includes(folder / name, seen)
@@ -299,7 +299,7 @@ class Copy:
             shutil.copy(ROOT / name, self.folder)
         kernels = self.csrc / "kernels"
         for path in kernels.glob("kernels_*.c"):
-            if path.stem != f"kernels_{self.isa}":
+            if path.stem not in (f"kernels_{self.isa}", "kernels_narrow"):  # which AVX2's call
                 path.unlink()
         text = ONE_INSTRUCTION_SET.format(isa=self.isa)
         (kernels / "select_kernels.c").write_text(text, encoding="utf-8")
