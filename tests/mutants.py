@@ -299,8 +299,11 @@ class Copy:
             shutil.copy(ROOT / name, self.folder)
         kernels = self.csrc / "kernels"
         for path in kernels.glob("kernels_*.c"):
-            if path.stem not in (f"kernels_{self.isa}", "kernels_narrow"):  # which AVX2's call
+            if path.stem != f"kernels_{self.isa}":
                 path.unlink()
+            else:  # the same bodies once more, for short vectors, are not needed
+                text = re.sub("#define NARROW_BYTES.*", "", path.read_text(encoding="utf-8"))
+                path.write_text(text, encoding="utf-8")
         text = ONE_INSTRUCTION_SET.format(isa=self.isa)
         (kernels / "select_kernels.c").write_text(text, encoding="utf-8")
         self.objects.mkdir(exist_ok=True)
