@@ -1,6 +1,9 @@
 """Lines and branches of gcovr's JSON by their place in the source.
 
-A body that is compiled for every instruction set and precision counts once, and has run where any has.
+    python coverage_by_source.py coverage.json functions
+
+A body that is compiled for every instruction set and precision counts once, and has run where any has. Of
+functions that are not in the file of names, which are not in the extension, nothing counts.
 """
 
 import json
@@ -9,10 +12,12 @@ from collections import defaultdict
 from pathlib import Path
 
 
-def counts(file):
+def counts(file, functions):
     """How often each line ran, and each branch of each line."""
     lines, branches = defaultdict(int), defaultdict(int)
     for line in file["lines"]:
+        if line["function_name"] not in functions:
+            continue
         number, of_line = line["line_number"], line.get("branches", [])
         lines[number] = max(lines[number], line["count"])
         for i, branch in enumerate(of_line):
@@ -21,17 +26,26 @@ def counts(file):
     return lines, branches
 
 
-def main(path):
-    totals = [0, 0, 0, 0]
+def listed(numbers):
+    return ", ".join(map(str, sorted(numbers))) or "none"
+
+
+def main(path, names):
+    functions, totals = set(Path(names).read_text(encoding="utf-8").split()), defaultdict(lambda: [0] * 4)
     for file in json.loads(Path(path).read_text(encoding="utf-8"))["files"]:
-        lines, branches = counts(file)
-        run, taken = sum(map(bool, lines.values())), sum(map(bool, branches.values()))
-        missing = ", ".join(str(number) for number, count in sorted(lines.items()) if not count)
-        print(f"{file['file']:34} lines {run}/{len(lines)}  branches {taken}/{len(branches)}  {missing}")
-        totals = [a + b for a, b in zip(totals, (run, len(lines), taken, len(branches)), strict=True)]
-    run, lines, taken, branches = totals
-    print(f"lines {run}/{lines} {run / lines:.1%}, branches {taken}/{branches} {taken / branches:.1%}")
+        lines, branches = counts(file, functions)
+        figures = sum(map(bool, lines.values())), len(lines), sum(map(bool, branches.values())), len(branches)
+        not_run = {number for number, count in lines.items() if not count}
+        in_part = {number for (number, _, _), count in branches.items() if not count} - not_run
+        print(f"{file['file']:34} lines {figures[0]}/{figures[1]}  branches {figures[2]}/{figures[3]}")
+        if not_run or in_part:
+            print(f"    not run: {listed(not_run)}; in part: {listed(in_part)}")
+        for folder in (Path(file["file"]).parent.as_posix(), "csrc"):
+            totals[folder] = [a + b for a, b in zip(totals[folder], figures, strict=True)]
+    for folder, (run, lines, taken, branches) in sorted(totals.items()):
+        of_branches = f"branches {taken}/{branches} {taken / branches:.1%}"
+        print(f"{folder:14} lines {run}/{lines} {run / lines:.1%}, {of_branches}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -33,6 +33,7 @@ TESTS = (
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
     "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
+    "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
@@ -58,8 +59,6 @@ MUTANTS = [
         ("relu'(0) = 1", "return NAME(select)(a > zero, one, zero);", "return NAME(select)(a >= zero, one, zero);"),
         ("leaky slope 0.1", "one, NAME(set)((REAL)0.01))", "one, NAME(set)((REAL)0.1))"),
         ("elu' is elu", "NAME(select)(z > zero, one, NAME(v_exp)(z))", "NAME(select)(z > zero, one, NAME(v_expm1)(z))"),
-        ("gelu' without its density", "return NAME(v_normal_cdf)(z) + z * density;", "return NAME(v_normal_cdf)(z);"),
-        ("silu' with the sign turned", "return s * (one + z * (one - s));", "return s * (one - z * (one - s));"),
         ("softmax without its maximum", "NAME(v_exp)(NAME(load)(z + at) - largest)", "NAME(v_exp)(NAME(load)(z + at))"),
         ("softmax delta without its mean", "(NAME(load)(dC_da + at) - mean));", "NAME(load)(dC_da + at));"),
         ("softmax Jacobian transposed in sign", "((REAL)(i == j) - a[i / PANEL", "((REAL)(i == j) + a[i / PANEL"),
@@ -163,10 +162,22 @@ MUTANTS = [
         ("dropout of the sample before", "(drop->place + n + 1) * INCREMENT", "(drop->place + n) * INCREMENT"),
     ),
     *in_file(
+        "kernels/math.inc",
+        ("silu' with the sign turned", "s * (C(1) + x * (C(1) - s))", "s * (C(1) - x * (C(1) - s))"),
+        ("silu is NaN at -infinity", "C(-0.0), x * NAME(sigmoid_between)", "x * C(0), x * NAME(sigmoid_between)"),
+    ),
+    *in_file(
+        "kernels/normal.inc",
+        ("gelu' without its density", "NAME(fma)(x, density, cdf)", "cdf"),
+        ("gelu'' without z²", "density * (C(2) - x * x)", "density * C(2)"),
+        ("the rounding of x² is forgotten", "(minus_square, rest, &bits)", "(minus_square, C(0), &bits)"),
+        ("what a division loses is forgotten", "NAME(fma)(excess, C(-0.85), ", "NAME(fma)(excess, C(0), "),
+        ("what |x| + c loses is forgotten", "NAME(fma)(lost, inverse, ", "NAME(fma)(C(0), inverse, "),
+    ),
+    *in_file(
         "kernels/curvature.inc",
         ("sigmoid'' is sigmoid'", "return a * (one - a) * (one - two * a);", "return a * (one - a);"),
         ("tanh'' with the sign turned", "return -two * a * (one - a * a);", "return two * a * (one - a * a);"),
-        ("gelu'' without z²", "return density * (two - z * z);", "return density * two;"),
         ("silu'' with one for two", "(two + z * (one - two * s))", "(one + z * (one - two * s))"),
         ("softplus'' is softplus'", "const vec s = NAME(v_sigmoid)(z);\n        return s * (one - s);", "const vec s = NAME(v_sigmoid)(z);\n        return s;"),
         ("the bend is left out", "bend + NAME(g_prime)(g, z_i, a_i)", "NAME(g_prime)(g, z_i, a_i)"),

@@ -9,9 +9,11 @@ block, reference or lock behind; a fit of two epochs may leave what one of them 
 because a crash would end it; it prints a line for each call, and ends with status 0 where all is well.
 """
 
+import _imp
 import copy
 import functools
 import gc
+import importlib.util
 import itertools
 import pickle
 import sys
@@ -126,6 +128,8 @@ OPTIMIZERS = {
 }
 
 
+OWN = [(3, 4, (np.tanh, np.cos), True, 0.0, 0.0, 0.0)], (np.add, np.multiply), "float64"  # _setup's arguments
+
 STEPS = [f"step, {name}" for name in [*OPTIMIZERS, "dropout", "custom"]]
 
 
@@ -148,6 +152,13 @@ def training_calls():
     def replace(world):
         world.net.layers[0].weights = np.ones((4, 3))
 
+    states = np.ones(3), np.ones(3)
+
+    def new_module():
+        world = World()
+        world.module = _imp.create_dynamic(importlib.util.find_spec("backprop._core"))
+        return world
+
     def make(optimizer="SGD", sizes=(3, 4, 2), **layer):
         return lambda: World(sizes, OPTIMIZERS[optimizer](), **layer)
 
@@ -169,6 +180,9 @@ def training_calls():
         "fit, two threads, online": (make(sizes=wide), fit(threads=2, batch_size=1)),
         "fit, a stream": (make(), stream),
         "weights": (make(), replace),
+        "_set_state": (make("Adam"), lambda world: world.optimizer._set_state(states)),
+        "_setup, custom": (make(), lambda world: _core.Network()._setup(*OWN)),
+        "the module": (new_module, lambda world: _imp.exec_dynamic(world.module)),
         **{name: (make, lambda world: world.train()) for name, make in ENGINE.items()},
         "step, custom": (lambda: custom_world(), step),
         "fit, custom": (lambda: custom_world(), fit()),
@@ -182,12 +196,21 @@ def custom_world():
     return world
 
 
+RATES = np.full(8, 0.1)
+
 # CPython's own answers, from before or beneath our code.
 OF_CPYTHON = {
     "can't allocate lock": "threading.Lock, of which every generator of NumPy has one",
     "Can't pickle": "pickle takes any error of an import for a missing name",
     "not PosixPath": "os.fspath takes any error of a look-up for a missing method",
+    "execution of module": "PyType_FromModuleAndSpec without memory for the type's name raises nothing",
 }
+
+def blocks_of(world):
+    """What _train takes for a stream: an epoch of a small block and a larger one."""
+    blocks = [(world.x[:2], world.y[:2], None), (world.x[2:], world.y[2:], np.ones(5)), None]
+    return iter(blocks).__next__, lambda first, count: RATES[:count], False, 0
+
 
 def engine(**changed):
     """A world whose `train` is fit's call of the engine, without the Python around it."""
@@ -195,12 +218,12 @@ def engine(**changed):
     def make():
         world = World(optimizer=bp.Adam(0.01))
         settings = {"epochs": 2, "batch": 2, "bits": None, "threads": 1, "rates": None, "weights": None,
-                    "validation": None, "mask": None, "norms": False}  # fmt: skip
+                    "validation": None, "mask": None, "norms": False, "stream": None}  # fmt: skip
         s = settings | {name: of(world) if callable(of) else of for name, of in changed.items()}
         arguments = (
             world.x, world.y, world.optimizer, s["epochs"], s["batch"], s["bits"], s["threads"], s["rates"],
-            s["weights"], s["validation"], 1e9, 0, np.zeros((2, 6)), s["bits"] is not None, s["mask"],
-            s["norms"], None, None,
+            s["weights"], s["validation"], 1e9, 0, np.zeros((s["epochs"], 6)), s["bits"] is not None,
+            s["mask"], s["norms"], s["stream"], None,
         )  # fmt: skip
         world.train = functools.partial(world.net._train, *arguments)
         return world
@@ -218,6 +241,7 @@ ENGINE = {
     "_train, mask": engine(mask=np.ones((7, 2), bool)),
     "_train, norms": engine(norms=True),
     "_train, two threads": engine(threads=2),
+    "_train, stream": engine(stream=lambda w: blocks_of(w), epochs=1, bits=lambda w: w.net.rng.bit_generator),
 }
 
 # Where all is C from the call on, so that references must balance. CPython 3.11 itself loses the arguments
@@ -225,7 +249,7 @@ ENGINE = {
 ALL_IN_C = {
     "call", "call of lists", "call of one", "classify", "loss", "losses", "accuracy", "jacobian in C",
     "_gradient", "_gradient per sample", "_trace", "_trace without targets", "_hessian_vector", *STEPS,
-    *ENGINE,
+    *ENGINE, "_set_state", "_setup, custom", "the module",
 }  # fmt: skip
 
 # What cannot be asked of CPython 3.11 and NumPy 2, whose own code ends the process, or answers otherwise.

@@ -3,8 +3,11 @@
 Each is answered with an exception that says what was expected, and moves nothing.
 """
 
-import itertools
+import gc
+import importlib.util
+import signal
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +22,8 @@ NAMES = (
     "first_epoch", "record", "shuffle", "mask", "norms", "stream", "ranks",
 )  # fmt: skip
 TOO_MANY = 2**32  # samples: their places are 32 bits
+WHOLE = [f"{order}{kind}{size}" for order in "<>" for kind in "iu" for size in (1, 2, 4, 8)]
+FLOATS = [f"{order}f{size}" for order in "<>" for size in (2, 4, 8)]
 
 
 def train(net, data, **changed):
@@ -37,19 +42,6 @@ def train(net, data, **changed):
 def stream(blocks, rates=None):
     """What _train takes for a stream of such blocks."""
     return iter([*blocks, None]).__next__, rates, True, 0
-
-
-class Ranks:
-    """What _train takes for a rank of `size`; the others are reply(number of the exchange, what is sent)."""
-
-    def __init__(self, reply=None, size=1, sharded=False, steps=3, average_every=0, shared=None):
-        self.reply, self.sent, self.asked = reply, [], np.zeros(1, bool)
-        self.engine = (0, size, sharded, steps, average_every, self.add, None, self.asked, shared)
-
-    def add(self, _, numbers):
-        self.sent.append(np.array(numbers))
-        if self.reply:
-            self.reply(len(self.sent), numbers)
 
 
 @pytest.fixture
@@ -94,8 +86,6 @@ SETTINGS = [
     ({"stream": stream([([[1, 2, 3]], [1], None)], lambda first, count: [0.1])}, ValueError, "rates must be"),
     ({"stream": stream([([[1, 2, 3]], [1], None)], lambda first, count: 1 / 0)}, ZeroDivisionError, "zero"),
     ({"ranks": (0, 1)}, TypeError, "ranks must be"),
-    ({"ranks": Ranks(shared=(1, 2, 3)).engine}, TypeError, "shared must be|ndarray"),
-    ({"ranks": Ranks(shared=(np.zeros(8, "uint8"), 2, 3)).engine}, ValueError, "common memory must have"),
 ]
 
 
@@ -313,178 +303,6 @@ def test_a_generator_that_is_not_let_go(monkeypatch):
     assert reported == ["the key is lost"] * 2
 
 
-def cut_at(n):
-    """A reply: the n-th exchange fails."""
-
-    def reply(exchange, numbers):
-        if exchange == n:
-            raise OSError("the wire is cut")
-
-    return reply
-
-
-def in_memory(world, n=None):
-    """Memory in common with nobody, whose n-th barrier fails."""
-    room = world.net._room_to_share(SGD, 1)
-    calls = itertools.count(1)
-
-    def barrier():
-        if next(calls) == n:
-            raise OSError("the wire is cut")
-
-    # at a cache line, as that of MPI is at a page
-    memory = np.zeros(room + 63, "uint8")
-    memory = memory[-memory.ctypes.data % 64 :][:room]
-    return memory, barrier, lambda: None
-
-
-WAYS = {
-    "together": {},
-    "alone": {"average_every": 1},
-    "alone for two steps": {"average_every": 2},
-    "alone on a stream": {"average_every": 2, "sharded": True},
-    "on a stream": {"sharded": True},
-    "in common memory": {"shared": True},
-}
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("way", WAYS)
-def test_an_exchange_of_ranks_that_fails(way, threads):
-    """Whichever it is: training ends, with what an epoch of it left, and says what has happened."""
-
-    def make():
-        net = make_network((3, 40, 2), ("tanh", "sigmoid"))
-        return SimpleNamespace(net=net, data=make_data(net, 5))
-
-    def call(world, n, epochs):
-        settings = dict(WAYS[way])
-        if settings.get("shared"):
-            settings["shared"] = in_memory(world, n)
-        changed = {}
-        if "stream" in way:
-            x, y = world.data
-            changed["stream"] = stream(2 * [(x[:2], y[:2], None), (x[2:], y[2:], None), None])
-        ranks = Ranks(cut_at(None if way == "in common memory" else n), **settings)
-        return train(world.net, world.data, ranks=ranks.engine, epochs=epochs, record=np.zeros((epochs, 6)),
-                     threads=threads, **changed)  # fmt: skip
-
-    allowed = set()
-    for epochs in (0, 1):
-        world = make()
-        if epochs:
-            assert call(world, None, epochs) == epochs
-        allowed.add(world.net.parameters.tobytes())
-    failures = 0
-    for n in range(1, 100):
-        world = make()
-        try:
-            assert call(world, n, 2) == 2
-        except OSError:
-            failures += 1
-            assert world.net.parameters.tobytes() in allowed, f"exchange {n}"
-            assert train(world.net, world.data) == 1
-        else:
-            break
-    assert failures > 4
-    assert world.net.parameters.tobytes() not in allowed
-
-
-STOPPED, LOST = -4, -3  # of what is sent behind a gradient
-FIGURES = 11
-OTHERS = {  # what another rank says, and what _train returns
-    "it is not ready": (lambda n, sent: n == 1 and add(sent, 0), -1),
-    "it is asked to stop": (lambda n, sent: n == 2 and add(sent, STOPPED), -1),
-    "it is lost": (lambda n, sent: n == 2 and add(sent, LOST), -1),
-    "it has had time enough": (lambda n, sent: len(sent) == FIGURES and add(sent, 8), 1),
-    "it is asked to stop after the epoch": (lambda n, sent: len(sent) == FIGURES and add(sent, 9), -1),
-    "its function failed": (lambda n, sent: len(sent) == FIGURES and add(sent, 10), -1),
-}
-
-
-def add(sent, place):
-    sent[place] += 1
-
-
-@pytest.mark.parametrize("what", OTHERS)
-def test_what_another_rank_says(world, what):
-    reply, returned = OTHERS[what]
-    before = world.net.parameters.copy()
-    ranks = Ranks(reply, size=2).engine
-    assert train(world.net, world.data, ranks=ranks, epochs=2, record=np.zeros((2, 6))) == returned
-    if returned < 0 and "stop" not in what:
-        assert_same_bits(world.net.parameters, before)
-
-
-def test_a_rank_whose_batch_has_no_weight(world):
-    """It moves nothing: there is no weight to divide a gradient by."""
-    (x, y), twin = world.data, make_network((3, 4, 2), ("tanh", "sigmoid"))
-    weights = np.array([0.0, 0, 1, 1, 1])
-    train(world.net, (x, y), ranks=Ranks().engine, weights=weights)
-    train(twin, (x[2:], y[2:]), ranks=Ranks(steps=2).engine)
-    assert_same_bits(world.net.parameters, twin.parameters)
-
-
-def test_another_rank_that_makes_more_steps_on_its_stream(world):
-    """Steps are counted alike everywhere, so that schedules and rules agree."""
-    x, y = world.data
-    optimizer = bp.Adam(0.01)
-
-    def reply(n, sent):
-        if len(sent) == 2 and sent[0] > 0:  # the steps of two ranks since the last exchange
-            sent[1] = sent[0] + 3
-
-    ranks = Ranks(reply, size=2, average_every=2, sharded=True).engine
-    blocks = stream([(x, y, None)] * 3)  # a step each
-    assert train(world.net, world.data, stream=blocks, ranks=ranks, optimizer=optimizer) == 1
-    exchanges = 2  # after 2 of its 3 steps, and after the last
-    assert optimizer.steps == 3 + 3 * exchanges
-
-
-def test_a_function_that_fails_on_a_rank():
-    """The others hear of it in the next exchange; the exception is the function's."""
-    for average_every, shared in ((0, False), (1, False), (0, True)):
-        for fails_at in range(1, 12):
-            calls = itertools.count(1)
-
-            def g(z, calls=calls, fails_at=fails_at):
-                if next(calls) == fails_at:
-                    raise KeyError("g")
-                return 2 * z
-
-            net = _core.Network()
-            net._setup([a_layer(g=(g, lambda z: 0 * z + 2))], "squared_error", "float64")
-            net.parameters[:] = 0.1
-            world = SimpleNamespace(net=net)
-            data = np.ones((5, 3)), np.ones((5, 2))
-            memory = in_memory(world) if shared else None
-            ranks = Ranks(average_every=average_every, shared=memory)
-            with pytest.raises(KeyError):
-                train(net, data, ranks=ranks.engine, validation=data, epochs=3, record=np.zeros((3, 6)))
-
-
-def test_a_rank_that_is_refused_a_thread_goes_on_alone(world):
-    """The others have begun by then."""
-    expected = make_network((3, 40, 2), ("tanh", "sigmoid"))
-    x, y = make_data(expected, 6)
-    train(expected, (x, y), ranks=Ranks().engine, batch=3)
-    answers = set()
-    for n in range(1, 50):
-        net = make_network((3, 40, 2), ("tanh", "sigmoid"))
-        _core._refuse_request(n)
-        try:
-            train(net, (x, y), ranks=Ranks().engine, batch=3, threads=3)
-        except (MemoryError, RuntimeError) as error:
-            answers.add(str(error))
-        else:
-            assert_same_bits(net.parameters, expected.parameters)
-            answers.add("trained")
-        finally:
-            _core._refuse_request(0)
-    assert "trained" in answers
-    assert not any("thread" in answer for answer in answers)
-
-
 def test_a_batch_of_more_than_all_samples(world):
     """Is one of all."""
     net, twin = world.net, make_network((3, 4, 2), ("tanh", "sigmoid"))
@@ -501,3 +319,193 @@ def test_more_samples_than_any_memory(samples, outputs):
     with pytest.raises(ValueError, match="too large"):
         net.step(x, y, SGD)
     assert net.step(x[:1], y[:1], bp.SGD(0.1)) == 0
+
+
+A, W, Z = np.ones((5, 4)), np.ones((3, 4)), np.ones((5, 3))
+KERNELS = {  # arguments that fit, and others that do not
+    "weighted_sum": ((A, W), [((A, W, np.ones(2)), "bias must have an entry for each row of weights")]),
+    "activation": (("tanh", A), [(("tahn", A), "unknown activation tahn")]),
+    "activation_derivative": (("tanh", A), [(("tahn", A), "unknown activation tahn")]),
+    "loss": (("huber", A, A), [(("hubert", A, A), "unknown loss hubert")]),
+    "loss_derivative": (("huber", A, A), [(("hubert", A, A), "unknown loss hubert")]),
+    "delta_output": ((A, A), [
+        ((A, np.ones((4, 4))), "5 samples by 4 nodes"), ((A, np.ones((5, 3))), "5 samples by 4 nodes"),
+        ((A, np.ones((5, 4, 3))), "5 samples by 4 nodes"), ((A[0], np.ones((4, 3))), "1 samples by 4 nodes"),
+    ]),
+    "delta_hidden": ((Z, W, A), [((Z, W.T, A), "weights must have a row for each column of delta")]),
+    "weight_gradient": ((Z, A), [
+        ((Z, A[:4]), "a must have as many samples as delta, that is 5"),
+        ((Z[0], A[:1]), "a must have as many samples as delta, that is 1"),
+    ]),
+    "sgd_update": ((W, W, 0.1), [((W, A, 0.1), "gradient must have the shape of weights")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel(name):
+    function, (fitting, others) = getattr(_core, name), KERNELS[name]
+    assert np.isfinite(function(*fitting)).all()
+    for wrong, text in others:
+        with pytest.raises(ValueError, match=text):
+            function(*wrong)
+    with pytest.raises(TypeError, match="argument"):
+        function()
+    for i, argument in enumerate(fitting):
+        if isinstance(argument, str):
+            for other, error in ((7, TypeError), ("\ud800", UnicodeEncodeError)):
+                with pytest.raises(error):
+                    function(other, *fitting[1:])
+        elif isinstance(argument, np.ndarray):
+            for other, error in (([1.0], TypeError), (argument[:0], ValueError), (np.ones(()), ValueError)):
+                if name.startswith("activation") and other is not None and np.ndim(other) == 0:
+                    continue  # a number of its own is a shape like any other
+                with pytest.raises(error):
+                    function(*fitting[:i], other, *fitting[i + 1 :])
+
+
+def test_softmax_into_a_place_that_does_not_fit():
+    for function, shape in ((_core.activation, (5, 4)), (_core.activation_derivative, (5, 4, 4))):
+        out = np.empty(shape)
+        assert function("softmax", A, out) is out
+        with pytest.raises(ValueError, match="out must be"):
+            function("softmax", A, out[1:])
+
+
+def own(function, derivative=None, loss=False):
+    """A network with a function of its own, which nothing has looked at before."""
+    pair = function, derivative or function
+    net = _core.Network()
+    net._setup([a_layer(g="identity" if loss else pair)], pair if loss else "squared_error", "float64")
+    return net
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "text"),
+    [
+        (np.zeros((1, 2), complex), TypeError, "real numbers, not an array of dtype complex128"),
+        (np.zeros(2), ValueError, r"shape \(1, 2\), not \(2,\)"),
+        (np.zeros((2, 2)), ValueError, r"shape \(1, 2\), not \(2, 2\)"),
+        (np.zeros((1, 3)), ValueError, r"shape \(1, 2\), not \(1, 3\)"),
+        ([[1, 2], [3]], ValueError, "inhomogeneous"),
+        (np.zeros((1, 2), bool), None, ""),
+        (np.zeros((1, 2), "int8"), None, ""),
+        (np.zeros((1, 2), ">f4"), None, ""),
+    ],
+)
+def test_what_a_function_returns(returned, error, text):
+    net = own(lambda z: returned)
+    if error is None:
+        assert_same_bits(net(X), np.zeros((1, 2)))
+        return
+    with pytest.raises(error, match=text):
+        net(X)
+
+
+@pytest.mark.parametrize("returned", [np.zeros(2), np.zeros((1, 2)), np.zeros(())])
+def test_what_a_loss_returns(returned):
+    net = own(lambda a, y: returned, lambda a, y: a, loss=True)
+    with pytest.raises(ValueError, match=r"a loss's value must return an array of shape \(1,\)"):
+        net.loss(X, Y)
+
+
+def test_masks(world):
+    net, (x, y) = world.net, world.data
+    for mask, error, text in (
+        (np.ones((5, 2)), TypeError, "target_mask must be of dtype bool"),
+        ([[True], [True, False]], ValueError, "target_mask must be an array or nested lists"),
+        (np.ones((5, 1), bool), ValueError, r"target_mask must have shape \(5, 2\), as y has"),
+    ):
+        with pytest.raises(error, match=text):
+            train(net, (x, y), mask=mask)
+    with pytest.raises(ValueError, match=r"target_mask needs targets of shape \(n, outputs\)"):
+        train(net, (x, [0, 1, 1, 0, 1]), mask=np.ones(5, bool))
+    with pytest.raises(ValueError, match="target_mask needs one of the engine's losses"):
+        train(own(lambda a, y: a, lambda a, y: a, loss=True), (X, Y), mask=np.ones((1, 2), bool))
+    single = make_network((3, 1), "tanh")
+    with pytest.raises(ValueError, match=r"target_mask must have shape \(5,\) or \(5, 1\), as y has"):
+        train(single, (x, y[:, 0]), mask=np.ones((5, 1), bool))
+    assert train(single, (x[0], y[0, :1]), mask=np.ones(1, bool)) == 1
+    assert train(single, (x, y[:, 0]), mask=np.ones(5, bool)) == 1
+
+
+def test_targets_of_one_sample_and_one_output():
+    net = make_network((3, 1), "tanh")
+    with pytest.raises(ValueError, match=r"y must have shape \(1,\) or \(\) for one sample"):
+        net.loss(X[0], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"y must have shape \(1, 1\), or \(1,\), but has shape \(2,\)"):
+        net.loss(X, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("dtype", ["bool", *WHOLE])
+def test_labels_of_every_type(world, dtype):
+    net, (x, _) = world.net, world.data
+    labels = np.array([0, 1, 1, 0, 1])
+    expected = net.losses(x, np.eye(2)[labels])
+    assert_same_bits(net.losses(x, labels.astype(dtype)), expected)
+    assert_same_bits(net.losses(x, np.repeat(labels.astype(dtype), 2)[::2]), expected)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", *WHOLE, *FLOATS])
+def test_samples_of_every_type(dtype, precision):
+    """Rows of neighbours that fill a panel and more, and others."""
+    net = make_network((37, 2), "identity", dtype=precision)
+    numbers = np.random.default_rng(0).integers(0, 2, (3, 37)).astype(dtype)
+    expected = net(numbers.astype(precision))
+    assert_same_bits(net(numbers), expected)
+    assert_same_bits(net(np.repeat(numbers, 2, axis=1)[:, ::2]), expected)
+    assert_same_bits(net(np.asfortranarray(numbers)), expected)
+
+
+def test_a_waiting_call_can_be_interrupted():
+    """Another thread has the network: Ctrl-C, or whatever a signal's handler raises, ends the wait."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def g(z):
+        begun.set()
+        assert go_on.wait(30)
+        return z
+
+    def interrupted(number, frame):
+        raise KeyboardInterrupt
+
+    net = own(g)
+    other = threading.Thread(target=net, args=(X,))
+    before = signal.signal(signal.SIGALRM, interrupted)
+    other.start()
+    try:
+        assert begun.wait(30)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            net(X)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        go_on.set()
+        other.join()
+    assert_same_bits(net(X), own(lambda z: z)(X))
+
+
+def test_referrers_are_found(world):
+    """What a type visits can end the visit, as gc.get_referrers does."""
+    function = lambda z: z  # noqa: E731
+    net, optimizer = own(function), bp.Adam(lambda step: 0.1)
+    world.net.step(*world.data, optimizer)
+    for owner, thing in (
+        (net, _core.Network), (net, net.parameters), (net, function), (optimizer, type(optimizer)),
+        (optimizer, optimizer.state[1]), (optimizer, optimizer.lr), (_core, _core.Network),
+        (_core, _core.Optimizer), (_core, _core.DivergenceError),
+    ):  # fmt: skip
+        assert any(found is owner for found in gc.get_referrers(thing))
+
+
+def test_an_instruction_set_of_no_name(monkeypatch):
+    """An empty BACKPROP_ISA is none."""
+    spec = importlib.util.find_spec("backprop._core")
+    for isa, chosen in (("", _core.candidates[0]), (_core.candidates[-1], _core.candidates[-1])):
+        monkeypatch.setenv("BACKPROP_ISA", isa)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert module.isa == chosen
+    monkeypatch.setenv("BACKPROP_ISA", "mmx")
+    with pytest.raises(ImportError, match="BACKPROP_ISA is 'mmx', but this processor can use only"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -1,6 +1,8 @@
 """The numbers of every instruction set that this processor has; the others' tests take the best one."""
 
+import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +30,29 @@ def test_kernels(isa):
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert f"instruction set {isa} of" in done.stdout or " passed" in done.stdout
+
+
+FLAGS = {
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"],
+    "avx2": ["-mavx2", "-mfma"],
+    "neon": [],
+    "baseline": ["-DBASELINE"],
+}
+
+
+@pytest.mark.parametrize("isa", _core.candidates)
+def test_elementary_functions(isa, tmp_path, capfd):
+    """tests/c/test_math.c, which says by how many ulp each may be off, with a part of float32's numbers."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library = tmp_path / "test_math.so"
+    flags = ["-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-Dmain=run", *FLAGS[isa]]
+    subprocess.run(
+        [compiler, *flags, f"-I{HERE.parent / 'csrc/kernels'}", HERE / "c/test_math.c", "-o", library, "-lm"],
+        check=True,
+    )
+    arguments = (ctypes.c_char_p * 2)(b"test_math", b"25013")
+    failed = ctypes.CDLL(library).run(2, arguments)
+    report = capfd.readouterr().out
+    assert failed == 0, report
