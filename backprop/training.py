@@ -248,7 +248,9 @@ def _start_alike(plan: Plan, ranks: Ranks) -> None:
         settings |= {"the number of samples": plan.samples, "batch_size": plan.batch_size}
     ranks.start_alike(plan.network, plan.optimizer, plan.generator, settings)
     if not (plan.norms or ranks.average_every):
-        ranks.share_memory(plan.network, plan.optimizer)
+        rows = plan.batch_size if ranks.sharded else -(-plan.batch_size // ranks.size)
+        whole = plan.source is not None and plan.source.whole
+        ranks.share_memory(plan.network, plan.optimizer, 0 if whole else rows)
     if plan.threads is None:
         suitable = _suitable_threads(plan.network.parameters.size, plan.batch_size)
         plan.threads = min(ranks.usable_threads(), suitable)

@@ -155,7 +155,7 @@ CALLS = {
     "_trace": lambda net, *more: net._trace(X, Y, *more),
     "_jacobian": lambda net, *more: net._jacobian(X, *more),
     "_hessian_vector": lambda net, *more: net._hessian_vector(X, Y, np.zeros(8, "float32"), *more),
-    "_room_to_share": lambda net, *more: net._room_to_share(SGD, 2, *more),
+    "_room_to_share": lambda net, *more: net._room_to_share(SGD, 2, 0, *more),
     "_train": lambda net, *more: train(net, (X, Y)) if not more else net._train(*more),
 }
 
@@ -214,7 +214,7 @@ def test_an_optimizer(world):
     with pytest.raises(ValueError, match="a tuple of 0 arrays, or of none, not 1"):
         optimizer._set_state((wrong,))
     with pytest.raises(TypeError, match="optimizer must be one of backprop's"):
-        world.net._room_to_share(optimizer, 2)
+        world.net._room_to_share(optimizer, 2, 0)
     with pytest.raises(ValueError, match="unknown optimizer sdg"):
         optimizer._setup("sdg")
     with pytest.raises(TypeError, match="argument"):
