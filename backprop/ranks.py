@@ -242,11 +242,13 @@ class Ranks(Alone):
             If a setting differs; on every rank.
         """
         every = self.comm.allgather(settings)
-        for rank, name in itertools.product(range(self.size), settings):
-            if every[rank][name] != every[0][name]:
+        names = dict.fromkeys(itertools.chain.from_iterable(every))  # an optimizer names what it was given
+        for rank, name in itertools.product(range(self.size), names):
+            here, there = every[0].get(name), every[rank].get(name)
+            if there != here:
                 raise ValueError(
-                    f"every rank must call fit alike, but {name} is {every[0][name]} on rank 0 and "
-                    f"{every[rank][name]} on rank {rank}"
+                    f"every rank must call fit alike, but {name} is {here} on rank 0 and {there} on "
+                    f"rank {rank}"
                 )
         kinds = [(len(array), array.dtype.str) for array in optimizer.state]
         first = (optimizer.steps, kinds, generator.bit_generator.state)

@@ -93,6 +93,21 @@ TROUBLES = {
         "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
         "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
     ),
+    "another momentum": (
+        "optimizer = bp.SGD(0.1, momentum=0.5 + 0.25 * (rank == 1))",
+        "ValueError every rank must call fit alike, but momentum is 0.5 on rank 0 and 0.75",
+        "ValueError every rank must call fit alike, but momentum is 0.5 on rank 0 and 0.75",
+    ),
+    "another clipping": (
+        "optimizer = bp.SGD(0.1, clip_norm=1.0 if rank == 1 else None)",
+        "ValueError every rank must call fit alike, but clip_norm is None on rank 0 and 1.0",
+        "ValueError every rank must call fit alike, but clip_norm is None on rank 0 and 1.0",
+    ),
+    "another schedule": (
+        "optimizer = bp.SGD(lambda step: 0.1 * (1 + rank % 2))",
+        "ValueError every rank must call fit alike, but the schedule's first rates is [0.1, 0.1",
+        "ValueError every rank must call fit alike, but the schedule's first rates is [0.1, 0.1",
+    ),
     "a shard that diverges": (
         "settings |= {'sharded': True}; x[3] = np.nan if rank == 1 else 0",
         "DivergenceError training diverged in epoch 1: layer 2, net.layers[0]",
