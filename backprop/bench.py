@@ -212,15 +212,18 @@ def take_turns(
     repetitions: int,
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
+    pause: float = 0.0,
 ) -> list[list[float]]:
     """Seconds a step of each peer, one entry per repetition; the peers take turns.
 
     Each repetition is at least one piece of the peer's, and about `seconds` long where that is more. Who
-    begins changes from round to round, so that no one always follows the same other. With the clock
-    `time.process_time`, the times are the processor's, which other programs disturb less.
+    begins changes from round to round. Before each turn, `pause` seconds pass, for the threads of the one
+    before to fall asleep. With the clock `time.process_time`, the times are the processor's, which other
+    programs disturb less.
     """
 
     def timed(peer: Peer, pieces: int) -> float:
+        time.sleep(pause)
         begin = clock()
         peer.train(pieces)
         return clock() - begin
