@@ -84,6 +84,11 @@ bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESUL
 bench-kernels: $(BENCH_PYTHON) build/bench_kernels.so  ## single kernels against numpy.matmul
 	$(BENCH_PYTHON) benchmarks/kernels.py build/bench_kernels.so
 
+bench-bounds:  ## what the processor and its caches allow; x86-64 with AVX2 or AVX-512
+	mkdir -p build
+	$(CC) -O3 -std=gnu11 -march=native -o build/bounds benchmarks/bounds.c
+	build/bounds
+
 # BENCH_PYTHON=... for an environment that is there already
 .bench/bin/python: benchmarks/requirements.txt
 	$(PYTHON) -m venv .bench

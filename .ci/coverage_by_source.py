@@ -3,7 +3,8 @@
     python coverage_by_source.py coverage.json functions
 
 A body that is compiled for every instruction set and precision counts once, and has run where any has. Of
-functions that are not in the file of names, which are not in the extension, nothing counts.
+functions that are not in the file of names, which are not in the extension, nothing counts. Those that gcovr
+has no name for do count.
 """
 
 import json
@@ -16,7 +17,7 @@ def counts(file, functions):
     """How often each line ran, and each branch of each line."""
     lines, branches = defaultdict(int), defaultdict(int)
     for line in file["lines"]:
-        if line["function_name"] not in functions:
+        if line["function_name"] not in functions and not line["function_name"].startswith("<unknown"):
             continue
         number, of_line = line["line_number"], line.get("branches", [])
         lines[number] = max(lines[number], line["count"])

@@ -9,7 +9,7 @@ Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 Function = Callable[..., Any] | int
 Rate = float | Callable[[int], float]
 Rates = Callable[[int, int], NDArray[np.float64]]
-SharedMemory = tuple[NDArray[np.uint8], Callable[[], None], Callable[[], None]]
+SharedMemory = tuple[NDArray[np.uint8], int, Callable[[], None], Callable[[], None]]
 Block = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
 
 isa: str
@@ -92,7 +92,7 @@ class Network:
         ]
         | None,
     ) -> int: ...
-    def _room_to_share(self, optimizer: Optimizer, ranks: int) -> int: ...
+    def _room_to_share(self, optimizer: Optimizer, ranks: int, rows: int) -> int: ...
 
 def capsule_address(capsule: object) -> int: ...
 def call_address(address: int, first: NDArray[Any], second: NDArray[Any] = ...) -> NDArray[np.float64]: ...

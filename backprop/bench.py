@@ -212,15 +212,18 @@ def take_turns(
     repetitions: int,
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
+    pause: float = 0.0,
 ) -> list[list[float]]:
     """Seconds a step of each peer, one entry per repetition; the peers take turns.
 
     Each repetition is at least one piece of the peer's, and about `seconds` long where that is more. Who
-    begins changes from round to round, so that no one always follows the same other. With the clock
-    `time.process_time`, the times are the processor's, which other programs disturb less.
+    begins changes from round to round. Before each turn, `pause` seconds pass, for the threads of the one
+    before to fall asleep. With the clock `time.process_time`, the times are the processor's, which other
+    programs disturb less.
     """
 
     def timed(peer: Peer, pieces: int) -> float:
+        time.sleep(pause)
         begin = clock()
         peer.train(pieces)
         return clock() - begin
@@ -258,7 +261,7 @@ def short(threads: int | None = None) -> None:
         print(f"PyTorch {torch.__version__} eager, {torch.get_num_threads()} threads")
     print("sigmoid layers, squared error, SGD, float32, shuffled minibatches; µs and steps are medians\n")
     head = f"{'network':<14}{'batch':>6}{'µs a step':>12}{'steps/s':>12}{'GFLOP/s':>9}"
-    print(head + (f"{'PyTorch µs':>12}{'ratio':>8}" if torch else ""))
+    print(head + (f"{'PyTorch µs':>12}{'ratio':>10}" if torch else ""))
     for case in SHORT:
         parameters, data = first_parameters(case), make_data(case, case.samples)
         peers: list[Peer] = [Backprop(case, parameters, *data, threads=threads)]
@@ -269,7 +272,7 @@ def short(threads: int | None = None) -> None:
         line = f"{case.name:<14}{case.batch:>6}{1e6 * step:>12.4g}{1 / step:>12,.0f}"
         line += f"{case.flops / step / 1e9:>9.1f}"
         if torch is not None:
-            line += f"{1e6 * medians[1]:>12.4g}{medians[1] / step:>8.3g}"
+            line += f"{1e6 * medians[1]:>12.4g}{medians[1] / step:>10.3g}"
         print(line, flush=True)
 
 

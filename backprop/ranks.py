@@ -192,15 +192,19 @@ class Ranks(Alone):
 
         return zlib.crc32(network.parameters.data)
 
-    def share_memory(self, network: Network, optimizer: _core.Optimizer) -> None:
-        """Where all ranks are on one machine, memory in common for parameters, state and gradients.
+    def share_memory(self, network: Network, optimizer: _core.Optimizer, rows: int) -> None:
+        """Where all ranks are on one machine, memory in common for parameters, state, and gradients or rows.
+
+        `rows`: that this rank has of a batch at most, 0 where nobody knows.
 
         Not for small networks, whose gradient is one quick message, and not where /dev/shm, in which MPI
         libraries keep such memory on Linux, has no room: a page too many there kills the process.
         """
         import shutil
 
-        room = network._room_to_share(optimizer, self.size)
+        every = self.comm.allgather(rows)
+        rows = max(every) if all(every) else 0
+        room = network._room_to_share(optimizer, self.size, rows)
         node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
         alone = self.size == 1 or node.Get_size() < self.size
         node.Free()
@@ -211,7 +215,7 @@ class Ranks(Alone):
         self._window = self._mpi.Win.Allocate_shared(room if self.rank == 0 else 0, 1, comm=self.comm)
         self._window.Lock_all()
         memory = np.frombuffer(self._window.Shared_query(0)[0], np.uint8)
-        self._shared = memory, self.comm.Barrier, self._window.Sync
+        self._shared = memory, rows, self.comm.Barrier, self._window.Sync
 
     def usable_threads(self) -> int:
         """The cores that ranks on this machine may use, divided among them; at least 1."""
@@ -238,20 +242,29 @@ class Ranks(Alone):
             If a setting differs; on every rank.
         """
         every = self.comm.allgather(settings)
-        for rank, name in itertools.product(range(self.size), settings):
-            if every[rank][name] != every[0][name]:
+        names = dict.fromkeys(itertools.chain.from_iterable(every))  # an optimizer names what it was given
+        for rank, name in itertools.product(range(self.size), names):
+            here, there = every[0].get(name), every[rank].get(name)
+            if there != here:
                 raise ValueError(
-                    f"every rank must call fit alike, but {name} is {every[0][name]} on rank 0 and "
-                    f"{every[rank][name]} on rank {rank}"
+                    f"every rank must call fit alike, but {name} is {here} on rank 0 and {there} on "
+                    f"rank {rank}"
                 )
-        first = (optimizer.steps, optimizer.state, generator.bit_generator.state)
-        steps, state, draws = self.comm.bcast(first)
+        kinds = [(len(array), array.dtype.str) for array in optimizer.state]
+        first = (optimizer.steps, kinds, generator.bit_generator.state)
+        steps, wanted, draws = self.comm.bcast(first)
         self.comm.Bcast(network.parameters, 0)
+        state = optimizer.state
+        if kinds != wanted:
+            state = tuple(np.empty(count, dtype) for count, dtype in wanted)
+        for array in state:
+            self.comm.Bcast(array, 0)
 
         def follow() -> None:
             generator.bit_generator.state = draws
             optimizer.steps = steps
-            optimizer._set_state(state)
+            if kinds != wanted:
+                optimizer._set_state(state)
 
         self.together(follow if self.rank > 0 else lambda: None)
 

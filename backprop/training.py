@@ -31,6 +31,7 @@ MOST_HINTED = 4096  # samples of an iterable's batch that room is made for befor
 SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
+RATES_TO_COMPARE = 16  # of a schedule, between ranks
 RECORD = (  # the engine's columns
     "loss",
     "accuracy",
@@ -61,6 +62,7 @@ class Plan:
     callbacks: tuple[Callback, ...]
     samples: int  # 0 where nobody knows
     steps: int = 0  # in an epoch; 0 where nobody knows
+    first_rates: list[float]  # of a schedule
 
     def __init__(self, **settings: Any) -> None:
         vars(self).update(settings)
@@ -96,6 +98,8 @@ def run(
     def prepare() -> dict[str, Any]:
         nonlocal plan
         plan = _plan(network, x, y, optimizer, ranks, **settings)
+        if comm is not None and callable(optimizer.lr):
+            plan.first_rates = schedules.rates(optimizer.lr, 0, RATES_TO_COMPARE).tolist()
         return {"steps": plan.steps, "observed": bool(plan.callbacks)}
 
     with ranks:
@@ -231,11 +235,13 @@ def _divide(plan: Plan, ranks: Alone) -> None:
 
 def _start_alike(plan: Plan, ranks: Ranks) -> None:
     """Makes sure that all ranks are about to do the same."""
+    of_optimizer: dict[str, Any] = getattr(plan.optimizer, "settings", {})
     settings = {
         "the network": str(plan.network.summary()),
         "the instruction set": _core.isa,
         "the optimizer": type(plan.optimizer).__name__,
         "whether lr is a schedule": callable(plan.optimizer.lr),
+        **{name: value for name, value in of_optimizer.items() if not callable(value)},
         "epochs": plan.epochs,
         "shuffle": plan.shuffle,
         "norms": plan.norms,
@@ -244,11 +250,15 @@ def _start_alike(plan: Plan, ranks: Ranks) -> None:
         "sharded": ranks.sharded,
         "sync_every": ranks.average_every,
     }
+    if callable(plan.optimizer.lr):
+        settings["the schedule's first rates"] = plan.first_rates
     if not ranks.sharded:
         settings |= {"the number of samples": plan.samples, "batch_size": plan.batch_size}
     ranks.start_alike(plan.network, plan.optimizer, plan.generator, settings)
     if not (plan.norms or ranks.average_every):
-        ranks.share_memory(plan.network, plan.optimizer)
+        rows = plan.batch_size if ranks.sharded else -(-plan.batch_size // ranks.size)
+        whole = plan.source is not None and plan.source.whole
+        ranks.share_memory(plan.network, plan.optimizer, 0 if whole else rows)
     if plan.threads is None:
         suitable = _suitable_threads(plan.network.parameters.size, plan.batch_size)
         plan.threads = min(ranks.usable_threads(), suitable)

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 
+PAUSE = 0.25  # seconds: OpenBLAS's threads look for work for half of it after a product, on all cores
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -66,7 +67,7 @@ def compare(case, threads, repetitions, seconds, clock):
         rivals.append(single)
     rivals += [peer(case, parameters, *data) for peer in peers.PEERS]
     peak = Peak(threads)
-    times = take_turns([*rivals, peak], repetitions, seconds, clock)
+    times = take_turns([*rivals, peak], repetitions, seconds, clock, PAUSE if threads > 1 else 0)
     return {
         "seconds": {rival.name: row for rival, row in zip(rivals, times, strict=False)},
         "peak": statistics.median(peak.rates),

@@ -21,9 +21,10 @@ Sigmoid layers with biases, squared error summed over the outputs, plain SGD, fl
 of synthetic data. Ours is `Network.fit`; PyTorch the ordinary eager loop; JAX a whole epoch as one jitted
 `lax.scan`; NumPy the equations by hand on its BLAS; scikit-learn `MLPRegressor.partial_fit`, whose output
 layer is the identity, so that it has less to do. All libraries take turns in one process, once per
-repetition; figures are medians over the repetitions, and ratios are ratios of medians. Before each
-network, all of them train it for 5 unshuffled steps from the same weights and must arrive at the same ones,
-within the tolerance that `peers.py` derives."""
+repetition, with two threads after a quarter of a second each time, since OpenBLAS's threads keep a core
+busy for a while after a product; figures are medians over the repetitions, and ratios are ratios of
+medians. Before each network, all of them train it for 5 unshuffled steps from the same weights and must
+arrive at the same ones, within the tolerance that `peers.py` derives."""
 
 
 def render(results):

@@ -46,6 +46,16 @@ ranks.Ranks.share_memory = note
 """
 
 
+# After SHARING: the network is so wide that ranks have x, a and delta in common, and no gradients.
+ROWS = """
+def note_rows(self, network, optimizer, rows, share=ranks.Ranks.share_memory):
+    room = [network._room_to_share(optimizer, size, n) for n in (max(comm.allgather(rows)), 0)]
+    assert room[0] < room[1] or room == [0, 0] or rows == 0
+    share(self, network, optimizer, rows)
+ranks.Ranks.share_memory = note_rows
+"""
+
+
 def mpiexec():
     """The path of mpiexec; without it or mpi4py the test is skipped, or fails if they were promised.
 

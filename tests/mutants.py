@@ -279,7 +279,7 @@ def includes(path, seen):
     if path in seen:
         return seen
     seen.add(path)
-    for name in re.findall(r'#include "([^"]+)"', path.read_text(encoding="utf-8")):
+    for name in re.findall(r'#(?:include|define BODIES) "([^"]+)"', path.read_text(encoding="utf-8")):
         for folder in (path.parent, csrc_of(path)):
             if (folder / name).is_file():
                 includes(folder / name, seen)
@@ -311,6 +311,9 @@ class Copy:
         for path in kernels.glob("kernels_*.c"):
             if path.stem != f"kernels_{self.isa}":
                 path.unlink()
+            else:  # the same bodies once more, for short vectors, are not needed
+                text = re.sub("#define NARROW_BYTES.*", "", path.read_text(encoding="utf-8"))
+                path.write_text(text, encoding="utf-8")
         text = ONE_INSTRUCTION_SET.format(isa=self.isa)
         (kernels / "select_kernels.c").write_text(text, encoding="utf-8")
         self.objects.mkdir(exist_ok=True)

@@ -81,6 +81,8 @@ def test_the_short_form(capsys, monkeypatch, torch):
 
     def take_short_turns(peers, repetitions, seconds):
         measured.append(take_turns(peers, repetitions, seconds / 100))
+        if len(measured) == 2:  # the last one stood still for a while
+            measured[-1][-1] = [1e4 * time for time in measured[-1][-1]]
         return measured[-1]
 
     monkeypatch.setattr(bench, "SHORT", cases)
@@ -92,6 +94,7 @@ def test_the_short_form(capsys, monkeypatch, torch):
     table = out.split("\n\n")[1].splitlines()
     assert len(table) == 1 + len(cases)
     for line, case, times in zip(table[1:], cases, measured, strict=True):
+        assert len(line) == len(table[0])
         name, batch, *columns = line.split()
         columns = [float(column.replace(",", "")) for column in columns]
         medians = [np.median(of_peer) for of_peer in times]

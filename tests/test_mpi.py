@@ -20,9 +20,9 @@ AGREES = """
 x, y = np.random.default_rng(3).normal(size=(103, 7)), np.random.default_rng(4).uniform(size=(103, 3))
 weights = np.random.default_rng(5).uniform(0, 2, 103)
 def network(seed, l2):
-    layers = bp.Layer(7, 33, "tanh", dropout=0.2, l2=l2), bp.Layer(33, 3)
+    layers = bp.Layer(7, 33, "tanh", dropout=0.2, l2=l2), bp.Layer(33, WIDTH, "relu"), bp.Layer(WIDTH, 3)
     return bp.Network(*layers, dtype="float64", seed=seed)
-plain, threads = {}, {"threads": 2 if size == 2 else 1}  # more than the cores take turns, slowly
+plain, threads = {}, {"threads": 1 + rank if size == 2 else 1}  # more than the cores take turns, slowly
 every = {"sample_weight": weights, "validation": (x[:3], y[:3]), "norms": True, "threads": 2}
 for settings, l2 in [(plain, 0), (threads, 0), (every, 1e-3)][:SETTINGS]:
     one, many = network(0, l2), network(rank, l2)
@@ -46,7 +46,8 @@ tell("well")
 @pytest.mark.parametrize("ranks", [2, 4])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_the_same_as_on_one_process(ranks, optimizer):
-    lines = mpi_ranks.succeed(ranks, AGREES.replace("OPTIMIZER", optimizer).replace("SETTINGS", "3"))
+    script = AGREES.replace("OPTIMIZER", optimizer).replace("SETTINGS", "3").replace("WIDTH", "5")
+    lines = mpi_ranks.succeed(ranks, script)
     assert lines == [f"rank {rank} well" for rank in range(ranks)]
 
 
@@ -64,11 +65,12 @@ tell("well")
 """
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize(("ranks", "width"), [(2, 5), (2, 130), (4, 130)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_the_same_in_memory_of_all_ranks(ranks, optimizer):
-    script = mpi_ranks.SHARING + AGREES + SHARED
-    script = script.replace("OPTIMIZER", optimizer).replace("SETTINGS", "2 if size == 2 else 1")
+def test_the_same_in_memory_of_all_ranks(ranks, width, optimizer):
+    script = mpi_ranks.SHARING + (mpi_ranks.ROWS if width > 5 else "") + AGREES + SHARED
+    script = script.replace("OPTIMIZER", optimizer).replace("WIDTH", str(width))
+    script = script.replace("SETTINGS", "2 if size == 2 else 1")
     assert len(mpi_ranks.succeed(ranks, script)) == 2 * ranks
 
 
@@ -98,7 +100,7 @@ def test_shares_may_be_empty(sharing):
 # Uneven shards; step i takes the next batch_size / ranks samples of each, while there are any.
 SHARDED = """
 sizes, each = [40, 13, 1, 28][:size], [3, 3, 2, 2][:size] if size == 4 else [5, 5]
-total = make_network((3, 4, 2), ("tanh", "sigmoid"))
+total = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
 x, y = make_data(total, sum(sizes))
 weights = np.random.default_rng(0).uniform(0, 1, sum(sizes))
 edges = np.cumsum([0, *sizes])
@@ -110,7 +112,7 @@ for i in range(40):
         whole.append((x[rows], y[rows], weights[rows]))
 optimizer, other = (bp.Adam(bp.schedules.Exponential(0.02, 0.99)) for _ in range(2))
 expected = total.fit(whole, None, optimizer, epochs=3)
-net = make_network((3, 4, 2), ("tanh", "sigmoid"))
+net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
 settings = {"epochs": 3, "comm": comm, "sharded": True}
 history = net.fit(x[own], y[own], other, batch_size=10, sample_weight=weights[own], shuffle=False,
                   validation=(x[own], y[own]), **settings)
@@ -121,13 +123,13 @@ assert np.isclose(history["validation_loss"][-1], net.loss(x, y))
 assert np.isclose(history["validation_accuracy"][-1], net.accuracy(x, y))
 batches = [(x[own][i : i + each[rank]], y[own][i : i + each[rank]], weights[own][i : i + each[rank]])
            for i in range(0, sizes[rank], each[rank])]
-net = make_network((3, 4, 2), ("tanh", "sigmoid"))
+net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
 net.fit(lambda: iter(batches), None, bp.Adam(bp.schedules.Exponential(0.02, 0.99)), **settings)
 assert same_bits(net) and abs(net.parameters - total.parameters).max() < 1e-10
 
 # shuffled, and gone on with, in memory and in blocks
 for shuffle in (True, "blocks"):
-    nets = [bp.Network(bp.Layer(3, 4, dropout=0.3), bp.Layer(4, 2), seed=0) for _ in range(2)]
+    nets = [bp.Network(bp.Layer(3, WIDTH, dropout=0.3), bp.Layer(WIDTH, 2), seed=0) for _ in range(2)]
     nets[0].fit(x[own], y[own], bp.SGD(0.5), batch_size=10, shuffle=shuffle, **settings)
     for _ in range(3):
         nets[1].fit(x[own], y[own], bp.SGD(0.5), batch_size=10, shuffle=shuffle, **settings | {"epochs": 1})
@@ -136,9 +138,15 @@ tell("well")
 """
 
 
-@pytest.mark.parametrize(("ranks", "sharing"), [(2, ""), (4, ""), (2, mpi_ranks.SHARING)])
-def test_each_rank_with_data_of_its_own(ranks, sharing):
-    assert len(mpi_ranks.succeed(ranks, sharing + SHARDED)) == ranks
+ROWS = mpi_ranks.SHARING + mpi_ranks.ROWS
+
+
+@pytest.mark.parametrize(
+    ("ranks", "sharing", "width"),
+    [(2, "", 4), (4, "", 4), (2, mpi_ranks.SHARING, 4), (2, ROWS, 100), (4, ROWS, 100)],
+)
+def test_each_rank_with_data_of_its_own(ranks, sharing, width):
+    assert len(mpi_ranks.succeed(ranks, sharing + SHARDED.replace("WIDTH", str(width)))) == ranks
 
 
 # What local SGD should do, by hand: each rank steps alone, then weights and state are averaged.

@@ -84,7 +84,7 @@ TROUBLES = {
         "RuntimeError rank 1 of 3 ended the training: ValueError: x must have shape (n, 3)",
     ),
     "an optimizer of another network": (
-        "rank == 1 and make_network((2, 2), 'tanh').step([1, 2], [0, 1], optimizer)",
+        "settings['epochs'] = 2; rank == 1 and make_network((2, 2), 'tanh').step([1, 2], [0, 1], optimizer)",
         "nothing",  # rank 0's state is everyone's
         "nothing",
     ),
@@ -92,6 +92,21 @@ TROUBLES = {
         "settings |= {'batch_size': 8 + rank}",
         "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
         "ValueError every rank must call fit alike, but batch_size is 8 on rank 0 and 9",
+    ),
+    "another momentum": (
+        "optimizer = bp.SGD(0.1, momentum=0.5 + 0.25 * (rank == 1))",
+        "ValueError every rank must call fit alike, but momentum is 0.5 on rank 0 and 0.75",
+        "ValueError every rank must call fit alike, but momentum is 0.5 on rank 0 and 0.75",
+    ),
+    "another clipping": (
+        "optimizer = bp.SGD(0.1, clip_norm=1.0 if rank == 1 else None)",
+        "ValueError every rank must call fit alike, but clip_norm is None on rank 0 and 1.0",
+        "ValueError every rank must call fit alike, but clip_norm is None on rank 0 and 1.0",
+    ),
+    "another schedule": (
+        "optimizer = bp.SGD(lambda step: 0.1 * (1 + rank % 2))",
+        "ValueError every rank must call fit alike, but the schedule's first rates is [0.1, 0.1",
+        "ValueError every rank must call fit alike, but the schedule's first rates is [0.1, 0.1",
     ),
     "a shard that diverges": (
         "settings |= {'sharded': True}; x[3] = np.nan if rank == 1 else 0",
@@ -110,13 +125,19 @@ IN_SHARED_MEMORY = "a source raises", "Ctrl-C", "a shard that diverges"
 
 
 @pytest.mark.parametrize(
-    ("name", "sharing"),
-    [(name, "") for name in TROUBLES] + [(name, mpi_ranks.SHARING) for name in IN_SHARED_MEMORY],
-    ids=[*TROUBLES, *(f"{name}, shared memory" for name in IN_SHARED_MEMORY)],
+    ("name", "sharing", "width"),
+    [(name, "", 4) for name in TROUBLES]
+    + [(name, mpi_ranks.SHARING, 4) for name in IN_SHARED_MEMORY]
+    + [(name, mpi_ranks.SHARING, 200) for name in IN_SHARED_MEMORY],
+    ids=[
+        *TROUBLES,
+        *(f"{name}, {what} in common" for what in ("gradients", "rows") for name in IN_SHARED_MEMORY),
+    ],
 )
-def test_trouble_on_one_rank(name, sharing):
+def test_trouble_on_one_rank(name, sharing, width):
     trouble, own, others = TROUBLES[name]
-    lines = mpi_ranks.succeed(3, sharing + TROUBLE.replace("\nTROUBLE\n", f"\n{trouble}\n"))
+    script = TROUBLE.replace("\nTROUBLE\n", f"\n{trouble}\n").replace("(3, 4,", f"(3, {width},")
+    lines = mpi_ranks.succeed(3, sharing + script)
     assert len(lines) == 3
     for rank, line in enumerate(lines):
         assert line.startswith(f"rank {rank} {own if rank == 1 else others}"), line

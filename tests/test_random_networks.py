@@ -174,9 +174,12 @@ def test_training_agrees_with_the_oracle_and_with_itself(problem, plan):
         return
     if undefined(net, layers, x_rows):
         return
-    for _ in range(fit["epochs"]):
-        reference.train_epoch(layers, x_rows.tolist(), y_rows.tolist(), net.loss_name, oracle,
-                              fit["batch_size"], sample_weight=weights)
+    try:
+        for _ in range(fit["epochs"]):
+            reference.train_epoch(layers, x_rows.tolist(), y_rows.tolist(), net.loss_name, oracle,
+                                  fit["batch_size"], sample_weight=weights)
+    except ZeroDivisionError:  # an output has become 0, where -y / a is not defined; delta = a - y still is
+        return
     expected = [layer.weights for layer in layers]
     # Some 40 steps at most, each of which may double an error where a loss is steep: far above rounding,
     # far below what a wrong step would do.

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, make_data, make_network
+from conftest import ROUNDOFF, assert_close, assert_same_bits, make_data, make_network
 from test_engine import SGD, a_layer, stream, train
 
 import backprop as bp
@@ -44,9 +44,10 @@ def cut_at(n):
     return reply
 
 
-def in_memory(world, n=None):
-    """Memory in common with nobody, whose n-th barrier fails."""
-    room = world.net._room_to_share(SGD, 1)
+def in_memory(world, n=None, rows=0):
+    """Memory in common with nobody, for gradients or for that many rows, whose n-th barrier fails."""
+    room = world.net._room_to_share(SGD, 1, rows)
+    assert rows == 0 or room < world.net._room_to_share(SGD, 1, 0)
     calls = itertools.count(1)
 
     def barrier():
@@ -56,7 +57,7 @@ def in_memory(world, n=None):
     # at a cache line, as that of MPI is at a page
     memory = np.zeros(room + 63, "uint8")
     memory = memory[-memory.ctypes.data % 64 :][:room]
-    return memory, barrier, lambda: None
+    return memory, rows, barrier, lambda: None
 
 
 WAYS = {
@@ -65,7 +66,8 @@ WAYS = {
     "alone for two steps": {"average_every": 2},
     "alone on a stream": {"average_every": 2, "sharded": True},
     "on a stream": {"sharded": True},
-    "in common memory": {"shared": True},
+    "in common memory": {"shared": 0},
+    "with rows in common memory": {"shared": 2},
 }
 
 
@@ -75,18 +77,18 @@ def test_an_exchange_of_ranks_that_fails(way, threads):
     """Whichever it is: training ends, with what an epoch of it left, and says what has happened."""
 
     def make():
-        net = make_network((3, 40, 2), ("tanh", "sigmoid"))
+        net = make_network((70, 40, 2), ("tanh", "sigmoid"))
         return SimpleNamespace(net=net, data=make_data(net, 5))
 
     def call(world, n, epochs):
         settings = dict(WAYS[way])
-        if settings.get("shared"):
-            settings["shared"] = in_memory(world, n)
+        if "shared" in settings:
+            settings["shared"] = in_memory(world, n, settings["shared"])
         changed = {}
         if "stream" in way:
             x, y = world.data
             changed["stream"] = stream(2 * [(x[:2], y[:2], None), (x[2:], y[2:], None), None])
-        ranks = Ranks(cut_at(None if way == "in common memory" else n), **settings)
+        ranks = Ranks(cut_at(None if "memory" in way else n), **settings)
         return train(world.net, world.data, ranks=ranks.engine, epochs=epochs, record=np.zeros((epochs, 6)),
                      threads=threads, **changed)  # fmt: skip
 
@@ -273,11 +275,21 @@ def test_memory_in_common_that_does_not_suit(changed):
     changed = dict(changed)
     net = _core.Network()
     net._setup([a_layer(l2=changed.pop("l2", 0))], "squared_error", "float64")
-    room = net._room_to_share(SGD, 1) or 4096
+    room = net._room_to_share(SGD, 1, 0) or 4096
     memory = changed.pop("memory", lambda memory: memory)(np.zeros(room, "uint8"))
-    shared = memory, lambda: None, lambda: None
+    shared = memory, 0, lambda: None, lambda: None
     ranks = Ranks(shared=shared, average_every=changed.pop("average_every", 0)).engine
     with pytest.raises(ValueError, match="the ranks' common memory must have"):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=ranks, **changed)
     with pytest.raises(TypeError, match=r"shared must be|ndarray"):
-        train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=(1, 2, 3)).engine)
+        train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=(1, 2, 3, 4)).engine)
+
+
+@pytest.mark.parametrize("settings", [{"clip_norm": 0.01}, {"momentum": 0.9}])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_one_rank_is_as_none(world, batch, settings):
+    twin = make_network((3, 4, 2), ("tanh", "sigmoid"))
+    for net, ranks in ((world.net, Ranks(steps=-(-5 // batch)).engine), (twin, None)):
+        train(net, world.data, ranks=ranks, batch=batch, optimizer=bp.SGD(0.1, **settings))
+    # at most 5 steps of 2 samples, each rounded a few times in either way
+    assert_close(world.net.parameters, twin.parameters, 100 * ROUNDOFF["float64"])

@@ -430,6 +430,50 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     }
 }
 
+/* this thread's share of part i of `parts` of `count` */
+static void
+share_of_part(const struct bp_pass *pass, size_t count, size_t parts, size_t i, size_t *first,
+              size_t *last)
+{
+    size_t begin, end;
+
+    bp_share(count, parts, i, &begin, &end);
+    bp_share(end - begin, pass->threads, pass->me, first, last);
+    *first += begin;
+    *last += begin;
+}
+
+/* This thread's share of part i of layer l's parameters: nodes j, and rows k of W or, by columns, these
+ * nodes' weights. */
+static void
+update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bool columns,
+             const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const size_t inputs = bp_panels(net, net->layers[l].inputs);
+    const size_t outputs = bp_panels(net, net->layers[l].outputs);
+    struct part part = {.k_last = inputs, .j_last = outputs};
+    size_t first, last;
+
+    share_of_part(pass, outputs, parts, i, &first, &last);
+    if (columns) {
+        part.j_first = first;
+        part.j_last = last;
+    }
+    else
+        share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
+    if (part.k_first < part.k_last)
+        update_weights(pass, l, part, update);
+    update_bias(pass, l, first, last, update);
+}
+
+void
+bp_update_part(const struct bp_pass *pass, size_t parts, size_t i, const struct bp_update *update)
+{
+    for (size_t l = 0; l < pass->net->count; l++)
+        update_layer(pass, l, parts, i, false, update);
+}
+
 /* ∂C/∂a_k^(l-1) = Σ_j delta_j w_jk for the nodes k in panels [first, last) of the layer before,
  * turned round: [rows / P][k][P] */
 static void
@@ -501,14 +545,8 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
         if (carry)
             propagate(pass, l, delta_turned, k_first, k_last);
-        if (update->what != BP_NO_GRADIENT) {
-            const struct part part = by_columns(pass, l, carry)
-                                         ? (struct part){0, inputs, first, last}
-                                         : (struct part){k_first, k_last, 0, outputs};
-            if (part.k_first < part.k_last)
-                update_weights(pass, l, part, update);
-            update_bias(pass, l, first, last, update);
-        }
+        if (update->what != BP_NO_GRADIENT)
+            update_layer(pass, l, 1, 0, by_columns(pass, l, carry), update);
         if (carry)
             turn_back(pass, layer->inputs, k_first, k_last,
                       l > 0 ? ws->nodes[l - 1].dC_da : ws->dC_dx);

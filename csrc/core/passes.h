@@ -67,4 +67,7 @@ void bp_output_delta(const struct bp_pass *);
 /* Carries delta back through all layers and does the update. Then bp_meet(). */
 void bp_backward(const struct bp_pass *, const struct bp_update *);
 
+/* The update alone, of part i of `parts` of each layer, from x and every a and delta in ws. Then bp_meet(). */
+void bp_update_part(const struct bp_pass *, size_t parts, size_t i, const struct bp_update *);
+
 #endif

@@ -3,24 +3,13 @@
  *
  * A rank that cannot go on, or is asked to stop, still comes to the next exchange and says so
  * there, so that all end after the same step and nobody waits for ever. */
-#include "run.h"
+#include "ranks.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "functions.h"
 #include "whole_gradient.h"
-
-enum { PAGE = 4096, LINE = 64 };
-
-/* What the ranks tell each other, as sums over them; in the order of run.together. */
-enum word {
-    STOPPED, /* asked to */
-    LOST,    /* cannot go on: its numbers are of no use */
-    ROWS,
-    WEIGHT, /* of the rows */
-    WORDS,
-};
 
 /* Where the rows of an epoch have come to; the same for all threads of a rank. */
 struct place {
@@ -65,24 +54,22 @@ add_doubles(struct run *run, size_t count, double *numbers)
         run->status = BP_FAILED;
 }
 
-/* What this rank has to tell about its rows. */
-static void
-say(struct run *run, struct bp_rows rows, double words[WORDS])
+void
+bp_ranks_say(struct run *run, struct bp_rows rows, double words[BP_WORDS])
 {
-    words[STOPPED] = run->stop || bp_asked_to_stop(run);
-    words[LOST] = run->status != BP_OK;
-    words[ROWS] = (double)rows.count;
-    words[WEIGHT] = 0;
+    words[BP_STOPPED] = run->stop || bp_asked_to_stop(run);
+    words[BP_LOST] = run->status != BP_OK;
+    words[BP_ROWS] = (double)rows.count;
+    words[BP_WEIGHT] = 0;
     for (size_t n = 0; n < rows.count; n++)
-        words[WEIGHT] += bp_weight_of(&run->t->data, rows, n);
+        words[BP_WEIGHT] += bp_weight_of(&run->t->data, rows, n);
 }
 
-/* Draws the consequences of what all ranks said: thread 0, before a meeting. */
-static void
-heed(struct run *run)
+void
+bp_ranks_heed(struct run *run)
 {
-    run->stop = run->together[STOPPED] > 0;
-    if (run->together[LOST] > 0 && run->status == BP_OK)
+    run->stop = run->together[BP_STOPPED] > 0;
+    if (run->together[BP_LOST] > 0 && run->status == BP_OK)
         run->status = BP_ELSEWHERE;
 }
 
@@ -94,148 +81,28 @@ add_gradients(struct run *run, struct bp_rows rows)
     const struct bp_ranks *ranks = run->t->ranks;
     const bool narrow = net->kernels->dtype == BP_FLOAT32;
     bp_real *behind = bp_at(net, run->gradient, net->packed);
-    double words[WORDS];
+    double words[BP_WORDS];
 
     if (rows.count == 0)
         memset(run->gradient, 0, net->packed * net->kernels->size);
     if (bp_failed(net))
         run->status = BP_FAILED;
-    say(run, rows, words);
-    for (size_t i = 0; i < WORDS; i++)
+    bp_ranks_say(run, rows, words);
+    for (size_t i = 0; i < BP_WORDS; i++)
         if (narrow)
             ((float *)behind)[i] = (float)words[i];
         else
             ((double *)behind)[i] = words[i];
-    if (!ranks->add(ranks->context, net->kernels->dtype, net->packed + WORDS, run->gradient))
+    if (!ranks->add(ranks->context, net->kernels->dtype, net->packed + BP_WORDS, run->gradient))
         run->status = BP_FAILED;
-    for (size_t i = 0; i < WORDS; i++)
+    for (size_t i = 0; i < BP_WORDS; i++)
         run->together[i] = narrow ? (double)((float *)behind)[i] : ((double *)behind)[i];
-    heed(run);
+    bp_ranks_heed(run);
 }
 
-/* Common memory: what each rank has to tell, a cache line each; parameters; states; the gradient of each. */
-
-static size_t
-after(size_t size, size_t unit)
-{
-    return (size + unit - 1) / unit * unit;
-}
-
-/* the bytes of a packed vector there */
-static size_t
-shared_vector(const struct bp_network *net)
-{
-    return after(bp_packed_room(net) * net->kernels->size, PAGE);
-}
-
-/* vector i there */
-static bp_real *
-shared_at(const struct run *run, size_t i)
-{
-    const struct bp_ranks *ranks = run->t->ranks;
-    return (char *)ranks->shared + after(ranks->count * LINE, PAGE) + i * shared_vector(run->t->net);
-}
-
-/* what a rank has to tell */
-static double *
-shared_words(const struct bp_ranks *ranks, size_t rank)
-{
-    return (double *)((char *)ranks->shared + rank * LINE);
-}
-
-static bp_real *
-gradient_of(const struct run *run, size_t rank)
-{
-    return shared_at(run, 1 + bp_state_count(run->t->optimizer) + rank);
-}
-
-size_t
-bp_room_to_share(const struct bp_network *net, const struct bp_optimizer *optimizer, size_t ranks)
-{
-    if (net->penalized || isfinite(optimizer->clip_norm))
-        return 0;
-    return after(ranks * LINE, PAGE) + (1 + bp_state_count(optimizer) + ranks) * shared_vector(net);
-}
-
-void
-bp_ranks_take_shared(struct run *run)
-{
-    const struct bp_training *t = run->t;
-    const size_t bytes = shared_vector(t->net);
-
-    run->packed = shared_at(run, 0);
-    run->gradient = gradient_of(run, t->ranks->me);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        run->packed_state[s] = shared_at(run, 1 + s);
-    memset(run->gradient, 0, bytes); /* pads too: nobody else says what this memory holds */
-    if (t->ranks->me > 0) /* all have the same numbers, and wait for each other before training */
-        return;
-    memset(run->packed, 0, bytes);
-    bp_pack(t->net, t->parameters, run->packed, 0, 1);
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++) {
-        memset(run->packed_state[s], 0, bytes);
-        bp_pack(t->net, t->optimizer->state[s], run->packed_state[s], 0, 1);
-    }
-}
-
+/* Forward and back: Σ_n w_n ∂C_0/∂w over this rank's rows, into run->gradient where there is one. */
 static void
-meet_ranks(struct run *run)
-{
-    const struct bp_ranks *ranks = run->t->ranks;
-    if (!ranks->meet(ranks->context))
-        run->status = BP_FAILED;
-}
-
-/* The gradients of all ranks are there when this returns, and what they told. */
-static void
-gather_gradients(struct run *run, struct bp_rows rows)
-{
-    const struct bp_network *net = run->t->net;
-    const struct bp_ranks *ranks = run->t->ranks;
-
-    if (rows.count == 0)
-        memset(run->gradient, 0, net->packed * net->kernels->size);
-    if (bp_failed(net))
-        run->status = BP_FAILED;
-    say(run, rows, shared_words(ranks, ranks->me));
-    meet_ranks(run);
-    memset(run->together, 0, sizeof(run->together));
-    for (size_t rank = 0; rank < ranks->count; rank++)
-        for (size_t i = 0; i < WORDS; i++)
-            run->together[i] += shared_words(ranks, rank)[i];
-    heed(run);
-}
-
-/* The optimizer's rule on this thread's share of this rank's share of the parameters; each sum over the ranks is
- * used while it is in the nearest cache. */
-static void
-optimize_own(const struct worker *worker, const struct bp_optimizer_step *rule)
-{
-    const struct run *run = worker->run;
-    const struct bp_pass *pass = &worker->pass;
-    const struct bp_network *net = pass->net;
-    const struct bp_ranks *ranks = run->t->ranks;
-    const size_t panel = net->kernels->panel, most = BP_CHUNK_ROWS * panel;
-    bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * most);
-    size_t first, last;
-
-    bp_share(net->packed / panel, ranks->count * pass->threads,
-             ranks->me * pass->threads + pass->me, &first, &last);
-    first *= panel;
-    last *= panel;
-    for (size_t at = first; at < last; at += most) {
-        const size_t count = last - at < most ? last - at : most;
-        const bp_real *sum = bp_at(net, gradient_of(run, 0), at);
-
-        for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)
-            net->kernels->add(count, sum, bp_at(net, gradient_of(run, rank), at), chunk);
-        bp_optimize(net, rule, run->packed, run->packed_state, at, count, sum);
-    }
-}
-
-/* Σ_n w_n ∂C_0/∂w over this rank's rows, into run->gradient. */
-static void
-compute_gradient(struct worker *worker, struct bp_rows rows)
+compute(struct worker *worker, struct bp_rows rows)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
@@ -254,7 +121,8 @@ compute_gradient(struct worker *worker, struct bp_rows rows)
     (void)bp_add_up(worker, pass->ws, rows); /* where it is not finite, run->status says so */
     bp_output_delta(pass);
     bp_meet(pass->team);
-    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = {run->gradient, true}});
+    bp_backward(pass, &(struct bp_update){.what = run->gradient ? BP_STORE : BP_NO_GRADIENT,
+                                          .gradient = {run->gradient, true}});
     pass->dropout = NULL;
 }
 
@@ -269,16 +137,18 @@ step_together(struct worker *worker, struct bp_rows rows)
     struct bp_optimizer optimizer = *t->optimizer;
 
     if (rows.count > 0)
-        compute_gradient(worker, rows);
+        compute(worker, rows);
+    if (!run->gradient)
+        bp_clear_shared_rows(worker, rows.count);
     bp_meet(pass->team);
     if (pass->me == 0)
-        (shared ? gather_gradients : add_gradients)(run, rows);
+        (shared ? bp_shared_gather : add_gradients)(run, rows);
     bp_meet(pass->team);
-    if (run->stop || run->status != BP_OK || run->together[ROWS] == 0)
+    if (run->stop || run->status != BP_OK || run->together[BP_ROWS] == 0)
         return false;
 
     /* a batch without weight has no gradient */
-    const double weight = run->together[WEIGHT] > 0 ? run->together[WEIGHT] : 1;
+    const double weight = run->together[BP_WEIGHT] > 0 ? run->together[BP_WEIGHT] : 1;
     optimizer.rate = bp_rate_of(run, worker->step);
     struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
     if (!shared && (t->norms || t->net->penalized || isfinite(optimizer.clip_norm))) {
@@ -289,7 +159,7 @@ step_together(struct worker *worker, struct bp_rows rows)
     }
     rule.scale /= weight;
     if (shared)
-        optimize_own(worker, &rule);
+        bp_shared_step(worker, &rule);
     else
         bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
     worker->sums.steps++;
@@ -299,7 +169,7 @@ step_together(struct worker *worker, struct bp_rows rows)
     bp_meet(pass->team);
     if (shared) { /* the parameters are complete once all ranks have done their part */
         if (pass->me == 0)
-            meet_ranks(run);
+            bp_shared_meet(run);
         bp_meet(pass->team);
     }
     return true;
@@ -352,18 +222,18 @@ agree(struct worker *worker, size_t made, size_t rows)
     const struct bp_pass *pass = &worker->pass;
 
     if (pass->me == 0) {
-        say(run, (struct bp_rows){0}, run->together);
-        run->together[LOST] += bp_failed(pass->net);
-        run->together[ROWS] = (double)rows;
-        add_doubles(run, WORDS, run->together);
-        heed(run);
+        bp_ranks_say(run, (struct bp_rows){0}, run->together);
+        run->together[BP_LOST] += bp_failed(pass->net);
+        run->together[BP_ROWS] = (double)rows;
+        add_doubles(run, BP_WORDS, run->together);
+        bp_ranks_heed(run);
         if (run->t->stream && run->status == BP_OK) { /* streams may end unevenly */
             run->ahead = most_steps(run, made) - made;
             run->steps += run->ahead;
         }
     }
     bp_meet(pass->team);
-    const bool agreed = run->status == BP_OK && run->together[ROWS] > 0;
+    const bool agreed = run->status == BP_OK && run->together[BP_ROWS] > 0;
     bp_meet(pass->team); /* before it changes */
     if (!agreed)
         return false;

@@ -35,6 +35,8 @@ struct run {
     bp_real *packed;       /* the parameters while they are trained */
     bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
     bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
+    struct bp_workspace everyone; /* shared.c: x, a and delta of all ranks, or no rows */
+    struct bp_nodes *nodes_of_everyone;
     uint64_t *keys;        /* of this epoch's dropout, or NULL */
     uint64_t first_step;   /* steps that the optimizer had done before this call */
     const double *rates;   /* of the steps from rates_from on, or NULL for the optimizer's */
@@ -98,6 +100,9 @@ bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
 
 /* train.c */
 
+/* Copies a share of the parameters and of the state to where training runs on them, whose pads are zeros. */
+void bp_pack_share(const struct run *, size_t me, size_t shares);
+
 /* Asks the caller, if it is time to, whether to stop; looks at the clock only now and then. Thread
  * 0 only. */
 bool bp_asked_to_stop(struct run *);
@@ -129,9 +134,6 @@ bool bp_ready_rates(struct run *, size_t step, size_t count);
  * BP_OK. */
 enum bp_status bp_ranks_ready(struct bp_ranks *, enum bp_status);
 
-/* Where t->ranks->shared is: the parameters, the optimizer's state and this rank's gradient lie there. */
-void bp_ranks_take_shared(struct run *);
-
 /* An epoch, every thread; false when training ends here. */
 bool bp_ranks_epoch(struct worker *);
 
@@ -142,5 +144,16 @@ bool bp_ranks_add_figures(struct run *, struct sums *, struct bp_results *valida
 
 /* This rank's share of rows that every rank has. */
 struct bp_rows bp_rank_share(const struct bp_ranks *, struct bp_rows);
+
+/* shared.c, where t->ranks->shared is */
+
+/* The rows to lay run->ws out for. */
+size_t bp_shared_rows(const struct bp_training *);
+
+/* Has what lies there point to it, run->ws included, which is laid out; false where memory is short. */
+bool bp_shared_lay_out(struct run *);
+
+/* Every thread: the parameters and state, which all ranks have alike, are there when it returns. */
+void bp_shared_pack(const struct worker *);
 
 #endif

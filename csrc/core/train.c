@@ -54,17 +54,15 @@ first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t row
     return bad < net->count ? bad : net->count - 1;
 }
 
-/* Whether all vectors lie in memory of several ranks, which rank 0 fills. */
+/* Whether all vectors lie in memory of several ranks. */
 static bool
 is_shared(const struct bp_training *t)
 {
     return t->ranks && t->ranks->shared;
 }
 
-/* Each thread: copies its share of the parameters and of the state to where training runs on them,
- * whose pads are zeros. */
-static void
-pack_share(struct run *run, size_t me, size_t threads)
+void
+bp_pack_share(const struct run *run, size_t me, size_t threads)
 {
     const struct bp_training *t = run->t;
 
@@ -468,8 +466,10 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
                  .threads = t->threads},
     };
 
-    if (run->way != CHAIN && !is_shared(t))
-        pack_share(run, me, t->threads);
+    if (is_shared(t))
+        bp_shared_pack(&worker);
+    else if (run->way != CHAIN)
+        bp_pack_share(run, me, t->threads);
     bp_meet(team);
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
         const double begun = me == 0 ? seconds_now() : 0;
@@ -513,6 +513,7 @@ free_run(struct run *run)
             bp_free(run->packed_state[s]);
         bp_free(run->gradient);
     }
+    bp_free(run->nodes_of_everyone);
     bp_free(run->keys);
     bp_free(run->order);
     bp_free(run->steps_of_ranks);
@@ -534,10 +535,8 @@ take_vectors(struct run *run)
     const struct bp_training *t = run->t;
     const size_t size = bp_packed_room(t->net) * t->net->kernels->size;
 
-    if (is_shared(t)) {
-        bp_ranks_take_shared(run);
-        return true;
-    }
+    if (is_shared(t))
+        return bp_shared_lay_out(run);
     bool enough = take(&run->packed, size);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         enough &= take(&run->packed_state[s], size);
@@ -575,8 +574,9 @@ init_run(struct run *run, struct bp_training *t)
     if (t->threads > most)
         t->threads = most;
 
+    const size_t loaded = run->way == CHAIN ? CHAIN_ROWS : t->batch; /* together */
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
-        status = bp_workspace_lay_out(&run->ws[i], net, run->way == CHAIN ? CHAIN_ROWS : t->batch,
+        status = bp_workspace_lay_out(&run->ws[i], net, is_shared(t) ? bp_shared_rows(t) : loaded,
                                       t->threads, t->data.mask.data ? BP_MASK : 0);
     if (status == BP_OK && t->validation) {
         const size_t rows = t->validation->x.rows;
@@ -603,7 +603,7 @@ init_run(struct run *run, struct bp_training *t)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)
         return BP_OK;
-    pack_share(run, 0, 1);
+    bp_pack_share(run, 0, 1);
     return bp_make_chain(net, &run->ws[0], run->packed, &run->chain, &run->chain_memory);
 }
 

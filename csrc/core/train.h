@@ -38,8 +38,9 @@ struct bp_ranks {
     /* numbers[i] = Σ over the ranks of numbers[i], the same bits on each; false when it failed. On
      * the caller's thread. */
     bool (*add)(void *context, enum bp_dtype, size_t count, void *numbers);
+    size_t rows; /* that one rank has of a batch at most, the same on each; 0 where nobody knows */
     /* Memory that all ranks have in common, bp_room_to_share bytes at a cache line, or NULL. With it, gradients
-     * need no message: all write theirs there, and each makes the step for its part of the parameters. */
+     * need no message: each makes the step for its part of the parameters from what all write there. */
     void *shared;
     /* Returns when all ranks have called it, and then what they wrote to `shared` before is seen; false when it
      * failed. On the caller's thread. */
@@ -72,9 +73,10 @@ struct bp_training {
     size_t bad_layer; /* for BP_DIVERGED: counted from 0 */
 };
 
-/* The bytes that so many ranks need in common memory for this network and optimizer; 0 where they must not share:
- * where a step needs all of the gradient first. */
-size_t bp_room_to_share(const struct bp_network *, const struct bp_optimizer *, size_t ranks);
+/* The bytes that ranks, `count` and `rows` of them, need in common memory for this network and optimizer; 0 where
+ * they must not share: where a step needs all of the gradient first. */
+size_t bp_room_to_share(const struct bp_network *, const struct bp_optimizer *,
+                        const struct bp_ranks *);
 
 /* Trains epoch by epoch. Parameters and optimizer state are those after the last epoch of finite
  * numbers, also for BP_DIVERGED and BP_FAILED, or for BP_INTERRUPTED after the last step, if they are finite.

@@ -194,22 +194,30 @@ int
 bp_hook_shared(struct bp_hooks *hooks, struct bp_training *training)
 {
     PyObject *memory;
+    Py_ssize_t rows;
 
-    if (!hooks->shared || hooks->shared == Py_None)
+    if (hooks->shared == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(hooks->shared, "O!OO;shared must be (memory, barrier, sync)", &PyArray_Type,
-                          &memory, &hooks->barrier, &hooks->sync))
+    if (!PyArg_ParseTuple(hooks->shared, "O!nOO;shared must be (memory, rows, barrier, sync)",
+                          &PyArray_Type, &memory, &rows, &hooks->barrier, &hooks->sync))
         return -1;
+    training->ranks->rows = (size_t)rows;
     PyArrayObject *array = (PyArrayObject *)memory;
+    struct bp_ranks *ranks = training->ranks;
     const size_t room =
-        bp_room_to_share(training->net, training->optimizer, training->ranks->count);
-    if (room == 0 || training->norms || training->ranks->average_every > 0 ||
+        bp_room_to_share(training->net, training->optimizer, ranks);
+    const size_t of_batch = ranks->rows * (ranks->sharded ? 1 : ranks->count);
+    if (ranks->rows > 0 && (of_batch < training->batch || (training->stream && training->stream->whole))) {
+        PyErr_SetString(PyExc_ValueError, "a rank has more rows of a batch than it says");
+        return -1;
+    }
+    if (room == 0 || training->norms || ranks->average_every > 0 ||
         !PyArray_ISCARRAY(array) || (size_t)PyArray_NBYTES(array) != room) {
         PyErr_Format(PyExc_ValueError, "the ranks' common memory must have %zu bytes", room);
         return -1;
     }
-    training->ranks->shared = PyArray_DATA(array);
-    training->ranks->meet = meet;
+    ranks->shared = PyArray_DATA(array);
+    ranks->meet = meet;
     return 0;
 }
 

@@ -27,19 +27,21 @@ raise_divergence(const struct bp_module *module, const struct bp_training *t, Py
     return NULL;
 }
 
-/* _room_to_share(optimizer, ranks) -> bytes, 0 where ranks must not share memory */
+/* _room_to_share(optimizer, ranks, rows) -> bytes, 0 where ranks must not share memory. rows: that a rank has of a
+ * batch at most, 0 where nobody knows */
 PyObject *
 bp_network_room_to_share(PyObject *object, PyObject *args)
 {
     Network *self = (Network *)object;
     const struct bp_optimizer *optimizer;
     PyObject *optimizer_object;
-    Py_ssize_t ranks;
+    Py_ssize_t ranks, rows;
 
-    if (!PyArg_ParseTuple(args, "On", &optimizer_object, &ranks) || bp_enter(self) < 0)
+    if (!PyArg_ParseTuple(args, "Onn", &optimizer_object, &ranks, &rows) || bp_enter(self) < 0)
         return NULL;
+    const struct bp_ranks all = {.count = (size_t)ranks, .rows = (size_t)rows};
     optimizer = bp_optimizer_settings(self->module, optimizer_object);
-    const size_t room = optimizer ? bp_room_to_share(&self->net, optimizer, (size_t)ranks) : 0;
+    const size_t room = optimizer ? bp_room_to_share(&self->net, optimizer, &all) : 0;
     bp_leave(self);
     return optimizer ? PyLong_FromSize_t(room) : NULL;
 }
