@@ -36,7 +36,7 @@ FIRST = {
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
+    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "shared": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
 }  # fmt: skip
 
 
@@ -231,9 +231,12 @@ MUTANTS = [
         ("ranks: weights of samples are left out", "pass->ws->factors[n] = bp_weight_of(&run->t->data, rows, n);", "pass->ws->factors[n] = 1;"),
         ("ranks: a step of the sum", "rule.scale /= weight;", ";"),
         ("ranks: the rate of the first step", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, 0);"),
+        ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
+    ),
+    *in_file(
+        "core/shared.c",
         ("ranks: the last one is left out", "for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)",
          "for (size_t rank = 1; rank + 1 < ranks->count; rank++, sum = chunk)"),
-        ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
     ),
     *in_file(
         "core/optimizer.c",
