@@ -1,7 +1,10 @@
 """Fixtures shared by the tests."""
 
+import ctypes
 import os
+import shutil
 import signal
+import subprocess
 import time
 from types import SimpleNamespace
 
@@ -138,6 +141,18 @@ def small():
     net = make_network((3, 4, 2), ("tanh", "sigmoid"))
     x, y = make_data(net, 5)
     return SimpleNamespace(net=net, x=x, y=y)
+
+
+def run_c(sources, flags, folder, *arguments):
+    """What main of a C program of tests/c returns, in this process, for which alone it need be compiled."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library = folder / "program.so"
+    command = [compiler, "-std=c11", "-fPIC", "-shared", "-Dmain=run", *flags, *sources, "-o", library, "-lm"]
+    subprocess.run(command, check=True)
+    words = [b"program", *(argument.encode() for argument in arguments)]
+    return ctypes.CDLL(str(library)).run(len(words), (ctypes.c_char_p * len(words))(*words))
 
 
 def exit_code_of(child, seconds):

@@ -1,13 +1,12 @@
 """The numbers of every instruction set that this processor has; the others' tests take the best one."""
 
-import ctypes
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import run_c
 
 from backprop import _core
 
@@ -43,16 +42,7 @@ FLAGS = {
 @pytest.mark.parametrize("isa", _core.candidates)
 def test_elementary_functions(isa, tmp_path, capfd):
     """tests/c/test_math.c, which says by how many ulp each may be off, with a part of float32's numbers."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    library = tmp_path / "test_math.so"
-    flags = ["-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-Dmain=run", *FLAGS[isa]]
-    subprocess.run(
-        [compiler, *flags, f"-I{HERE.parent / 'csrc/kernels'}", HERE / "c/test_math.c", "-o", library, "-lm"],
-        check=True,
-    )
-    arguments = (ctypes.c_char_p * 2)(b"test_math", b"25013")
-    failed = ctypes.CDLL(library).run(2, arguments)
+    flags = ["-O2", "-ffp-contract=off", *FLAGS[isa], f"-I{HERE.parent / 'csrc/kernels'}"]
+    failed = run_c([HERE / "c/test_math.c"], flags, tmp_path, "25013")
     report = capfd.readouterr().out
     assert failed == 0, report

@@ -1,19 +1,13 @@
 """The choice between a team of threads and one, on machines whose times are numbers: tests/c/test_pace.c."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
+from conftest import run_c
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_the_faster_of_the_two_is_found(tmp_path):
+def test_the_faster_of_the_two_is_found(tmp_path, capfd):
     sources = [ROOT / "tests/c/test_pace.c", ROOT / "csrc/core/pace.c"]
-    program = tmp_path / "test_pace"
-    command = ["cc", "-std=c11", "-O1", f"-I{ROOT / 'csrc'}", "-o", program, *sources, "-lm"]
-    subprocess.run(command, check=True)
-    result = subprocess.run([program], capture_output=True, text=True)
-    assert (result.stdout, result.returncode) == ("", 0)
+    failed = run_c(sources, ["-O1", f"-I{ROOT / 'csrc'}"], tmp_path)
+    assert (failed, capfd.readouterr().out) == (0, "")

@@ -213,7 +213,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     for (size_t i = 0; i < pass.rows; i++)
         total += ws->losses[i];
     if (plain)
-        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .add = true});
+        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND});
     else {
         const struct bp_vector whole = {gradient, false};
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);

@@ -25,8 +25,7 @@ choose(struct bp_pace *pace, bool alone, double step)
                                                : (size_t)steps;
 }
 
-/* One thread, until the team is tried again: after twice as many windows if it was soon given up.
- */
+/* One thread, until the team is tried again: after twice as many windows if it was soon given up */
 static void
 give_up(struct bp_pace *pace)
 {

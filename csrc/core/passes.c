@@ -335,6 +335,13 @@ optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w,
     bp_optimize(pass->net, update->rule, pass->parameters.numbers, update->state, at, count, gradient);
 }
 
+/* Whether sums are added to what is there. */
+static bool
+adds(const struct bp_update *update)
+{
+    return update->what == BP_DESCEND || update->add;
+}
+
 /* Panels of inputs k and of outputs j: a part of a layer's weights. */
 struct part {
     size_t k_first, k_last, j_first, j_last;
@@ -366,7 +373,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         .c = bp_at(net, weights.w, part.j_first * weights.step + first * weights.row),
         .c_row = weights.row,
         .c_step = weights.step,
-        .add = update->add,
+        .add = adds(update),
         .ahead = ahead ? pass->ahead : NULL,
         .ahead_rows = pass->ahead_rows,
         .ahead_bytes = pass->ahead_bytes * panel,
@@ -416,7 +423,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const size_t end = end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
     if (update->what != BP_OPTIMIZE) {
-        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, update->add,
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, adds(update),
                              bp_at(net, bias, first * panel));
         return;
     }

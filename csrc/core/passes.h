@@ -35,7 +35,7 @@ struct bp_update {
         BP_STORE,   /* gradient = Σ, or += with `add` */
         BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
     } what;
-    bool add;                              /* always with BP_DESCEND */
+    bool add;                              /* for BP_STORE */
     struct bp_vector gradient;             /* for BP_STORE */
     const struct bp_optimizer_step *rule;  /* for BP_OPTIMIZE */
     bp_real *const *state;                 /* for BP_OPTIMIZE, BP_STATES packed vectors */

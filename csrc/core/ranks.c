@@ -83,10 +83,6 @@ add_gradients(struct run *run, struct bp_rows rows)
     bp_real *behind = bp_at(net, run->gradient, net->packed);
     double words[BP_WORDS];
 
-    if (rows.count == 0)
-        memset(run->gradient, 0, net->packed * net->kernels->size);
-    if (bp_failed(net))
-        run->status = BP_FAILED;
     bp_ranks_say(run, rows, words);
     for (size_t i = 0; i < BP_WORDS; i++)
         if (narrow)
@@ -141,8 +137,13 @@ step_together(struct worker *worker, struct bp_rows rows)
     if (!run->gradient)
         bp_clear_shared_rows(worker, rows.count);
     bp_meet(pass->team);
-    if (pass->me == 0)
+    if (pass->me == 0) {
+        if (rows.count == 0 && run->gradient)
+            memset(run->gradient, 0, t->net->packed * t->net->kernels->size);
+        if (bp_failed(t->net))
+            run->status = BP_FAILED;
         (shared ? bp_shared_gather : add_gradients)(run, rows);
+    }
     bp_meet(pass->team);
     if (run->stop || run->status != BP_OK || run->together[BP_ROWS] == 0)
         return false;

@@ -93,7 +93,7 @@ after_state(const struct run *run)
 static bp_real *
 gradient_of(const struct run *run, size_t rank)
 {
-    return vector_at(run, 1 + bp_state_count(run->t->optimizer) + rank);
+    return (char *)after_state(run) + rank * vector_bytes(run->t->net);
 }
 
 /* `panels` panels at *next, which moves on, for all ranks; *own is this rank's part of them */
@@ -211,13 +211,8 @@ bp_clear_shared_rows(const struct worker *worker, size_t count)
 void
 bp_shared_gather(struct run *run, struct bp_rows rows)
 {
-    const struct bp_network *net = run->t->net;
     const struct bp_ranks *ranks = run->t->ranks;
 
-    if (rows.count == 0 && run->gradient)
-        memset(run->gradient, 0, net->packed * net->kernels->size);
-    if (bp_failed(net))
-        run->status = BP_FAILED;
     bp_ranks_say(run, rows, words_of(ranks, ranks->me));
     bp_shared_meet(run);
     memset(run->together, 0, sizeof(run->together));

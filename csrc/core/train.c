@@ -216,7 +216,6 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     else
         bp_backward(pass, &(struct bp_update){
                               .what = plain ? BP_DESCEND : BP_OPTIMIZE,
-                              .add = true,
                               .rule = &rule,
                               .state = run->packed_state,
                           });

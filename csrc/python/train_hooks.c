@@ -201,13 +201,13 @@ bp_hook_shared(struct bp_hooks *hooks, struct bp_training *training)
     if (!PyArg_ParseTuple(hooks->shared, "O!nOO;shared must be (memory, rows, barrier, sync)",
                           &PyArray_Type, &memory, &rows, &hooks->barrier, &hooks->sync))
         return -1;
-    training->ranks->rows = (size_t)rows;
     PyArrayObject *array = (PyArrayObject *)memory;
     struct bp_ranks *ranks = training->ranks;
-    const size_t room =
-        bp_room_to_share(training->net, training->optimizer, ranks);
+    ranks->rows = (size_t)rows;
+    const size_t room = bp_room_to_share(training->net, training->optimizer, ranks);
     const size_t of_batch = ranks->rows * (ranks->sharded ? 1 : ranks->count);
-    if (ranks->rows > 0 && (of_batch < training->batch || (training->stream && training->stream->whole))) {
+    const bool any_size = training->stream && training->stream->whole;
+    if (ranks->rows > 0 && (of_batch < training->batch || any_size)) {
         PyErr_SetString(PyExc_ValueError, "a rank has more rows of a batch than it says");
         return -1;
     }
