@@ -221,14 +221,16 @@ MUTANTS = [
     ),
     *in_file(
         "core/train.c",
-        ("weights of samples are left out", "sum == 0 ? 0 : sign * ws->factors[n] / sum;", "sum == 0 ? 0 : sign / (double)rows.count;"),
+        ("weights of samples are left out", "sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;", "sum == 0 ? 0 : sign / (double)batch.count;"),
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
         ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
         ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
     ),
     *in_file(
         "core/ranks.c",
-        ("ranks: weights of samples are left out", "pass->ws->factors[n] = bp_weight_of(&run->t->data, rows, n);", "pass->ws->factors[n] = 1;"),
+        ("ranks: weights of samples are left out", "factors[n] = bp_weight_of(data, rows, n);", "factors[n] = 1;"),
+        ("ranks: the mean over the share", "bp_share_weight(data, rows, batch, sign, factors);", "bp_share_weight(data, rows, rows, sign, factors);"),
+        ("ranks: uphill", "? -bp_rate_of(run, worker->step) : 1;", "? bp_rate_of(run, worker->step) : 1;"),
         ("ranks: a step of the sum", "rule.scale /= weight;", ";"),
         ("ranks: the rate of the first step", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, 0);"),
         ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),

@@ -12,6 +12,7 @@ import backprop as bp
 OPTIMIZERS = {
     "momentum": "bp.SGD(0.1, momentum=0.9)",
     "adam": "bp.Adam(0.01)",
+    "plain": "bp.SGD(bp.schedules.Cosine(0.5, 300))",
     "plain, a schedule, clipping": "bp.SGD(bp.schedules.Cosine(0.5, 300), clip_norm=0.1)",
 }
 
@@ -74,6 +75,26 @@ def test_the_same_in_memory_of_all_ranks(ranks, width, optimizer):
     assert len(mpi_ranks.succeed(ranks, script)) == 2 * ranks
 
 
+# Rows in memory of all ranks are added up in the order of one process.
+BITS = """
+for dtype in ("float32", "float64"):
+    for make in (lambda: bp.SGD(0.3), lambda: bp.SGD(0.1, momentum=0.9), lambda: bp.Adam(0.01)):
+        one, many = (make_network((9, 150, 2), ("relu", "sigmoid"), dtype=dtype, seed=1) for _ in range(2))
+        x, y = make_data(one, 50)
+        settings = {"epochs": 3, "batch_size": 9, "sample_weight": np.arange(50)}
+        one.fit(x, y, make(), **settings)
+        many.fit(x, y, make(), comm=comm, **settings)
+        assert shared.pop() and same_bits(many) and (one.parameters == many.parameters).all()
+tell("well")
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_the_bits_of_one_process_where_rows_are_shared(ranks):
+    script = mpi_ranks.SHARING + mpi_ranks.ROWS + BITS
+    assert len(mpi_ranks.succeed(ranks, script)) == ranks
+
+
 # Batches of 2 on 3 ranks: one rank always has an empty share. And an epoch of one sample.
 FEW = """
 for n in (7, 1):
@@ -110,22 +131,28 @@ for i in range(40):
     rows = [r for k in range(size) for r in range(edges[k], edges[k + 1])[i * each[k] : (i + 1) * each[k]]]
     if rows:
         whole.append((x[rows], y[rows], weights[rows]))
-optimizer, other = (bp.Adam(bp.schedules.Exponential(0.02, 0.99)) for _ in range(2))
-expected = total.fit(whole, None, optimizer, epochs=3)
-net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
 settings = {"epochs": 3, "comm": comm, "sharded": True}
-history = net.fit(x[own], y[own], other, batch_size=10, sample_weight=weights[own], shuffle=False,
-                  validation=(x[own], y[own]), **settings)
-assert same_bits(net) and optimizer.steps == other.steps
-assert abs(net.parameters - total.parameters).max() < 1e-10
-assert np.allclose(history["loss"], expected["loss"], rtol=0, atol=1e-10)
-assert np.isclose(history["validation_loss"][-1], net.loss(x, y))
-assert np.isclose(history["validation_accuracy"][-1], net.accuracy(x, y))
-batches = [(x[own][i : i + each[rank]], y[own][i : i + each[rank]], weights[own][i : i + each[rank]])
-           for i in range(0, sizes[rank], each[rank])]
-net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
-net.fit(lambda: iter(batches), None, bp.Adam(bp.schedules.Exponential(0.02, 0.99)), **settings)
-assert same_bits(net) and abs(net.parameters - total.parameters).max() < 1e-10
+def adam():
+    return bp.Adam(bp.schedules.Exponential(0.02, 0.99))
+def plain():
+    return bp.SGD(bp.schedules.Exponential(0.5, 0.99))
+for make in (adam, plain):
+    optimizer, other = (make() for _ in range(2))
+    total = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
+    expected = total.fit(whole, None, optimizer, epochs=3)
+    net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
+    history = net.fit(x[own], y[own], other, batch_size=10, sample_weight=weights[own], shuffle=False,
+                      validation=(x[own], y[own]), **settings)
+    assert same_bits(net) and optimizer.steps == other.steps
+    assert abs(net.parameters - total.parameters).max() < 1e-10
+    assert np.allclose(history["loss"], expected["loss"], rtol=0, atol=1e-10)
+    assert np.isclose(history["validation_loss"][-1], net.loss(x, y))
+    assert np.isclose(history["validation_accuracy"][-1], net.accuracy(x, y))
+    batches = [(x[own][i : i + each[rank]], y[own][i : i + each[rank]], weights[own][i : i + each[rank]])
+               for i in range(0, sizes[rank], each[rank])]
+    net = make_network((3, WIDTH, 2), ("tanh", "sigmoid"))
+    net.fit(lambda: iter(batches), None, make(), **settings)
+    assert same_bits(net) and abs(net.parameters - total.parameters).max() < 1e-10
 
 # shuffled, and gone on with, in memory and in blocks
 for shuffle in (True, "blocks"):

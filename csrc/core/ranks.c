@@ -25,12 +25,11 @@ bp_rank_share(const struct bp_ranks *ranks, struct bp_rows rows)
     return (struct bp_rows){rows.order, rows.first + first, last - first};
 }
 
-/* This rank's rows of the next batch; none once its samples are used up. */
+/* The next batch, or this rank's shard of it; no rows once its samples are used up. */
 static struct bp_rows
-next_rows(struct worker *worker, struct place *place)
+next_batch(struct worker *worker, struct place *place)
 {
     const struct run *run = worker->run;
-    const struct bp_ranks *ranks = run->t->ranks;
 
     if (!place->begun || (!place->ended && place->first == place->rows)) {
         place->ended = !bp_next_block(worker, !place->begun);
@@ -40,9 +39,15 @@ next_rows(struct worker *worker, struct place *place)
     }
     if (place->ended)
         return (struct bp_rows){0};
-    const struct bp_rows rows = bp_batch_at(run, place->first);
-    place->first += rows.count;
-    return ranks->sharded ? rows : bp_rank_share(ranks, rows);
+    const struct bp_rows batch = bp_batch_at(run, place->first);
+    place->first += batch.count;
+    return batch;
+}
+
+static struct bp_rows
+own_rows(const struct bp_ranks *ranks, struct bp_rows batch)
+{
+    return ranks->sharded ? batch : bp_rank_share(ranks, batch);
 }
 
 /* Adds up doubles over all ranks; where that fails this rank is lost. Thread 0. */
@@ -96,9 +101,35 @@ add_gradients(struct run *run, struct bp_rows rows)
     bp_ranks_heed(run);
 }
 
-/* Forward and back: Σ_n w_n ∂C_0/∂w over this rank's rows, into run->gradient where there is one. */
+/* Whether delta has the learning rate in it, so that a plain step needs no gradient of its own. */
+static bool
+is_direct(const struct run *run)
+{
+    const struct bp_training *t = run->t;
+    return !run->gradient && !t->ranks->sharded && bp_is_plain(t->net, t->optimizer);
+}
+
+/* factors[n] = this rank's weights w_n; where it knows those of the whole batch, over their sum */
 static void
-compute(struct worker *worker, struct bp_rows rows)
+set_factors(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
+{
+    const struct run *run = worker->run;
+    const struct bp_data *data = &run->t->data;
+    double *factors = worker->pass.ws->factors;
+
+    if (!run->t->ranks->sharded) {
+        const double sign = is_direct(run) ? -bp_rate_of(run, worker->step) : 1;
+        bp_share_weight(data, rows, batch, sign, factors);
+        return;
+    }
+    for (size_t n = 0; n < rows.count; n++)
+        factors[n] = bp_weight_of(data, rows, n);
+}
+
+/* Forward and back with this rank's rows of the batch: Σ_n factor_n ∂C_0/∂w over them into
+ * run->gradient, where there is one. */
+static void
+compute(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
@@ -111,8 +142,7 @@ compute(struct worker *worker, struct bp_rows rows)
     bp_meet(pass->team);
     bp_losses(pass);
     if (pass->me == 0)
-        for (size_t n = 0; n < rows.count; n++)
-            pass->ws->factors[n] = bp_weight_of(&run->t->data, rows, n);
+        set_factors(worker, rows, batch);
     bp_meet(pass->team);
     (void)bp_add_up(worker, pass->ws, rows); /* where it is not finite, run->status says so */
     bp_output_delta(pass);
@@ -124,16 +154,17 @@ compute(struct worker *worker, struct bp_rows rows)
 
 /* A step of all ranks on the sum of their gradients; false when the epoch or training ends here. */
 static bool
-step_together(struct worker *worker, struct bp_rows rows)
+step_together(struct worker *worker, struct bp_rows batch)
 {
     struct run *run = worker->run;
     const struct bp_training *t = run->t;
+    const struct bp_rows rows = own_rows(t->ranks, batch);
     struct bp_pass *pass = &worker->pass;
     const bool shared = t->ranks->shared != NULL;
     struct bp_optimizer optimizer = *t->optimizer;
 
     if (rows.count > 0)
-        compute(worker, rows);
+        compute(worker, rows, batch);
     if (!run->gradient)
         bp_clear_shared_rows(worker, rows.count);
     bp_meet(pass->team);
@@ -148,8 +179,9 @@ step_together(struct worker *worker, struct bp_rows rows)
     if (run->stop || run->status != BP_OK || run->together[BP_ROWS] == 0)
         return false;
 
-    /* a batch without weight has no gradient */
-    const double weight = run->together[BP_WEIGHT] > 0 ? run->together[BP_WEIGHT] : 1;
+    /* what is still to be divided by; a batch without weight has no gradient */
+    const double together = run->together[BP_WEIGHT];
+    const double weight = t->ranks->sharded && together > 0 ? together : 1;
     optimizer.rate = bp_rate_of(run, worker->step);
     struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
     if (!shared && (t->norms || t->net->penalized || isfinite(optimizer.clip_norm))) {
@@ -160,7 +192,7 @@ step_together(struct worker *worker, struct bp_rows rows)
     }
     rule.scale /= weight;
     if (shared)
-        bp_shared_step(worker, &rule);
+        bp_shared_step(worker, is_direct(run), &rule);
     else
         bp_optimize_share(pass, &rule, run->gradient, run->packed_state);
     worker->sums.steps++;
@@ -259,7 +291,7 @@ steps_alone(struct worker *worker)
     for (size_t done = 0; t->stream || done < t->ranks->steps;) {
         size_t made = 0, rows_since = 0;
         for (; made < t->ranks->average_every; made++) {
-            const struct bp_rows rows = next_rows(worker, &place);
+            const struct bp_rows rows = own_rows(t->ranks, next_batch(worker, &place));
             const size_t step = worker->step;
             if (t->stream ? place.ended : done + made == t->ranks->steps)
                 break;
@@ -292,10 +324,10 @@ steps_together(struct worker *worker)
     struct place place = {0};
 
     for (size_t i = 0; t->stream || i < t->ranks->steps; i++) {
-        const struct bp_rows rows = next_rows(worker, &place);
+        const struct bp_rows batch = next_batch(worker, &place);
         if (worker->pass.me == 0)
             (void)bp_ready_rates(worker->run, worker->step, 1);
-        if (!step_together(worker, rows))
+        if (!step_together(worker, batch))
             return;
     }
 }

@@ -36,7 +36,7 @@ void bp_shared_gather(struct run *, struct bp_rows);
 /* Thread 0: returns when all ranks have come, and see what all have written. */
 void bp_shared_meet(struct run *);
 
-/* The optimizer's rule on this thread's share of this rank's share of the parameters. */
-void bp_shared_step(const struct worker *, const struct bp_optimizer_step *);
+/* This thread's share of this rank's share of the step, by the optimizer's rule, or `direct`: -rate is in the delta */
+void bp_shared_step(const struct worker *, bool direct, const struct bp_optimizer_step *);
 
 #endif

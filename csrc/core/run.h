@@ -110,6 +110,10 @@ bool bp_asked_to_stop(struct run *);
 /* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
 bool bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
 
+/* factors[n] = sign times the share of row n of `rows`, which are of `batch`, in the mean over that. */
+void bp_share_weight(const struct bp_data *, struct bp_rows rows, struct bp_rows batch, double sign,
+                     double *factors);
+
 /* Readies the pass for a batch: workspace, rows, mask and, until it returns, dropout. */
 void bp_begin_batch(struct worker *, struct bp_rows, struct bp_dropout *);
 

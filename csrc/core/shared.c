@@ -250,7 +250,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
 }
 
 void
-bp_shared_step(const struct worker *worker, const struct bp_optimizer_step *rule)
+bp_shared_step(const struct worker *worker, bool direct, const struct bp_optimizer_step *rule)
 {
     const struct run *run = worker->run;
     const struct bp_ranks *ranks = run->t->ranks;
@@ -264,7 +264,7 @@ bp_shared_step(const struct worker *worker, const struct bp_optimizer_step *rule
     all.rows = all.ws->rows;
     bp_update_part(&all, ranks->count, ranks->me,
                    &(struct bp_update){
-                       .what = BP_OPTIMIZE,
+                       .what = direct ? BP_DESCEND : BP_OPTIMIZE,
                        .rule = rule,
                        .state = run->packed_state,
                    });

@@ -25,20 +25,6 @@ seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* factors[n] = sign times the share of row n in the mean over its batch */
-static void
-set_factors(const struct bp_data *data, struct bp_workspace *ws, struct bp_rows rows, double sign)
-{
-    double sum = 0;
-
-    for (size_t n = 0; n < rows.count; n++) {
-        ws->factors[n] = bp_weight_of(data, rows, n);
-        sum += ws->factors[n];
-    }
-    for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
-        ws->factors[n] = sum == 0 ? 0 : sign * ws->factors[n] / sum;
-}
-
 /* The first layer in which a weight or an output of this batch is not finite. */
 static size_t
 first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t rows)
@@ -192,7 +178,7 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     bp_meet(pass->team);
     bp_losses(pass);
     if (pass->me == 0)
-        set_factors(&t->data, pass->ws, rows, plain ? -optimizer.rate : 1);
+        bp_share_weight(&t->data, rows, rows, plain ? -optimizer.rate : 1, pass->ws->factors);
     bp_meet(pass->team);
     if (!bp_add_up(worker, pass->ws, rows))
         return false;
@@ -307,6 +293,18 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
     record[BP_GRADIENT_NORM] = t->norms ? sums->norm / (double)sums->steps : NAN;
     t->epochs_done = epoch + 1;
     run->keep = true;
+}
+
+void
+bp_share_weight(const struct bp_data *data, struct bp_rows rows, struct bp_rows batch, double sign,
+                double *factors)
+{
+    double sum = 0;
+
+    for (size_t n = 0; n < batch.count; n++)
+        sum += bp_weight_of(data, batch, n);
+    for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
+        factors[n] = sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;
 }
 
 struct bp_rows
