@@ -342,10 +342,39 @@ adds(const struct bp_update *update)
     return update->what == BP_DESCEND || update->add;
 }
 
+/* this thread's place for a gradient that is used at once */
+static bp_real *
+gradient_chunk(const struct bp_pass *pass)
+{
+    return bp_at(pass->net, pass->ws->gradient_chunks, pass->me * bp_gradient_chunk(pass->net));
+}
+
 /* Panels of inputs k and of outputs j: a part of a layer's weights. */
 struct part {
     size_t k_first, k_last, j_first, j_last;
 };
+
+/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of layer
+ * l's weights, whose gradient is in outer.c. */
+static void
+optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct bp_outer *outer,
+               const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const size_t panel = net->kernels->panel;
+
+    for (size_t i = 0; i < bp_panels(net, outer->columns); i++) {
+        const size_t left = outer->columns - i * panel;
+        bp_real *w = bp_at(net, weights.w, (q + i) * weights.step + k * panel);
+        bp_real *gradient = bp_at(net, outer->c, i * outer->c_step);
+        if (layer->l1 != 0 || layer->l2 != 0)
+            net->kernels->penalize(outer->rows, left < panel ? left : panel, layer->l1, layer->l2, w,
+                                   panel, gradient, panel);
+        optimize(pass, update, w, outer->rows * panel, gradient);
+    }
+}
 
 /* The gradient of a part of layer l's weights, and what is to be done with it. */
 static void
@@ -385,24 +414,20 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
-    outer.c = bp_at(net, ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
+    outer.c = gradient_chunk(pass);
     outer.c_row = panel;
-    outer.add = false;
-    for (size_t q = part.j_first; q < part.j_last; q++) {
-        const size_t columns_left = j_end - q * panel;
-        outer.columns = columns_left < panel ? columns_left : panel;
+    outer.c_step = BP_GRADIENT_ROWS * panel;
+    for (size_t q = part.j_first; q < part.j_last; q += BP_GRADIENT_PANELS) {
+        const size_t left = j_end - q * panel, most = BP_GRADIENT_PANELS * panel;
+        outer.columns = left < most ? left : most;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
-        outer.ahead = ahead && q + 1 == part.j_last ? pass->ahead : NULL;
-        for (size_t k = first; k < k_end; k += BP_CHUNK_ROWS) {
-            const size_t at = q * weights.step + k * panel;
+        outer.ahead = ahead && left <= most ? pass->ahead : NULL;
+        for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
             outer.ahead_at = k * pass->ahead_bytes;
-            outer.rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS;
+            outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
             outer.a = bp_at(net, a_prev, k / panel * ws->step);
             kernels->outer(&outer);
-            if (net->layers[l].l1 != 0 || net->layers[l].l2 != 0)
-                kernels->penalize(outer.rows, outer.columns, net->layers[l].l1, net->layers[l].l2,
-                                  bp_at(net, weights.w, at), panel, outer.c, panel);
-            optimize(pass, update, bp_at(net, weights.w, at), outer.rows * panel, outer.c);
+            optimize_chunk(pass, l, k, q, &outer, update);
         }
     }
 }
@@ -427,7 +452,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
                              bp_at(net, bias, first * panel));
         return;
     }
-    bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * BP_CHUNK_ROWS * panel);
+    bp_real *chunk = gradient_chunk(pass);
     for (size_t q = first; q < last; q++) {
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         kernels->column_sums(pass->rows, width,

@@ -230,7 +230,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
     const struct bp_pass *pass = &worker->pass;
     const struct bp_network *net = pass->net;
     const struct bp_ranks *ranks = run->t->ranks;
-    const size_t panel = net->kernels->panel, most = BP_CHUNK_ROWS * panel;
+    const size_t panel = net->kernels->panel, most = bp_gradient_chunk(net);
     bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * most);
     size_t begin, end, first, last;
 

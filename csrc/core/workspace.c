@@ -95,7 +95,7 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         ws->delta_turned[0] = take_panels(block, net, rows, ws->turned_step);
         ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_step);
         ws->dC_da_turned = take_panels(block, net, rows, ws->turned_step);
-        ws->gradient_chunks = take(block, threads, BP_CHUNK_ROWS * net->kernels->panel * size);
+        ws->gradient_chunks = take(block, threads, bp_gradient_chunk(net) * size);
     }
     if (!(flags & BP_FORWARD_ONLY)) {
         size_t parts = 0;

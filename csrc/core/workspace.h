@@ -26,7 +26,7 @@ struct bp_workspace {
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
-    bp_real *gradient_chunks; /* one per thread, BP_CHUNK_ROWS rows of a panel */
+    bp_real *gradient_chunks; /* one per thread, bp_gradient_chunk numbers */
     double *partial_sums;     /* bp_parts of every layer */
     void *memory;
     size_t size;    /* bytes of memory */
@@ -40,8 +40,19 @@ enum {
     BP_MASK = 8            /* mask and present too */
 };
 
-/* Rows of a panel of weights whose gradient is computed and used at a time: 8 KiB of it. */
+/* Rows of weights that are worked on at a time. */
 enum { BP_CHUNK_ROWS = 128 };
+
+/* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it, and panels
+ * enough for groups of two and of three. */
+enum { BP_GRADIENT_ROWS = 64, BP_GRADIENT_PANELS = 6 };
+
+/* how many numbers that is */
+static inline size_t
+bp_gradient_chunk(const struct bp_network *net)
+{
+    return BP_GRADIENT_ROWS * BP_GRADIENT_PANELS * net->kernels->panel;
+}
 
 /* Parts of layer l's parameters whose squares are added up on their own: BP_CHUNK_ROWS rows of a
  * panel of weights, or a panel of the bias; the parts of a row come one after the other. */
