@@ -27,10 +27,10 @@ import backprop as bp
 from backprop import ranks
 
 NETWORKS = {  # widths, batch, steps in an epoch, rounds
-    "8-8-4": ((8, 8, 4), 16, 4000, 15),
-    "784-30-10": ((784, 30, 10), 128, 100, 15),
-    "784-2048-2048-10": ((784, 2048, 2048, 10), 256, 16, 7),
-    "the same, batch 1024": ((784, 2048, 2048, 10), 1024, 5, 5),
+    "8-8-4, batch 16": ((8, 8, 4), 16, 4000, 15),
+    "784-30-10, batch 128": ((784, 30, 10), 128, 100, 15),
+    "784-2048-2048-10, batch 256": ((784, 2048, 2048, 10), 256, 16, 7),
+    "784-2048-2048-10, batch 1024": ((784, 2048, 2048, 10), 1024, 5, 5),
 }
 SLOW_NETWORK = (30e-6, 1e9 / 8)  # seconds, bytes a second: 1 Gbit/s Ethernet
 FAST_NETWORK = (2e-6, 100e9 / 8)  # 100 Gbit/s
@@ -114,7 +114,7 @@ def overlap():
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
-    sizes, batch = NETWORKS["784-2048-2048-10"][:2]
+    sizes, batch = NETWORKS["784-2048-2048-10, batch 256"][:2]
     shapes = list(itertools.pairwise(sizes))[::-1]
     a = [np.ones((n, batch // comm.size), np.float32) for n, _ in shapes]
     delta = [np.ones((batch // comm.size, m), np.float32) for _, m in shapes]
@@ -164,7 +164,7 @@ def simulate(nodes, compute, spread, reduction, every=1, steps=200, seed=0):
 def model(*paths):
     measured = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
     for name, (sizes, batch, _, _) in NETWORKS.items():
-        print(f"\n{name}, batch {batch}: µs a step, measured and simulated from its parts")
+        print(f"\n{name}: µs a step, measured and simulated from its parts")
         for point in measured:
             p = point[name]
             # `share` was measured while all ranks computed at once: it has the sharing of cores in it

@@ -23,7 +23,7 @@ def write_idx(path, array):
 def digits_as_idx(folder):
     x, y, x_test, y_test = bp.datasets.load_digits()
     for part, images, labels in (("train", x, y), ("t10k", x_test, y_test)):
-        write_idx(folder / f"{part}-images-idx3-ubyte", (16 * images).reshape(-1, 8, 8))
+        write_idx(folder / f"{part}-images-idx3-ubyte", (255 * images).reshape(-1, 8, 8))
         write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
 
 
