@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 MOST_NODES = 2**31 - 1
 
-# Each draws weights of shape (outputs, inputs) in float64, so that a float32 and a float64 network of
-# one seed agree. He: He et al. 2015 (arXiv:1502.01852); Glorot: Glorot and Bengio 2010; LeCun: LeCun et
-# al. 1998, Efficient BackProp.
-INITIALIZERS: dict[str, Initializer] = {
-    "he": lambda rng, shape: rng.normal(0.0, (2 / shape[1]) ** 0.5, shape),
-    "he_uniform": lambda rng, shape: _uniform(rng, (6 / shape[1]) ** 0.5, shape),
-    "glorot": lambda rng, shape: rng.normal(0.0, (2 / sum(shape)) ** 0.5, shape),
-    "xavier": lambda rng, shape: rng.normal(0.0, (2 / sum(shape)) ** 0.5, shape),
-    "glorot_uniform": lambda rng, shape: _uniform(rng, (6 / sum(shape)) ** 0.5, shape),
-    "lecun": lambda rng, shape: rng.normal(0.0, (1 / shape[1]) ** 0.5, shape),
-    "normal": lambda rng, shape: rng.normal(0.0, 1.0, shape),
-    "uniform": lambda rng, shape: _uniform(rng, 1.0, shape),
-    "zeros": lambda rng, shape: np.zeros(shape),
+# The distribution of each and its standard deviation, or its limit, for (outputs, inputs). He: He et al. 2015
+# (arXiv:1502.01852); Glorot: Glorot and Bengio 2010; LeCun: LeCun et al. 1998, Efficient BackProp.
+INITIALIZERS: dict[str, tuple[str, Callable[[int, int], float]]] = {
+    "he": ("normal", lambda o, i: (2 / i) ** 0.5),
+    "he_uniform": ("uniform", lambda o, i: (6 / i) ** 0.5),
+    "glorot": ("normal", lambda o, i: (2 / (o + i)) ** 0.5),
+    "xavier": ("normal", lambda o, i: (2 / (o + i)) ** 0.5),
+    "glorot_uniform": ("uniform", lambda o, i: (6 / (o + i)) ** 0.5),
+    "lecun": ("normal", lambda o, i: (1 / i) ** 0.5),
+    "normal": ("normal", lambda o, i: 1.0),
+    "uniform": ("uniform", lambda o, i: 1.0),
+    "zeros": ("zeros", lambda o, i: 0.0),
 }
+DRAWN_TOGETHER = 2**16  # numbers in float64, so that they take little memory beside the weights
 
 HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
 
@@ -203,20 +203,32 @@ class Layer:
         g = self._activation._engine
         return self._inputs, self._outputs, g, self._has_bias, self._l1, self._l2, self._dropout
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
-        """The first weights, shape (outputs, inputs)."""
+    def _draw(self, weights: NDArray[Any], rng: np.random.Generator) -> None:
+        """Writes the first weights, (outputs, inputs), which are zeros.
+
+        They are drawn in float64, so that a float32 and a float64 network of one seed agree.
+        """
         init = self._init
+        if not isinstance(init, str):
+            what = f"what init returns for {self!r}"
+            weights[...] = real_array(what, init(rng, weights.shape), weights.shape)
+            return
         if init == "auto":
             init = "he" if str(self._activation) in HE_ACTIVATIONS else "glorot"
-        draw = INITIALIZERS[init] if isinstance(init, str) else init
-        shape = (self._outputs, self._inputs)
-        return real_array(f"what init returns for {self!r}", draw(rng, shape), shape)
+        distribution, width_of = INITIALIZERS[init]
+        width = width_of(*weights.shape)
+        rows = max(1, DRAWN_TOGETHER // self._inputs)
+        for part in (weights[first : first + rows] for first in range(0, self._outputs, rows)):
+            if distribution == "normal":
+                part[...] = rng.normal(0.0, width, part.shape)
+            elif distribution == "uniform":
+                part[...] = rng.uniform(-width, width, part.shape)
 
     def _start(self, part: NDArray[Any], rng: np.random.Generator) -> None:
         """Writes the first parameters into the layer's part of a network's, which is zero."""
         weights, bias = self._views(part)
         if self._weights is None:
-            weights[...] = self._draw(rng)
+            self._draw(weights, rng)
             return
         weights[...] = self._weights
         if bias is not None:
@@ -240,7 +252,3 @@ def _size(what: str, value: object) -> int:
     if size > MOST_NODES:
         raise ValueError(f"{what} must be at most {MOST_NODES}, got {size}")
     return size
-
-
-def _uniform(rng: np.random.Generator, limit: float, shape: tuple[int, int]) -> NDArray[np.float64]:
-    return rng.uniform(-limit, limit, shape)
