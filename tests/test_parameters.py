@@ -216,3 +216,37 @@ def test_divergence_counts_epochs_of_this_fit(small):
     with pytest.raises(bp.DivergenceError) as caught:
         small.net.fit(small.x, small.y, bp.SGD(0.1), epochs=4)
     assert caught.value.epoch == 1
+
+
+# Of (300, 700), drawn in pieces: the standard deviation, or, negative, the limit of uniform numbers.
+FIRST_WEIGHTS = {
+    "auto": (2 / 1000) ** 0.5,
+    "he": (2 / 700) ** 0.5,
+    "he_uniform": -((6 / 700) ** 0.5),
+    "glorot": (2 / 1000) ** 0.5,
+    "xavier": (2 / 1000) ** 0.5,
+    "glorot_uniform": -((6 / 1000) ** 0.5),
+    "lecun": (1 / 700) ** 0.5,
+    "normal": 1.0,
+    "uniform": -1.0,
+    "zeros": 0.0,
+}
+
+
+@pytest.mark.parametrize("init", FIRST_WEIGHTS)
+def test_first_weights(init):
+    """The numbers that a generator of this seed gives, whatever the dtype; biases are 0."""
+    rng, width = np.random.default_rng(3), FIRST_WEIGHTS[init]
+    expected = rng.normal(0, width, (300, 700)) if width >= 0 else rng.uniform(width, -width, (300, 700))
+    for dtype in ("float32", "float64"):
+        layer = bp.Layer(700, 300, "tanh", init=init)
+        bp.Network(layer, dtype=dtype, seed=3)
+        assert_same_bits(layer.weights, expected.astype(dtype))
+        assert not layer.bias.any()
+
+
+def test_first_weights_before_relu():
+    layers = [bp.Layer(7, 3, "relu", init=init) for init in ("auto", "he")]
+    for layer in layers:
+        bp.Network(layer, seed=3)
+    assert_same_bits(layers[0].weights, layers[1].weights)
