@@ -279,7 +279,8 @@ class WithDropout(_core.Network):
     def __init__(self, missing=None, let_go=lambda: None):
         self._setup([a_layer(dropout=0.5), a_layer(inputs=2)], "huber", "float32")
         lock = SimpleNamespace(acquire=lambda: True, release=let_go)
-        parts = {"lock": lock, "capsule": np.random.PCG64(1).capsule}
+        self.bits = np.random.PCG64(1)  # its capsule does not keep it
+        parts = {"lock": lock, "capsule": self.bits.capsule}
         parts.pop(missing, None)
         self.rng = SimpleNamespace(bit_generator=SimpleNamespace(**parts))
         if missing == "rng":
