@@ -11,6 +11,8 @@ import numpy as np
 from backprop.datasets import load_idx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 SAMPLE_WEIGHT = "sample_weight"  # the array's name in an .npz file
@@ -76,8 +78,8 @@ def _read_npz(path: str, regression: bool) -> Data:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = ("x_train", "y_train", "x_test", "y_test") if "x_train" in file else ("x", "y")
-            arrays = [file[name] for name in names]
-            sample_weight = file.get(SAMPLE_WEIGHT)
+            arrays = [_array_in(file, name) for name in names]
+            sample_weight = _array_in(file, SAMPLE_WEIGHT) if SAMPLE_WEIGHT in file else None
     except Exception as error:  # a damaged archive makes zipfile raise nearly anything, OSError included
         raise ValueError(f"{path} is not an .npz file of a data set, or is damaged: {error}") from error
     for i in range(0, len(arrays), 2):
@@ -88,6 +90,13 @@ def _read_npz(path: str, regression: bool) -> Data:
             raise ValueError(f"{path}: {names[i + 1]} must have shape {x.shape[:1]}, got {y.shape}")
         arrays[i : i + 2] = x.reshape(len(x), -1), _targets(y, f"{path}: {names[i + 1]}", regression)
     return Data(*arrays)._replace(sample_weight=sample_weight)
+
+
+def _array_in(file: Mapping[str, object], name: str) -> NDArray[Any]:
+    member = file[name]
+    if not isinstance(member, np.ndarray):  # bytes: it does not begin as an array does
+        raise ValueError(f"{name} is no array")
+    return member
 
 
 def _read_csv(path: str, label_column: int | None, inputs: int | None, regression: bool) -> Data:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,17 @@ def test_an_archive_that_points_before_its_beginning_is_a_value_error(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + whole[54:])
     with pytest.raises(ValueError, match=r"data\.npz is not an \.npz file"):
+        reading.read(str(path), None)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "sample_weight"])
+def test_a_member_of_an_archive_that_is_no_array_is_a_value_error(tmp_path, name):
+    """NumPy returns its bytes."""
+    path = tmp_path / "data.npz"
+    np.savez(path, **{key: value for key, value in (("x", np.eye(3)), ("y", [0, 1, 1])) if key != name})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{name}.npy", b"no array")
+    with pytest.raises(ValueError, match=rf"data\.npz is not an \.npz file.*: {name} is no array"):
         reading.read(str(path), None)
 
 
