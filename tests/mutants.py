@@ -53,6 +53,10 @@ def in_file(file, *mutants):
 
 MUTANTS = [
     *in_file(
+        "kernels/vector.inc",
+        ("a pad counts as a node", "return place < (left - (ivec){0});", "return place <= (left - (ivec){0});"),
+    ),
+    *in_file(
         "kernels/activation.inc",
         ("sigmoid' without 1 - a", "return a * (one - a);", "return a;"),
         ("tanh' of a, not a²", "return one - a * a;", "return one - a;"),
@@ -62,7 +66,6 @@ MUTANTS = [
         ("softmax without its maximum", "NAME(v_exp)(NAME(load)(z + at) - largest)", "NAME(v_exp)(NAME(load)(z + at))"),
         ("softmax delta without its mean", "(NAME(load)(dC_da + at) - mean));", "NAME(load)(dC_da + at));"),
         ("softmax Jacobian transposed in sign", "((REAL)(i == j) - a[i / PANEL", "((REAL)(i == j) + a[i / PANEL"),
-        ("a pad counts as a node", "return place < (left - (ivec){0});", "return place <= (left - (ivec){0});"),
         ("the factor of a delta is left out", "factor ? slope * NAME(load)(factor + i) : slope", "slope"),
     ),
     *in_file(
@@ -121,6 +124,8 @@ MUTANTS = [
     ),
     *in_file(
         "kernels/single.inc",
+        ("online: what lies behind W fills up ∂C/∂a", "NAME(select)(NAME(existing)(at, rows), sum[b], NAME(set)(0))",
+         "sum[b]"),
         ("online: bias dropped", "sum[i][v] = start ? NAME(load)(start + at) : NAME(set)(0);", "sum[i][v] = NAME(set)(0);"),
         ("online: the step is not done", "NAME(fma)(last, move[i][v], NAME(load)(at))", "NAME(load)(at)"),
         ("online: sums of the weights before the step", "sum[i][v] = NAME(fma)(now, row, sum[i][v]);",
@@ -202,7 +207,7 @@ MUTANTS = [
     ),
     *in_file(
         "core/online.c",
-        ("online: the bias stands still", "if (weights.bias)\n            kernels->column_sums", "if (0)\n            kernels->column_sums"),
+        ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
         ("online: the input of this sample", ".a_last = l == 0 ? last->x", ".a_last = l == 0 ? ws->x"),
     ),

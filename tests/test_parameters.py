@@ -167,6 +167,21 @@ def test_divergence_keeps_the_last_finite_epoch(dtype, lr, momentum, batch_size,
         assert np.isfinite(state).all()
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("outputs", [2, 9, 17, 33])
+def test_only_numbers_of_the_network_diverge(dtype, outputs, batch_size):
+    """Three hidden nodes stand still, as no output looks at them. The engine fills them up to a whole vector,
+    for which the numbers that follow their weights, the bias b, would give ∂C₀/∂w ∝ b² x: it overflows."""
+    large = float(np.finfo(dtype).max) ** 0.4
+    net = bp.Network(bp.Layer(1, 3, "identity"), bp.Layer(3, outputs, "identity"), dtype=dtype)
+    net.parameters[:] = 0
+    net.layers[1].bias[:] = large
+    after = net.layers[1].bias * 0.5 ** (2 // batch_size)
+    net.fit(np.full((2, 1), large), np.zeros((2, outputs)), bp.SGD(0.25), batch_size=batch_size)
+    assert_same_bits(net.layers[1].bias, after)
+    assert np.count_nonzero(net.parameters) == outputs
+
+
 def test_divergence_in_one_call_is_divergence_epoch_by_epoch(dtype):
     """Without callbacks, epochs run in one call of the engine: the same epoch and weights."""
     found = []

@@ -46,45 +46,57 @@ bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
     }
 }
 
+/* delta of the layer before l */
+static void
+carry_back(const struct bp_pass *pass, size_t l)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const struct bp_nodes *nodes = &pass->ws->nodes[l], *before = &pass->ws->nodes[l - 1];
+    const enum bp_activation activation = net->layers[l - 1].activation;
+    size_t first, end;
+
+    bp_share(bp_panels(net, layer->inputs), pass->threads, pass->me, &first, &end);
+    const size_t k = first * kernels->panel, k_end = end * kernels->panel;
+    if (first < end)
+        kernels->turned_sum((k_end < layer->inputs ? k_end : layer->inputs) - k, layer->outputs,
+                            bp_at(net, weights.w, k * kernels->panel), weights.step, nodes->delta,
+                            bp_at(net, before->dC_da, k));
+    if (activation != BP_SOFTMAX)
+        kernels->derivative(activation, k_end - k, bp_at(net, before->z, k),
+                            bp_at(net, before->a, k), bp_at(net, before->dC_da, k),
+                            bp_at(net, before->delta, k));
+    else {
+        bp_meet(pass->team);
+        if (pass->me == 0)
+            kernels->softmax_delta(1, layer->inputs, before->a, before->dC_da, before->delta,
+                                   pass->ws->step);
+    }
+}
+
 void
 bp_online_backward(const struct bp_pass *pass)
 {
     const struct bp_network *net = pass->net;
-    const struct bp_kernels *kernels = net->kernels;
-    const struct bp_workspace *ws = pass->ws;
-    const size_t panel = kernels->panel;
+    const size_t panel = net->kernels->panel;
 
-    for (size_t l = net->count; l-- > 0;) {
-        const struct bp_layer *layer = &net->layers[l];
+    for (size_t l = net->count - 1; l > 0; l--) {
+        carry_back(pass, l);
+        bp_meet(pass->team);
+    }
+    /* last, as each bias lies behind a W, where vectors are filled up */
+    for (size_t l = 0; l < net->count; l++) {
         const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
-        const struct bp_nodes *nodes = &ws->nodes[l];
         size_t first, end;
 
-        bp_share(bp_panels(net, layer->outputs), pass->threads, pass->me, &first, &end);
+        bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first, &end);
         if (weights.bias)
-            kernels->column_sums(1, (end - first) * panel, bp_at(net, nodes->delta, first * panel),
-                                 ws->step, true, bp_at(net, weights.bias, first * panel));
-        if (l == 0)
-            break;
-
-        const struct bp_nodes *before = &ws->nodes[l - 1];
-        bp_share(bp_panels(net, layer->inputs), pass->threads, pass->me, &first, &end);
-        const size_t k = first * panel, k_end = end * panel;
-        if (first < end)
-            kernels->turned_sum((k_end < layer->inputs ? k_end : layer->inputs) - k,
-                                layer->outputs, bp_at(net, weights.w, k * panel), weights.step,
-                                nodes->delta, bp_at(net, before->dC_da, k));
-        if (net->layers[l - 1].activation != BP_SOFTMAX)
-            kernels->derivative(net->layers[l - 1].activation, k_end - k, bp_at(net, before->z, k),
-                                bp_at(net, before->a, k), bp_at(net, before->dC_da, k),
-                                bp_at(net, before->delta, k));
-        else {
-            bp_meet(pass->team);
-            if (pass->me == 0)
-                kernels->softmax_delta(1, layer->inputs, before->a, before->dC_da, before->delta,
-                                       ws->step);
-        }
-        bp_meet(pass->team);
+            net->kernels->column_sums(1, (end - first) * panel,
+                                      bp_at(net, pass->ws->nodes[l].delta, first * panel),
+                                      pass->ws->step, true,
+                                      bp_at(net, weights.bias, first * panel));
     }
 }
 

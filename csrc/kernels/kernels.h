@@ -151,8 +151,8 @@ struct bp_kernels {
 
     void (*descend_and_sum)(const struct bp_descent *);
 
-    /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; rows are
-     * filled up to whole vectors of at most P numbers */
+    /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out is
+     * filled up with zeros to whole vectors of at most P numbers, as many rows of w are read */
     void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_step,
                        const bp_real *delta, bp_real *out);
 
