@@ -167,7 +167,7 @@ class Adam(Optimizer):
     betas : (float, float)
         β₁ and β₂, each 0 ≤ β < 1.
     eps : float
-        > 0.
+        > 0, also in the dtype of the network.
     weight_decay : float
         ≥ 0.
     clip_norm, clip_value : float, optional
@@ -270,7 +270,7 @@ class RMSprop(Optimizer):
     alpha : float
         0 ≤ alpha < 1.
     eps : float
-        > 0.
+        > 0, also in the dtype of the network.
     momentum : float
         0 ≤ momentum < 1.
     weight_decay : float

@@ -228,6 +228,26 @@ def test_settings_must_make_sense(make, text):
         make()
 
 
+@pytest.mark.parametrize("make", [bp.Adam, bp.AdamW, bp.RMSprop])
+def test_eps_is_more_than_0_in_the_dtype_of_the_network(make, dtype):
+    """0 / (√0 + 0), of a gradient of 0 as pads have it, is NaN."""
+    net = bp.Network.dense(2, 3, 1, dtype=dtype, seed=0)
+    optimizer = make(1e-6, eps=1e-300)
+    x, y = make_data(net, 4)
+    before = net.parameters.copy()
+    if dtype == "float64":
+        net.step(x, y, optimizer)
+        net.fit(x, y, optimizer)
+        assert optimizer.steps == 2
+        return
+    for train in (net.step, net.fit):
+        with pytest.raises(ValueError, match=r"eps must be greater than 0 in float32, .*, got 1e-300"):
+            train(x, y, optimizer)
+    assert_same_bits(net.parameters, before)
+    assert optimizer.steps == 0
+    assert not optimizer.state
+
+
 @pytest.mark.parametrize(
     "make", [lambda: bp.Adam("fast"), lambda: bp.Adam(betas=0.9), lambda: bp.SGD(0.1, clip_norm="1")]
 )

@@ -57,6 +57,20 @@ ready_states(Optimizer *self, const struct bp_network *net)
     return 0;
 }
 
+/* -1 where epsilon vanishes in the network's dtype: a gradient of 0 would then be divided by 0. */
+static int
+check_epsilon(const struct bp_optimizer *o, const struct bp_network *net)
+{
+    if (o->rule == BP_SGD || net->kernels->dtype == BP_FLOAT64 || (float)o->epsilon > 0)
+        return 0;
+    PyObject *epsilon = PyFloat_FromDouble(o->epsilon);
+    if (epsilon)
+        PyErr_Format(PyExc_ValueError,
+                     "eps must be greater than 0 in float32, the network's dtype, got %R", epsilon);
+    Py_XDECREF(epsilon);
+    return -1;
+}
+
 /* The rate of the next step: finite and not negative; -1 with an exception. */
 static double
 next_rate(const Optimizer *self)
@@ -97,6 +111,8 @@ bp_hold_optimizer(struct bp_held_optimizer *held, struct bp_module *module, PyOb
     if (!bp_optimizer_settings(module, object))
         return -1;
     Optimizer *self = (Optimizer *)object;
+    if (check_epsilon(&self->optimizer, net) < 0)
+        return -1;
     const double rate = next_rate(self);
     if (rate < 0 || ready_states(self, net) < 0)
         return -1;
