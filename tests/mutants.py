@@ -54,7 +54,8 @@ def in_file(file, *mutants):
 MUTANTS = [
     *in_file(
         "kernels/vector.inc",
-        ("a pad counts as a node", "return place < (left - (ivec){0});", "return place <= (left - (ivec){0});"),
+        ("a pad counts as a node", "return place < (", "return place <= ("),
+        ("a vector past the last node is one of nodes", "const ptrdiff_t left = (ptrdiff_t)(columns - j), most", "const size_t left = columns - j, most"),
     ),
     *in_file(
         "kernels/activation.inc",

@@ -156,3 +156,33 @@ bp_first_not_finite(const struct bp_network *net, struct bp_vector vector)
     }
     return net->count;
 }
+
+#ifndef NDEBUG
+static bool
+is_zero(const struct bp_network *net, const bp_real *number)
+{
+    return net->kernels->dtype == BP_FLOAT32 ? *(const float *)number == 0 : *(const double *)number == 0;
+}
+
+bool
+bp_pads_are_zeros(const struct bp_network *net, const bp_real *packed)
+{
+    const size_t panel = net->kernels->panel;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights =
+            bp_layer_weights(net, l, (struct bp_vector){(bp_real *)packed, true});
+        const size_t last = bp_panels(net, layer->outputs) - 1;
+
+        for (size_t j = layer->outputs - last * panel; j < panel; j++) {
+            for (size_t k = 0; k < layer->inputs; k++)
+                if (!is_zero(net, bp_at(net, weights.w, last * weights.step + k * panel + j)))
+                    return false;
+            if (weights.bias && !is_zero(net, bp_at(net, weights.bias, last * panel + j)))
+                return false;
+        }
+    }
+    return true;
+}
+#endif

@@ -3,7 +3,8 @@
  *
  * The parameters are one vector. In storage order, the one that users see, each layer has its
  * weights as [inputs][outputs], then its bias as [outputs]. Packed, the one that training runs on,
- * the weights lie in panels [outputs / P][inputs][P] and the bias is filled up to whole panels.
+ * the weights lie in panels [outputs / P][inputs][P] and the bias is filled up to whole panels. Pads
+ * of parameters and of an optimizer's state are zeros, and stay so while all numbers are finite.
  */
 #ifndef BP_LAYOUT_H
 #define BP_LAYOUT_H
@@ -99,6 +100,9 @@ void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parame
 
 /* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */
 size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);
+
+/* Whether all pads are zeros, for assertions. */
+bool bp_pads_are_zeros(const struct bp_network *, const bp_real *packed);
 
 static inline size_t
 bp_panels(const struct bp_network *net, size_t columns)

@@ -349,6 +349,16 @@ gradient_chunk(const struct bp_pass *pass)
     return bp_at(pass->net, pass->ws->gradient_chunks, pass->me * bp_gradient_chunk(pass->net));
 }
 
+/* What is left of another panel's gradient does not become the gradient of pads. */
+static void
+clear_pads(const struct bp_network *net, bp_real *panels, size_t columns, size_t step)
+{
+    const size_t panel = net->kernels->panel;
+
+    if (columns % panel > 0)
+        memset(bp_at(net, panels, columns / panel * step), 0, step * net->kernels->size);
+}
+
 /* Panels of inputs k and of outputs j: a part of a layer's weights. */
 struct part {
     size_t k_first, k_last, j_first, j_last;
@@ -422,6 +432,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         outer.columns = left < most ? left : most;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
         outer.ahead = ahead && left <= most ? pass->ahead : NULL;
+        clear_pads(net, outer.c, outer.columns, outer.c_step);
         for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
             outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
@@ -455,6 +466,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     bp_real *chunk = gradient_chunk(pass);
     for (size_t q = first; q < last; q++) {
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
+        clear_pads(net, chunk, width, panel);
         kernels->column_sums(pass->rows, width,
                              bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
                              pass->ws->step, false, chunk);

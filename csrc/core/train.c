@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include "run.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -281,6 +282,9 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
         t->bad_layer = first_bad_layer(run, run->ws, 0);
         return;
     }
+    assert(bp_pads_are_zeros(t->net, run->packed));
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        assert(bp_pads_are_zeros(t->net, run->packed_state[s]));
     record[BP_LOSS] = sums->loss / sums->weight;
     record[BP_ACCURACY] = (double)sums->right / (double)sums->samples;
     record[BP_VALIDATION_LOSS] = NAN;
