@@ -182,6 +182,20 @@ def test_only_numbers_of_the_network_diverge(dtype, outputs, batch_size):
     assert np.count_nonzero(net.parameters) == outputs
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("hidden", [7, 15])
+def test_only_nodes_of_the_network_diverge(dtype, hidden, batch_size):
+    """The output is what it should be, and moves nothing. Were it filled up with nodes that are not 0 as they
+    should be, σ(0) = 1/2, their weights would overflow."""
+    large = float(np.finfo(dtype).max) ** 0.7
+    net = bp.Network(bp.Layer(1, hidden, "identity"), bp.Layer(hidden, 1), dtype=dtype)
+    net.parameters[:] = 0
+    net.layers[0].weights[:] = 1
+    before = net.parameters.copy()
+    net.fit(np.full((4, 1), large), np.full((4, 1), 0.5), bp.SGD(large), batch_size=batch_size)
+    assert_same_bits(net.parameters, before)
+
+
 def test_divergence_in_one_call_is_divergence_epoch_by_epoch(dtype):
     """Without callbacks, epochs run in one call of the engine: the same epoch and weights."""
     found = []
