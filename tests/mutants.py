@@ -200,6 +200,7 @@ MUTANTS = [
         ("backward: weights change before they carry", "if (carry)\n            propagate(pass, l, delta_turned, k_first, k_last);", "if (0)\n            ;"),
         ("dropout is forgotten on the way back", "drop(pass, l, first, last, rows, nodes->dC_da, nodes->dC_da);", ";"),
         ("backward: l1 and l2 are left out", "if (layer->l1 != 0 || layer->l2 != 0)", "if (0)"),
+        ("backward: the optimizer moves pads", "if (columns % panel > 0)\n", "if (0)\n"),
         ("backward: the optimizer moves one panel of a chunk", "(q + i) * weights.step + k * panel", "q * weights.step + k * panel"),
         ("backward: the gradient of the first panel for all", "bp_at(net, outer->c, i * outer->c_step)", "outer->c"),
         ("backward: rows of the first chunk for all", "outer.a = bp_at(net, a_prev, k / panel * ws->step);", ";"),

@@ -192,3 +192,6 @@ def test_tensors_too_many_are_a_value_error(tmp_path):
     write(tmp_path / "net", json.dumps(description()), more=np.ones(1, np.float32))
     with pytest.raises(ValueError, match="more"):
         bp.load(tmp_path / "net")
+    write(tmp_path / "net", json.dumps(description()), **{"optimizer.0": np.ones(8, np.float32)})
+    with pytest.raises(ValueError, match="but no optimizer"):
+        bp.load(tmp_path / "net")

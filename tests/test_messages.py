@@ -11,6 +11,7 @@ from conftest import make_network
 from test_cli import run
 
 import backprop as bp
+from backprop import files
 from backprop.functions import CFunction
 
 
@@ -83,6 +84,7 @@ def test_a_bias_that_is_not_there():
     [
         ({"x": X, "y": Y[:5, 0]}, [], r"y must have shape \(6,\), got \(5,\)"),
         ({"x": X, "y": np.full(6, np.nan)}, ["--regression"], "must hold finite numbers"),
+        ({"x": Y[:, 0], "y": Y[:, 0]}, [], r"x must hold numbers by rows, got float64 \(6,\)"),
     ],
 )
 def test_data_that_do_not_fit(capsys, tmp_path, arrays, options, text):
@@ -103,3 +105,33 @@ def test_commands_that_do_not_fit_a_network(capsys, tmp_path):
     assert (code, "a regression needs --data" in err) == (1, True)
     code, _, err = run(capsys, "evaluate", tmp_path / "net", "--data", tmp_path / "samples.csv")
     assert (code, "has no labels, which a loss needs" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("notes", "bias", "command", "text"),
+    [
+        ({"target_scale": [1, 2], "target_mean": [1]}, True, "check", "must have shape (1,), got (2,)"),
+        ({"target_scale": [1]}, True, "check", "a target_scale without a target_mean"),
+        ({"target_scale": [2], "target_mean": [1]}, False, "export", "only an output layer of"),
+    ],
+)
+def test_notes_that_do_not_fit(capsys, tmp_path, notes, bias, command, text):
+    net = make_network((3, 1), "identity", bias=bias)
+    files.save(net, tmp_path / "net", notes)
+    np.savez(tmp_path / "data.npz", x=X, y=Y[:, 0])
+    rest = ["--data", tmp_path / "data.npz"] if command == "check" else [tmp_path / "net.c"]
+    code, _, err = run(capsys, command, tmp_path / "net", *rest)
+    assert (code, text in err) == (1, True)
+
+
+def test_threads_of_bench(capsys):
+    code, _, err = run(capsys, "bench", "--threads", 0)
+    assert (code, "--threads must be at least 1, got 0" in err) == (1, True)
+
+
+def test_a_loss_of_ones_own_is_not_saved(tmp_path):
+    loss = bp.Loss(lambda a, y: ((a - y) ** 2).sum(1), lambda a, y: 2 * (a - y))
+    net = bp.Network(bp.Layer(3, 1), loss=loss)
+    with pytest.raises(ValueError, match="cannot be saved"):
+        net.save(tmp_path / "net")
+    assert not list(tmp_path.iterdir())

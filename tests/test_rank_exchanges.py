@@ -281,6 +281,13 @@ def test_memory_in_common_that_does_not_suit(changed):
     ranks = Ranks(shared=shared, average_every=changed.pop("average_every", 0)).engine
     with pytest.raises(ValueError, match="the ranks' common memory must have"):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=ranks, **changed)
+    with pytest.raises(ValueError, match="a rank has more rows of a batch than it says"):
+        train(
+            net,
+            (np.ones((5, 3)), np.ones((5, 2))),
+            batch=5,
+            ranks=Ranks(shared=(shared[0], 4, *shared[2:])).engine,
+        )
     with pytest.raises(TypeError, match=r"shared must be|ndarray"):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=(1, 2, 3, 4)).engine)
 

@@ -157,6 +157,14 @@ def test_partial_fit_learns_from_parts(iris):
         model.partial_fit(x, y, classes=[0, 1])
     with pytest.raises(ValueError, match="only"):
         model.partial_fit(x, y + 1)
+    with pytest.raises(ValueError, match="of the same kind and number of labels as before"):
+        model.partial_fit(x, np.eye(3)[y], classes=[0, 1, 2])
+
+
+def test_partial_fit_of_the_regressor_keeps_the_number_of_targets(rng):
+    model = BackpropRegressor(random_state=0).partial_fit(rng.random((5, 3)), rng.random((5, 2)))
+    with pytest.raises(ValueError, match="y must have 2 targets as before, got 1"):
+        model.partial_fit(rng.random((5, 3)), rng.random(5))
 
 
 def test_partial_fit_of_the_regressor_keeps_its_function_when_the_scale_changes(rng):
