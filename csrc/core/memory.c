@@ -1,22 +1,15 @@
-#define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
+#define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#if defined(__linux__) && !defined(BP_ADDRESS_SANITIZER) /* which would not know of them */
-#define HUGE_PAGES
+#if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 1 << 21 };
-
-/* what lies before the caller's memory */
-struct head {
-    void *block;   /* as the system gave it */
-    size_t mapped; /* bytes of it if they are pages, 0 if calloc's */
-};
 
 static atomic_size_t blocks, refused_in; /* requests until the one that is refused, or 0 */
 
@@ -42,52 +35,28 @@ bp_blocks(void)
     return atomic_load(&blocks);
 }
 
-#ifdef HUGE_PAGES
-/* Pages of their own: they are fresh, and zeros already, so that each is first touched by the thread
- * that uses it, those that nobody uses are never there, and freed ones go back to the system. */
-static void *
-allocate_pages(size_t size)
-{
-    /* whole huge pages, and one for the rest if that fills most of it */
-    const size_t huge = (size + HUGE_PAGE / 4) / HUGE_PAGE * HUGE_PAGE;
-    const size_t length = sizeof(struct head) + size + 2 * (size_t)HUGE_PAGE;
-    char *block = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED)
-        return NULL;
-    char *memory = block + sizeof(struct head);
-    memory += -(uintptr_t)memory % HUGE_PAGE;
-    ((struct head *)memory)[-1] = (struct head){block, length};
-    (void)madvise(memory, huge, MADV_HUGEPAGE); /* only a wish: small pages serve as well */
-    return memory;
-}
-#endif
-
-static void *
-allocate_block(size_t size)
-{
-    char *block = calloc(1, sizeof(struct head) + size + CACHE_LINE);
-    if (!block)
-        return NULL;
-    char *memory = block + sizeof(struct head);
-    memory += -(uintptr_t)memory % CACHE_LINE;
-    ((struct head *)memory)[-1] = (struct head){block, 0};
-    return memory;
-}
-
+/* The block that calloc gave begins at the pointer that lies before what the caller got. calloc,
+ * since it knows when pages are fresh from the system and zeros already: they are touched first by
+ * the thread that uses them, and those that nobody uses are never there. */
 void *
 bp_allocate(size_t size)
 {
-    void *memory;
-
-    if (!bp_granted() || size > SIZE_MAX - 4 * (size_t)HUGE_PAGE)
+    const size_t unit = size >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
+    /* whole huge pages, and one for the rest if that fills most of it */
+    const size_t whole = size >= HUGE_PAGE ? HUGE_PAGE / 4 : 0;
+    if (!bp_granted() || size > SIZE_MAX - 2 * HUGE_PAGE)
         return NULL;
-#ifdef HUGE_PAGES
-    memory = size >= HUGE_PAGE ? allocate_pages(size) : allocate_block(size);
-#else
-    memory = allocate_block(size);
+    char *block = calloc(1, size + whole + unit + sizeof(void *));
+    if (!block)
+        return NULL;
+    char *memory = block + sizeof(void *);
+    memory += -(uintptr_t)memory % unit;
+    ((void **)memory)[-1] = block;
+#if defined(__linux__)
+    if (size >= HUGE_PAGE) /* only a wish: small pages serve as well */
+        (void)madvise(memory, (size + whole) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-    if (memory)
-        atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
     return memory;
 }
 
@@ -96,12 +65,6 @@ bp_free(void *memory)
 {
     if (!memory)
         return;
-    const struct head head = ((struct head *)memory)[-1];
-#ifdef HUGE_PAGES
-    if (head.mapped > 0)
-        (void)munmap(head.block, head.mapped);
-    else
-#endif
-        free(head.block);
+    free(((void **)memory)[-1]);
     atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
 }

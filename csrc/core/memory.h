@@ -5,14 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BP_ADDRESS_SANITIZER
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define BP_ADDRESS_SANITIZER
-#endif
-
 /* `size` bytes of zeros that begin on a cache line, or NULL; in huge pages where it is large. */
 void *bp_allocate(size_t size);
 

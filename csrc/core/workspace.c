@@ -7,7 +7,14 @@
 
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
  * nobody may touch. */
-#ifdef BP_ADDRESS_SANITIZER
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FENCED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FENCED
+#endif
+#ifdef FENCED
 #include <sanitizer/asan_interface.h>
 enum { FENCE = 64 };
 #else
