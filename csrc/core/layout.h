@@ -101,7 +101,7 @@ void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parame
 /* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */
 size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);
 
-/* Whether all pads are zeros, for assertions. */
+/* Whether all pads are zeros; for assertions, and not there with NDEBUG. */
 bool bp_pads_are_zeros(const struct bp_network *, const bp_real *packed);
 
 static inline size_t

@@ -262,6 +262,18 @@ train_chain(struct worker *worker, struct bp_rows rows)
     return bp_add_up(worker, pass->ws, rows);
 }
 
+#ifndef NDEBUG
+static bool
+pads_are_zeros(const struct run *run)
+{
+    bool zeros = bp_pads_are_zeros(run->t->net, run->packed);
+
+    for (size_t s = 0; s < bp_state_count(run->t->optimizer); s++)
+        zeros &= bp_pads_are_zeros(run->t->net, run->packed_state[s]);
+    return zeros;
+}
+#endif
+
 /* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
  * parameters. */
 static void
@@ -282,9 +294,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
         t->bad_layer = first_bad_layer(run, run->ws, 0);
         return;
     }
-    assert(bp_pads_are_zeros(t->net, run->packed));
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        assert(bp_pads_are_zeros(t->net, run->packed_state[s]));
+    assert(pads_are_zeros(run));
     record[BP_LOSS] = sums->loss / sums->weight;
     record[BP_ACCURACY] = (double)sums->right / (double)sums->samples;
     record[BP_VALIDATION_LOSS] = NAN;
