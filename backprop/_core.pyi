@@ -16,6 +16,7 @@ isa: str
 candidates: tuple[str, ...]
 activations: tuple[str, ...]
 losses: tuple[str, ...]
+figures: tuple[str, ...]  # of one epoch: the columns of _train's record
 
 class DivergenceError(ArithmeticError):
     epoch: int

@@ -32,14 +32,6 @@ SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
 RATES_TO_COMPARE = 16  # of a schedule, between ranks
-RECORD = (  # the engine's columns
-    "loss",
-    "accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "seconds",
-    "gradient_norm",
-)
 
 
 class Plan:
@@ -283,11 +275,11 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
             if callable(lr) and not plan.source:
                 most = min(most, max(1, RATES_AT_A_TIME // max(1, plan.steps)))
                 rates = schedules.rates(lr, optimizer.steps, most * plan.steps)
-            record = np.full((most, len(RECORD)), np.nan)
+            record = np.full((most, len(_core.figures)), np.nan)
             budget = math.inf if bar is None else SECONDS_BETWEEN_UPDATES
             done = ranks.together(partial(_call, plan, ranks, most, rates, budget, history.epochs, record))[0]
             ranks.share(record)
-            columns = dict(zip(RECORD, record[:done].T.tolist(), strict=True))
+            columns = dict(zip(_core.figures, record[:done].T.tolist(), strict=True))
             if rates is not None:
                 columns["lr"] = rates[plan.steps - 1 :: plan.steps][:done].tolist()
             elif callable(lr):
@@ -407,7 +399,8 @@ def _observers(
 
 def _postfix(record: Mapping[str, float]) -> dict[str, str]:
     """What the progress bar shows beside the epochs."""
-    figures = {key: f"{record[key]:.4f}" for key in RECORD[:4] if not math.isnan(record.get(key, math.nan))}
+    shown = {key: record.get(key, math.nan) for key in _core.figures[:4]}
+    figures = {key: f"{value:.4f}" for key, value in shown.items() if not math.isnan(value)}
     return {**figures, "lr": f"{record['lr']:.3g}"}
 
 

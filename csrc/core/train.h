@@ -4,16 +4,18 @@
 
 #include "evaluate.h"
 
-/* What one epoch left behind, in the order of a row of bp_training.record. */
-enum bp_figure {
-    BP_LOSS, /* mean of C_0 over the samples as they were trained on */
-    BP_ACCURACY,
-    BP_VALIDATION_LOSS, /* after the epoch; NaN without validation data */
-    BP_VALIDATION_ACCURACY,
-    BP_SECONDS,
-    BP_GRADIENT_NORM, /* mean over the steps of |∂C/∂w| before clipping; NaN where not asked for */
-    BP_FIGURES,
-};
+/* What one epoch left behind, in the order of a row of bp_training.record: an enumerator and its name. */
+#define BP_EACH_FIGURE(FIGURE)                                                                     \
+    FIGURE(BP_LOSS, "loss") /* mean of C_0 over the samples as they were trained on */             \
+    FIGURE(BP_ACCURACY, "accuracy")                                                                \
+    FIGURE(BP_VALIDATION_LOSS, "validation_loss") /* after the epoch; NaN without validation data */ \
+    FIGURE(BP_VALIDATION_ACCURACY, "validation_accuracy")                                          \
+    FIGURE(BP_SECONDS, "seconds")                                                                  \
+    FIGURE(BP_GRADIENT_NORM, "gradient_norm") /* mean over the steps of |∂C/∂w| before clipping, or NaN */
+
+#define BP_ENUMERATOR(enumerator, name) enumerator,
+enum bp_figure { BP_EACH_FIGURE(BP_ENUMERATOR) BP_FIGURES };
+#undef BP_ENUMERATOR
 
 /* Samples that come block by block, so that they need not be in memory all at once. */
 struct bp_stream {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/train.h"
 
 const char *const bp_activation_names[] = {
     [BP_IDENTITY] = "identity", [BP_SIGMOID] = "sigmoid",       [BP_TANH] = "tanh",
@@ -21,6 +22,10 @@ const char *const bp_loss_names[] = {
     [BP_HUBER] = "huber",
     [BP_LOSSES] = NULL,
 };
+
+#define NAME(enumerator, name) [enumerator] = name,
+static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
+#undef NAME
 
 int
 bp_find_name(const char *const names[], const char *name, const char *kind)
@@ -164,7 +169,8 @@ execute(PyObject *module)
         return -1;
     if (choose_kernels(module, state) < 0 ||
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
-        add(module, "losses", tuple_of_names(bp_loss_names)) < 0)
+        add(module, "losses", tuple_of_names(bp_loss_names)) < 0 ||
+        add(module, "figures", tuple_of_names(figure_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
         PyModule_AddFunctions(module, memory_methods) < 0)
