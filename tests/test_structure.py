@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "python": {"python", "core", "kernels"},
 }
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h", ".inc"))
-PYTHON_FILES = sorted((ROOT / "backprop").glob("*.py"))
+PYTHON_FILES = sorted((ROOT / "backprop").rglob("*.py"))
 
 
 def code_of(path):
