@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from backprop.cli import parse
+from backprop.cli.options import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -56,7 +56,7 @@ def compare(case, threads, repetitions, seconds, clock):
     """The result of one case: seconds a step for each library, in lists, and the peak."""
     import peers
 
-    from backprop.bench import Backprop, first_parameters, make_data, take_turns
+    from backprop.cli.bench import Backprop, first_parameters, make_data, take_turns
 
     shares = peers.check_same(case)
     parameters, data = first_parameters(case), make_data(case, case.samples)
@@ -87,7 +87,7 @@ def main():
     confine(options.threads)
     import torch
 
-    from backprop.bench import CASES
+    from backprop.cli.bench import CASES
 
     torch.set_num_threads(options.threads)
     results = {}

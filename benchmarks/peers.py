@@ -1,9 +1,9 @@
 """The libraries to compare with, each at its ordinary best, on the same minibatches.
 
 All train sigmoid layers with the squared error summed over outputs and averaged over the batch, plain SGD,
-float32. PyTorch's loop is in `backprop.bench`, which needs it as well. Every class is made from a case,
+float32. PyTorch's loop is in `backprop.cli.bench`, which needs it as well. Every class is made from a case,
 its first parameters and the data, and has `train(pieces)`, `piece` (steps) and `parameters()`; see
-`backprop.bench.Peer`.
+`backprop.cli.bench.Peer`.
 """
 
 import functools
@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 
-from backprop.bench import RATE, Backprop, PyTorch
+from backprop.cli.bench import RATE, Backprop, PyTorch
 
 MOST_STEPS = 500  # in a piece, for libraries whose epochs would take long
 
@@ -205,7 +205,7 @@ def check_same(case, steps=5):
     dict
         The largest share of that tolerance that any array of each library took.
     """
-    from backprop.bench import first_parameters, make_data
+    from backprop.cli.bench import first_parameters, make_data
 
     x, y = make_data(case, steps * case.batch)
     # wider weights than training begins with: the delta of the first of many layers would vanish

@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from backprop.bench import CASES
+from backprop.cli.bench import CASES
 
 COLOURS = {  # of Okabe and Ito's palette, which the colour-blind can tell apart
     "backprop": "#d55e00",

@@ -24,7 +24,7 @@ def memory(library, case):
     the first parameters and a small network's training were behind it."""
     import peers
 
-    from backprop.bench import CASES, Backprop, first_parameters, make_data
+    from backprop.cli.bench import CASES, Backprop, first_parameters, make_data
 
     made = {peer.name: peer for peer in (Backprop, *peers.PEERS)}[library]
     small = CASES[0]
@@ -54,7 +54,7 @@ def latency():
     from compare import confine
 
     import backprop as bp
-    from backprop.bench import CASES, PyTorch, first_parameters, make_data, network_of
+    from backprop.cli.bench import CASES, PyTorch, first_parameters, make_data, network_of
 
     confine(1)
     torch.set_num_threads(1)
@@ -116,7 +116,7 @@ if __name__ == "__main__":
     if what == "import":
         print(import_seconds(*rest))
     elif what == "memory":
-        from backprop.bench import CASES
+        from backprop.cli.bench import CASES
 
         print(memory(rest[0], CASES[int(rest[1])]))
     elif what == "latency":

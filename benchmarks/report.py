@@ -2,7 +2,7 @@
 
 import statistics
 
-from backprop.bench import CASES
+from backprop.cli.bench import CASES
 
 # of the design: times over PyTorch, times over JAX, share of the peak or microseconds a step; one thread
 GOALS = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from conftest import ROUNDOFF, assert_close, assert_same_bits, require_torch
 
-from backprop import bench
 from backprop.__main__ import main
+from backprop.cli import bench
 
 SMALL = bench.Case((4, 3, 2), 5, 20)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backprop as bp
-from backprop import reading
+from backprop.cli import reading
 
 
 def test_a_packed_table_whose_stream_is_damaged_is_a_value_error(tmp_path):

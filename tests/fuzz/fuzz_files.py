@@ -19,7 +19,8 @@ import numpy as np
 
 with atheris.instrument_imports(include=["backprop"]):
     import backprop as bp
-    from backprop import datasets, reading
+    from backprop import datasets
+    from backprop.cli import reading
 
 READERS = ("safetensors", "npz", "csv", "csv.gz", "idx", "idx.gz", "mapped")
 FOLDER = tempfile.mkdtemp(prefix="fuzz_files")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop as bp
-from backprop import _core, cli_data, datasets, exports, files, reading, training
+from backprop import _core, datasets, exports, files, training
 from backprop._validate import index_below, whole_number
-from backprop.cli_data import Scaling
-from backprop.cli_train import HIDDEN_NODES
+from backprop.cli import data, reading
+from backprop.cli.build import HIDDEN_NODES
+from backprop.cli.data import Scaling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 def predict(options: argparse.Namespace) -> None:
     """Prints a line for each sample."""
-    network, scaling = cli_data.load(options.model)
+    network, scaling = data.load(options.model)
     inputs = network.layers[0].inputs
-    x, y = cli_data.to_look_at(options, inputs, regression=scaling.is_regression)
+    x, y = data.to_look_at(options, inputs, regression=scaling.is_regression)
     scaled = scaling.of_inputs(x)
     if options.outputs or scaling.is_regression:
         rows = scaling.of_outputs(network(scaled))
@@ -36,7 +37,7 @@ def predict(options: argparse.Namespace) -> None:
     if y is None:
         return
     if scaling.is_regression:
-        r2 = cli_data.r_squared(y, scaling.of_outputs(network(scaled)))
+        r2 = data.r_squared(y, scaling.of_outputs(network(scaled)))
         print(f"R2 {r2:.4f} of {len(y)} samples", file=sys.stderr)
     else:
         print(f"accuracy {network.accuracy(scaled, y):.4f} of {len(y)} samples", file=sys.stderr)
@@ -44,11 +45,11 @@ def predict(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Prints what a saved network is worth on labelled data."""
-    network, scaling = cli_data.load(options.model)
+    network, scaling = data.load(options.model)
     regression = scaling.is_regression
     if options.confusion and regression:
         raise ValueError("a regression has no classes to confuse")
-    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=regression)
+    x, y = data.with_targets(options, network.layers[0].inputs, regression=regression)
     scaled = scaling.of_inputs(x)
     loss = network.loss(scaled, scaling.of_targets(y))
     print(f"samples   {len(x)}")
@@ -56,7 +57,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if regression:
         predicted = scaling.of_outputs(network(scaled))
         error = np.sqrt(np.mean((predicted - y.reshape(len(y), -1)) ** 2))
-        print(f"R2        {cli_data.r_squared(y, predicted):.4f}")
+        print(f"R2        {data.r_squared(y, predicted):.4f}")
         print(f"RMSE      {error:.6g}")
         return
     print(f"accuracy  {network.accuracy(scaled, y):.4f}")
@@ -74,7 +75,7 @@ def check(options: argparse.Namespace) -> None:
     """Compares the gradient with differences; fails where they disagree."""
     whole_number("--samples", options.samples)
     network, scaling = _to_show(options)
-    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    x, y = data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
     first = slice(0, options.samples)
     result = network.check_gradient(scaling.of_inputs(x[first]), scaling.of_targets(y[first]))
     print(result)
@@ -84,7 +85,7 @@ def check(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Writes a network in another format."""
-    network, scaling = cli_data.load(options.model)
+    network, scaling = data.load(options.model)
     if not options.as_trained:
         network = _unscaled(network, scaling)
     path: str = options.file
@@ -125,7 +126,7 @@ def _unscaled(network: Network, scaling: Scaling) -> Network:
 def _to_show(options: argparse.Namespace) -> tuple[Network, Scaling]:
     """The saved network, or what `train` makes of the digits without options."""
     if options.model is not None:
-        return cli_data.load(options.model)
+        return data.load(options.model)
     x, y, _, _ = datasets.load_digits()
     network = bp.Network.dense(x.shape[1], HIDDEN_NODES, 10, seed=0)
     network.fit(x, y, bp.SGD(1.0), epochs=30, batch_size=10, progress=False)
@@ -135,7 +136,7 @@ def _to_show(options: argparse.Namespace) -> tuple[Network, Scaling]:
 def explain(options: argparse.Namespace) -> None:
     """Prints the chain rule of one weight."""
     network, scaling = _to_show(options)
-    x, y = cli_data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    x, y = data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
     n = index_below("--sample", options.sample, len(x), "samples")
     k = None if options.bias else options.k
     x_n, y_n = scaling.of_inputs(x[n : n + 1])[0], scaling.of_targets(y[n : n + 1])[0]
@@ -151,7 +152,7 @@ def explain(options: argparse.Namespace) -> None:
 def jacobian(options: argparse.Namespace) -> None:
     """Prints a line for each output."""
     network, scaling = _to_show(options)
-    x, _ = cli_data.to_look_at(options, network.layers[0].inputs, regression=scaling.is_regression)
+    x, _ = data.to_look_at(options, network.layers[0].inputs, regression=scaling.is_regression)
     n = index_below("--sample", options.sample, len(x), "samples")
     rows = network.jacobian(scaling.of_inputs(x[n : n + 1])[0])
     sys.stdout.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows.tolist())
@@ -168,12 +169,12 @@ def play(options: argparse.Namespace) -> None:
         network, scaling = _to_show(options)
         inputs = network.layers[0].inputs
         if options.data is not None or inputs != 2:
-            x, y = cli_data.with_targets(options, inputs, regression=scaling.is_regression)
+            x, y = data.with_targets(options, inputs, regression=scaling.is_regression)
             x, y = scaling.of_inputs(x), scaling.of_targets(y)
     else:
         sizes = options.layers or [2, 5, 4, 1]
         if options.data is not None:
-            x, y = cli_data.with_targets(options, None)
+            x, y = data.with_targets(options, None)
             x = x / np.float32(reading.scale_of(x))
             sizes = options.layers or [x.shape[1], 8, max(2, int(y.max()) + 1)]
         network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
@@ -192,7 +193,7 @@ def play(options: argparse.Namespace) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     """Measures how fast networks train."""
-    from backprop import bench
+    from backprop.cli import bench
 
     if options.threads is not None and options.threads < 1:
         raise ValueError(f"--threads must be at least 1, got {options.threads}")
@@ -203,7 +204,7 @@ def info(options: argparse.Namespace) -> None:
     """Describes the installation, or a saved network."""
     if options.model is not None:
         network, notes, optimizer = files.load_all(options.model)
-        scaling = cli_data.scaling_of(network, notes)
+        scaling = data.scaling_of(network, notes)
         print(network.summary())
         if optimizer is not None:
             print(f"after {optimizer.steps:,} steps of {optimizer!r}")

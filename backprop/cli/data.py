@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from backprop import datasets, files, reading
+from backprop import datasets, files
+from backprop.cli import reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
