@@ -334,7 +334,7 @@ def attempts(refusing, make, call, allowed, balanced):
     good, failures, lost, n = 0, 0, 0, 0
     while good < 3:
         gc.collect()
-        blocks, world = _core._blocks(), make()
+        blocks, world = _core._allocations(), make()
         before = world.state()
         held = [world.net, world.x, world.y, world.optimizer]
         counts = [sys.getrefcount(thing) for thing in held]
@@ -356,8 +356,8 @@ def attempts(refusing, make, call, allowed, balanced):
                 return f"after {n} requests the generator's lock is held"
         world = held = lock = None
         gc.collect()
-        if _core._blocks() != blocks and balanced:
-            return f"after {n} requests {_core._blocks() - blocks} blocks of the core are left"
+        if _core._allocations() != blocks and balanced:
+            return f"after {n} requests {_core._allocations() - blocks} blocks of the core are left"
         n += 1
         if n > MOST:
             return "it never succeeds"

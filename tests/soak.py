@@ -64,7 +64,7 @@ def main():
         for number in range(arguments.warm_up):
             cycle(number, folder, x, y)
         gc.collect()
-        before, blocks, begun = private_bytes(), _core._blocks(), time.monotonic()
+        before, blocks, begun = private_bytes(), _core._allocations(), time.monotonic()
         reported = begun
         for number in itertools.count(1):
             cycle(number, folder, x, y)
@@ -78,8 +78,8 @@ def main():
         gc.collect()
         grown = private_bytes() - before
     print(f"{number} cycles in {time.monotonic() - begun:.0f} s: {grown / 2**20:+.2f} MiB, "
-          f"{_core._blocks() - blocks:+d} blocks of the core")  # fmt: skip
-    sys.exit(grown > MOST or _core._blocks() != blocks)
+          f"{_core._allocations() - blocks:+d} blocks of the core")  # fmt: skip
+    sys.exit(grown > MOST or _core._allocations() != blocks)
 
 
 if __name__ == "__main__":

@@ -259,12 +259,12 @@ def test_cycles_through_functions_and_schedules_are_collected():
         gone.extend(weakref.ref(holder[name]) for name in ("net", "optimizer"))
 
     gc.collect()
-    blocks = _core._blocks()
+    blocks = _core._allocations()
     for _ in range(3):
         make()
     gc.collect()
     assert [ref() for ref in gone] == 6 * [None]
-    assert _core._blocks() == blocks
+    assert _core._allocations() == blocks
 
 
 def test_types_visit_what_they_refer_to():

@@ -49,15 +49,15 @@ def test_a_thread_that_is_refused_is_said(dtype):
 
 
 def test_requests_are_refused_once():
-    blocks = _core._blocks()
+    blocks = _core._allocations()
     _core._refuse_request(2)
     first = bp.Network.dense(2, 2)
     with pytest.raises(MemoryError, match="6 parameters"):
         bp.Network.dense(2, 2)
     last = bp.Network.dense(2, 2)
-    assert _core._blocks() == blocks + 2
+    assert _core._allocations() == blocks + 2
     del first, last
-    assert _core._blocks() == blocks
+    assert _core._allocations() == blocks
     for wrong, kind in ((-1, OverflowError), ("2", TypeError)):
         with pytest.raises(kind):
             _core._refuse_request(wrong)

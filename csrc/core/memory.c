@@ -11,7 +11,7 @@
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 1 << 21 };
 
-static atomic_size_t blocks, refused_in; /* requests until the one that is refused, or 0 */
+static atomic_size_t allocations, refused_in; /* requests until the one that is refused, or 0 */
 
 void
 bp_refuse_request(size_t n)
@@ -30,9 +30,9 @@ bp_granted(void)
 }
 
 size_t
-bp_blocks(void)
+bp_allocations(void)
 {
-    return atomic_load(&blocks);
+    return atomic_load(&allocations);
 }
 
 /* The block that calloc gave begins at the pointer that lies before what the caller got. calloc,
@@ -56,7 +56,7 @@ bp_allocate(size_t size)
     if (size >= HUGE_PAGE) /* only a wish: small pages serve as well */
         (void)madvise(memory, (size + whole) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-    atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
     return memory;
 }
 
@@ -66,5 +66,5 @@ bp_free(void *memory)
     if (!memory)
         return;
     free(((void **)memory)[-1]);
-    atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&allocations, 1, memory_order_relaxed);
 }

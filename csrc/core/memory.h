@@ -18,6 +18,6 @@ void bp_refuse_request(size_t n);
 bool bp_granted(void);
 
 /* Blocks that have been allocated and not freed. */
-size_t bp_blocks(void);
+size_t bp_allocations(void);
 
 #endif

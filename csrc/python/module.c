@@ -145,18 +145,18 @@ refuse_request(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
-/* _blocks() -> the core's blocks of memory that are not freed */
+/* _allocations() -> the core's blocks of memory that are not freed */
 static PyObject *
-blocks(PyObject *module, PyObject *args)
+allocations(PyObject *module, PyObject *args)
 {
     (void)module;
     (void)args;
-    return PyLong_FromSize_t(bp_blocks());
+    return PyLong_FromSize_t(bp_allocations());
 }
 
 static PyMethodDef memory_methods[] = {
     {"_refuse_request", refuse_request, METH_O, NULL},
-    {"_blocks", blocks, METH_NOARGS, NULL},
+    {"_allocations", allocations, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
