@@ -19,7 +19,7 @@ struct work {
     int which;
     size_t batch, inputs, outputs;
     bp_real *w, *a, *delta, *out; /* as in the core; delta is turned round for DELTA */
-    size_t w_step, step, turned_step;
+    size_t w_stride, stride, turned_stride;
 };
 
 static double
@@ -47,7 +47,7 @@ product_in_blocks(const struct work *job, struct bp_product p)
         bp_share(panels, blocks, i, &first, &last);
         p.depth = (last * panel < depth ? last * panel : depth) - first * panel;
         job->kernels->product(&p);
-        p.a = at(job, (bp_real *)p.a, (last - first) * p.a_step);
+        p.a = at(job, (bp_real *)p.a, (last - first) * p.a_stride);
         p.b = at(job, (bp_real *)p.b, p.depth * p.b_row);
         p.resume = true;
     }
@@ -65,12 +65,12 @@ once(const struct work *job)
                                    .depth = job->inputs,
                                    .a = job->a,
                                    .a_row = panel,
-                                   .a_step = job->step,
+                                   .a_stride = job->stride,
                                    .b = job->w,
                                    .b_row = panel,
-                                   .b_step = job->w_step,
+                                   .b_stride = job->w_stride,
                                    .c = job->out,
-                                   .c_step = job->step,
+                                   .c_stride = job->stride,
                                });
     else if (job->which == WEIGHT_GRADIENT)
         job->kernels->outer(&(struct bp_outer){
@@ -78,12 +78,12 @@ once(const struct work *job)
             .columns = job->outputs,
             .depth = job->batch,
             .a = job->a,
-            .a_step = job->step,
+            .a_stride = job->stride,
             .delta = job->delta,
-            .delta_step = job->step,
+            .delta_stride = job->stride,
             .c = job->w,
             .c_row = panel,
-            .c_step = job->w_step,
+            .c_stride = job->w_stride,
             .add = true,
         });
     else
@@ -95,12 +95,12 @@ once(const struct work *job)
                                        .depth = job->outputs,
                                        .a = at(job, job->w, k * panel),
                                        .a_row = panel,
-                                       .a_step = job->w_step,
+                                       .a_stride = job->w_stride,
                                        .b = job->delta,
                                        .b_row = panel,
-                                       .b_step = job->turned_step,
+                                       .b_stride = job->turned_stride,
                                        .c = at(job, job->out, k * panel),
-                                       .c_step = job->turned_step,
+                                       .c_stride = job->turned_stride,
                                    });
 }
 
@@ -136,18 +136,18 @@ time_product(const struct bp_kernels *kernels, int which, size_t batch, size_t i
              size_t outputs, double seconds)
 {
     const struct bp_network net = {.kernels = kernels};
-    struct work job = {kernels, which, batch, inputs, outputs, .step = bp_padded(batch),
-                       .w_step = bp_padded(inputs),
-                       .turned_step = bp_padded(inputs > outputs ? inputs : outputs)};
+    struct work job = {kernels, which, batch, inputs, outputs, .stride = bp_padded(batch),
+                       .w_stride = bp_padded(inputs),
+                       .turned_stride = bp_padded(inputs > outputs ? inputs : outputs)};
     const size_t columns = bp_panels(&net, inputs) + bp_panels(&net, outputs);
-    job.w_step *= kernels->panel;
-    job.step *= kernels->panel;
-    job.turned_step *= kernels->panel;
-    const size_t turned = bp_panels(&net, batch) * job.turned_step;
-    job.w = numbers(kernels, bp_panels(&net, outputs) * job.w_step, 0.1);
-    job.a = numbers(kernels, columns * job.step, 0.1);
-    job.delta = numbers(kernels, columns * job.step + turned, 1e-6);
-    job.out = numbers(kernels, columns * job.step + turned, 0);
+    job.w_stride *= kernels->panel;
+    job.stride *= kernels->panel;
+    job.turned_stride *= kernels->panel;
+    const size_t turned = bp_panels(&net, batch) * job.turned_stride;
+    job.w = numbers(kernels, bp_panels(&net, outputs) * job.w_stride, 0.1);
+    job.a = numbers(kernels, columns * job.stride, 0.1);
+    job.delta = numbers(kernels, columns * job.stride + turned, 1e-6);
+    job.out = numbers(kernels, columns * job.stride + turned, 0);
     double took = -1, mean = -1;
     if (job.w && job.a && job.delta && job.out) {
         once(&job);

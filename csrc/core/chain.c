@@ -33,7 +33,7 @@ bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_re
         .fused = net->fused,
         .x = ws->x,
         .y = ws->y,
-        .step = ws->step,
+        .stride = ws->stride,
     };
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];

@@ -51,11 +51,11 @@ row_of(const struct bp_array *array, struct bp_rows rows, size_t n)
 enum { ROWS_AHEAD = 2 };
 
 #define GATHER(name, SOURCE, TARGET, convert)                                                      \
-    static void name(const struct bp_array *x, struct bp_rows rows, void *to, size_t step)         \
+    static void name(const struct bp_array *x, struct bp_rows rows, void *to, size_t stride)       \
     {                                                                                              \
         enum { P = BP_PANEL(TARGET) };                                                             \
-        const ptrdiff_t stride = x->column_stride;                                                 \
-        const bool neighbours = stride == sizeof(SOURCE) && !x->swapped;                           \
+        const ptrdiff_t apart = x->column_stride;                                                  \
+        const bool neighbours = apart == sizeof(SOURCE) && !x->swapped;                            \
         const size_t columns = x->columns;                                                         \
         for (size_t n = 0; n < rows.count; n++) {                                                  \
             const char *from = row_of(x, rows, n);                                                 \
@@ -63,20 +63,20 @@ enum { ROWS_AHEAD = 2 };
             const char *ahead = row_of(x, rows, n + (left < ROWS_AHEAD ? left : ROWS_AHEAD));      \
             TARGET *to_row = (TARGET *)to + n * P;                                                 \
             size_t k = 0;                                                                          \
-            for (; neighbours && k + P <= columns; k += P, from += P * stride) {                   \
-                TARGET *out = to_row + k / P * step;                                               \
+            for (; neighbours && k + P <= columns; k += P, from += P * apart) {                    \
+                TARGET *out = to_row + k / P * stride;                                             \
                 SOURCE in[P];                                                                      \
                 __builtin_prefetch(ahead + k * sizeof(SOURCE));                                    \
                 memcpy(in, from, sizeof(in));                                                      \
                 for (size_t t = 0; t < P; t++)                                                     \
                     out[t] = (TARGET)convert(in[t]);                                               \
             }                                                                                      \
-            for (; k < columns; k++, from += stride) {                                             \
+            for (; k < columns; k++, from += apart) {                                              \
                 SOURCE in;                                                                         \
                 memcpy(&in, from, sizeof(in));                                                     \
                 if (x->swapped)                                                                    \
                     reverse(&in, sizeof(in));                                                      \
-                to_row[k / P * step + k % P] = (TARGET)convert(in);                                \
+                to_row[k / P * stride + k % P] = (TARGET)convert(in);                              \
             }                                                                                      \
         }                                                                                          \
     }
@@ -98,7 +98,7 @@ GATHER_FROM(half, uint16_t, half_to_float)
 GATHER_FROM(float, float, SAME)
 GATHER_FROM(double, double, SAME)
 
-typedef void (*gather)(const struct bp_array *x, struct bp_rows rows, void *to, size_t step);
+typedef void (*gather)(const struct bp_array *x, struct bp_rows rows, void *to, size_t stride);
 
 #define ROW(suffix)                                                                                \
     {                                                                                              \
@@ -113,9 +113,9 @@ static const gather gathers[BP_NUMBERS][BP_DTYPES] = {
 
 void
 bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows rows, bp_real *out,
-          size_t step)
+          size_t stride)
 {
-    gathers[x->type][net->kernels->dtype](x, rows, out, step);
+    gathers[x->type][net->kernels->dtype](x, rows, out, stride);
 }
 
 /* Whether the rows lie in one piece each, and stay in the second cache until they are loaded. */
@@ -199,20 +199,20 @@ bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong)
 
 void
 bp_gather_targets(const struct bp_network *net, const struct bp_data *data, struct bp_rows rows,
-                  bp_real *out, size_t step)
+                  bp_real *out, size_t stride)
 {
     const size_t panel = net->kernels->panel, outputs = net->layers[net->count - 1].outputs;
 
     if (!data->labels) {
-        bp_gather(net, &data->y, rows, out, step);
+        bp_gather(net, &data->y, rows, out, stride);
         return;
     }
     for (size_t q = 0; q < bp_panels(net, outputs); q++)
-        memset(bp_at(net, out, q * step), 0, rows.count * BP_PANEL_BYTES);
+        memset(bp_at(net, out, q * stride), 0, rows.count * BP_PANEL_BYTES);
     for (size_t n = 0; n < rows.count; n++) {
         /* the array may have been written to since it was checked: never outside the row */
         const size_t label = (uint64_t)label_of(&data->y, row_of(&data->y, rows, n)) % outputs;
-        void *entry = bp_at(net, out, label / panel * step + n * panel + label % panel);
+        void *entry = bp_at(net, out, label / panel * stride + n * panel + label % panel);
         if (net->kernels->dtype == BP_FLOAT32)
             *(float *)entry = 1;
         else
@@ -222,14 +222,14 @@ bp_gather_targets(const struct bp_network *net, const struct bp_data *data, stru
 
 void
 bp_read_panels(const struct bp_network *net, size_t rows, size_t columns, const bp_real *panels,
-               size_t step, bp_real *out, size_t out_row)
+               size_t stride, bp_real *out, size_t out_row)
 {
     const size_t panel = net->kernels->panel, size = net->kernels->size;
 
     for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
         const size_t width = columns - j < panel ? columns - j : panel;
         for (size_t n = 0; n < rows; n++)
-            memcpy(bp_at(net, out, n * out_row + j), bp_at(net, panels, q * step + n * panel),
+            memcpy(bp_at(net, out, n * out_row + j), bp_at(net, panels, q * stride + n * panel),
                    width * size);
     }
 }

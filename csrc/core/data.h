@@ -46,7 +46,7 @@ struct bp_rows {
 
 /* out[n][k] = x[row n][k], n < rows.count */
 void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_rows, bp_real *out,
-               size_t step);
+               size_t stride);
 
 /* Asks for these rows of x to be brought near, where they are few enough to stay there until they
  * are gathered: rows in a random order are a cache miss each. */
@@ -58,13 +58,13 @@ size_t bp_find_rows(const struct bp_array *x, struct bp_rows, const char **begin
 
 /* out[n][j] = y[row n][j], or 1 where j is the label of row n, else 0 */
 void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct bp_rows,
-                       bp_real *out, size_t step);
+                       bp_real *out, size_t stride);
 
 /* Whether every label is one of 0 ... classes - 1; *wrong is the first that is not. */
 bool bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong);
 
 /* Panels of rows x columns numbers to a plain matrix whose rows are out_row numbers apart. */
 void bp_read_panels(const struct bp_network *, size_t rows, size_t columns, const bp_real *panels,
-                    size_t step, bp_real *out, size_t out_row);
+                    size_t stride, bp_real *out, size_t out_row);
 
 #endif

@@ -57,10 +57,10 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
             bp_losses(&pass);
         bp_share(pass.rows, pass.threads, pass.me, &first, &last);
         if (results->outputs)
-            bp_read_panels(net, last - first, outputs, bp_at(net, a, first * panel), ws->step,
+            bp_read_panels(net, last - first, outputs, bp_at(net, a, first * panel), ws->stride,
                            bp_at(net, results->outputs, (n + first) * outputs), outputs);
         if (results->classes)
-            net->kernels->classify(last - first, outputs, bp_at(net, a, first * panel), ws->step, 0,
+            net->kernels->classify(last - first, outputs, bp_at(net, a, first * panel), ws->stride, 0,
                                    results->classes + n + first);
         bp_meet(pass.team);
         if (!targets)
@@ -102,7 +102,7 @@ bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real
         forward_to_delta(&pass, data, n, 1 / (double)samples);
         bp_backward(&pass, &update);
         if (inputs)
-            net->kernels->column_sums(pass.rows, net->layers[0].inputs, ws->dC_dx, ws->step,
+            net->kernels->column_sums(pass.rows, net->layers[0].inputs, ws->dC_dx, ws->stride,
                                       update.add, inputs);
         update.add = true; /* the rest is added to it */
         for (size_t i = 0; i < pass.rows; i++)
@@ -126,7 +126,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
         forward_to_delta(&pass, data, n, 1);
         bp_backward(&pass, &update);
         memcpy(losses + n, ws->losses, pass.rows * sizeof(*losses));
-        bp_read_panels(net, pass.rows, features, ws->dC_dx, ws->step,
+        bp_read_panels(net, pass.rows, features, ws->dC_dx, ws->stride,
                        bp_at(net, inputs, n * features), features);
         for (size_t i = 0; i < pass.rows; i++)
             for (size_t l = 0; l < net->count; l++) {
@@ -141,15 +141,15 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
                     .columns = layer->outputs,
                     .depth = 1,
                     .a = bp_at(net, l == 0 ? ws->x : ws->nodes[l - 1].a, row),
-                    .a_step = ws->step,
+                    .a_stride = ws->stride,
                     .delta = delta,
-                    .delta_step = ws->step,
+                    .delta_stride = ws->stride,
                     .c = target.w,
                     .c_row = target.row,
-                    .c_step = target.step,
+                    .c_stride = target.stride,
                 });
                 if (layer->bias)
-                    kernels->column_sums(1, layer->outputs, delta, ws->step, false, target.bias);
+                    kernels->column_sums(1, layer->outputs, delta, ws->stride, false, target.bias);
             }
     }
 }
@@ -176,7 +176,7 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
             const struct bp_nodes *nodes = &ws->nodes[l];
             const size_t count = net->layers[l].outputs, at = n * count;
 #define READ(panels, out)                                                                          \
-    bp_read_panels(net, pass.rows, count, panels, ws->step, bp_at(net, out, at), count)
+    bp_read_panels(net, pass.rows, count, panels, ws->stride, bp_at(net, out, at), count)
             READ(nodes->z, trace[l].z);
             READ(nodes->a, trace[l].a);
             if (!targets)
@@ -184,13 +184,13 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
             READ(nodes->dC_da, trace[l].dC_da);
             READ(nodes->delta, trace[l].dC_dz);
             if (net->layers[l].activation == BP_SOFTMAX) {
-                kernels->softmax_jacobian(pass.rows, count, nodes->a, ws->step,
+                kernels->softmax_jacobian(pass.rows, count, nodes->a, ws->stride,
                                           bp_at(net, trace[l].da_dz, at * count));
                 continue;
             }
             /* delta has been read: its room serves for da_dz */
             bp_apply_slope(net, l, 0, bp_panels(net, count), pass.rows, nodes->z, nodes->a, NULL,
-                           nodes->delta, ws->step);
+                           nodes->delta, ws->stride);
             READ(nodes->delta, trace[l].da_dz);
 #undef READ
         }

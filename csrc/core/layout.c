@@ -46,9 +46,9 @@ bp_network_lay_out(struct bp_network *net)
         layer->bias_at = net->parameters;
         fits &= add_product(&net->parameters, layer->bias, layer->outputs);
 
-        layer->packed_step = bp_padded(layer->inputs) * panel;
+        layer->packed_stride = bp_padded(layer->inputs) * panel;
         layer->packed_weights_at = net->packed;
-        fits &= add_product(&net->packed, panels, layer->packed_step);
+        fits &= add_product(&net->packed, panels, layer->packed_stride);
         layer->packed_bias_at = net->packed;
         fits &= add_product(&net->packed, panels, layer->bias ? panel : 0);
         if (!fits || net->packed > most)
@@ -80,13 +80,13 @@ bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector
         return (struct bp_weights){
             .w = bp_at(net, vector.numbers, layer->packed_weights_at),
             .row = net->kernels->panel,
-            .step = layer->packed_step,
+            .stride = layer->packed_stride,
             .bias = layer->bias ? bp_at(net, vector.numbers, layer->packed_bias_at) : NULL,
         };
     return (struct bp_weights){
         .w = bp_at(net, vector.numbers, layer->weights_at),
         .row = layer->outputs,
-        .step = net->kernels->panel,
+        .stride = net->kernels->panel,
         .bias = layer->bias ? bp_at(net, vector.numbers, layer->bias_at) : NULL,
     };
 }
@@ -111,8 +111,8 @@ copy_share(const struct bp_network *net, struct bp_vector from, struct bp_vector
             for (size_t j = 0, q = 0; j < layer->outputs; j += panel, q++) {
                 const size_t left = layer->outputs - j;
                 for (size_t r = k; r < end; r++) {
-                    const bp_real *in = bp_at(net, source.w, q * source.step + r * source.row);
-                    bp_real *out = bp_at(net, target.w, q * target.step + r * target.row);
+                    const bp_real *in = bp_at(net, source.w, q * source.stride + r * source.row);
+                    bp_real *out = bp_at(net, target.w, q * target.stride + r * target.row);
                     if (left >= panel) /* a constant, which needs no call */
                         memcpy(out, in, BP_PANEL_BYTES);
                     else
@@ -177,7 +177,7 @@ bp_pads_are_zeros(const struct bp_network *net, const bp_real *packed)
 
         for (size_t j = layer->outputs - last * panel; j < panel; j++) {
             for (size_t k = 0; k < layer->inputs; k++)
-                if (!is_zero(net, bp_at(net, weights.w, last * weights.step + k * panel + j)))
+                if (!is_zero(net, bp_at(net, weights.w, last * weights.stride + k * panel + j)))
                     return false;
             if (weights.bias && !is_zero(net, bp_at(net, weights.bias, last * panel + j)))
                 return false;

@@ -14,25 +14,25 @@
 #include "kernels/kernels.h"
 #include "status.h"
 
-/* Functions that the user wrote. All read and write panels, `step` apart, of `rows` rows and
+/* Functions that the user wrote. All read and write panels, `stride` apart, of `rows` rows and
  * `columns` columns, write 0 into pads, and set bp_network.failed when they fail. */
 struct bp_custom_activation {
     /* out[n][j] = g(z[n][j]), or g'(z[n][j]) times factor[n][j] unless factor is NULL; out may be
      * factor */
     void (*g)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
-              const bp_real *z, bp_real *out, size_t step);
+              const bp_real *z, bp_real *out, size_t stride);
     void (*g_prime)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
-                    const bp_real *z, const bp_real *factor, bp_real *out, size_t step);
+                    const bp_real *z, const bp_real *factor, bp_real *out, size_t stride);
     void *context;
 };
 
 struct bp_custom_loss {
     /* losses[n] = C_0 of row n */
     void (*value)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
-                  const bp_real *a, const bp_real *y, size_t step, double *losses);
+                  const bp_real *a, const bp_real *y, size_t stride, double *losses);
     /* out[n][j] = dC_0/da_j of row n */
     void (*derivative)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
-                       const bp_real *a, const bp_real *y, bp_real *out, size_t step);
+                       const bp_real *a, const bp_real *y, bp_real *out, size_t stride);
     void *context;
 };
 
@@ -46,7 +46,7 @@ struct bp_layer {
     double dropout;                            /* the share of nodes left out while training */
     size_t weights_at, bias_at;               /* in storage order */
     size_t packed_weights_at, packed_bias_at; /* packed */
-    size_t packed_step;                       /* from a panel of weights to the next */
+    size_t packed_stride;                       /* from a panel of weights to the next */
 };
 
 struct bp_network {
@@ -71,10 +71,10 @@ struct bp_vector {
     bool packed;
 };
 
-/* One layer's part of a bp_vector: w_jk = w[(j / P) * step + k * row + j % P]; bias[j] or NULL. */
+/* One layer's part of a bp_vector: w_jk = w[(j / P) * stride + k * row + j % P]; bias[j] or NULL. */
 struct bp_weights {
     bp_real *w;
-    size_t row, step;
+    size_t row, stride;
     bp_real *bias;
 };
 

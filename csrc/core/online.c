@@ -30,8 +30,8 @@ bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
             .delta = bp_at(net, last->nodes[l].delta, first * panel),
             .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
             .start = weights.bias ? bp_at(net, weights.bias, first * panel) : NULL,
-            .w = bp_at(net, weights.w, first * weights.step),
-            .w_step = weights.step,
+            .w = bp_at(net, weights.w, first * weights.stride),
+            .w_stride = weights.stride,
             .z = bp_at(net, nodes->z, first * panel),
         });
         if (layer->activation != BP_SOFTMAX)
@@ -41,7 +41,7 @@ bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
         else {
             bp_meet(pass->team);
             if (pass->me == 0)
-                kernels->softmax(1, layer->outputs, nodes->z, nodes->a, ws->step);
+                kernels->softmax(1, layer->outputs, nodes->z, nodes->a, ws->stride);
         }
     }
 }
@@ -62,7 +62,7 @@ carry_back(const struct bp_pass *pass, size_t l)
     const size_t k = first * kernels->panel, k_end = end * kernels->panel;
     if (first < end)
         kernels->turned_sum((k_end < layer->inputs ? k_end : layer->inputs) - k, layer->outputs,
-                            bp_at(net, weights.w, k * kernels->panel), weights.step, nodes->delta,
+                            bp_at(net, weights.w, k * kernels->panel), weights.stride, nodes->delta,
                             bp_at(net, before->dC_da, k));
     if (activation != BP_SOFTMAX)
         kernels->derivative(activation, k_end - k, bp_at(net, before->z, k),
@@ -72,7 +72,7 @@ carry_back(const struct bp_pass *pass, size_t l)
         bp_meet(pass->team);
         if (pass->me == 0)
             kernels->softmax_delta(1, layer->inputs, before->a, before->dC_da, before->delta,
-                                   pass->ws->step);
+                                   pass->ws->stride);
     }
 }
 
@@ -95,7 +95,7 @@ bp_online_backward(const struct bp_pass *pass)
         if (weights.bias)
             net->kernels->column_sums(1, (end - first) * panel,
                                       bp_at(net, pass->ws->nodes[l].delta, first * panel),
-                                      pass->ws->step, true,
+                                      pass->ws->stride, true,
                                       bp_at(net, weights.bias, first * panel));
     }
 }
@@ -118,12 +118,12 @@ bp_online_finish(const struct bp_pass *pass, const struct bp_workspace *last)
                 .columns = (end - first) * panel,
                 .depth = 1,
                 .a = l == 0 ? last->x : last->nodes[l - 1].a,
-                .a_step = last->step,
+                .a_stride = last->stride,
                 .delta = bp_at(net, last->nodes[l].delta, first * panel),
-                .delta_step = last->step,
-                .c = bp_at(net, weights.w, first * weights.step),
+                .delta_stride = last->stride,
+                .c = bp_at(net, weights.w, first * weights.stride),
                 .c_row = panel,
-                .c_step = weights.step,
+                .c_stride = weights.stride,
                 .add = true,
             });
     }

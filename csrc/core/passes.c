@@ -42,7 +42,7 @@ product_in_blocks(const struct bp_pass *pass, struct bp_product p)
         bp_share(panels, blocks, i, &first, &last);
         p.depth = end_of(net, last, depth) - first * panel;
         net->kernels->product(&p);
-        p.a = bp_at(net, p.a, (last - first) * p.a_step);
+        p.a = bp_at(net, p.a, (last - first) * p.a_stride);
         p.b = bp_at(net, p.b, p.depth * p.b_row);
         p.resume = true;
     }
@@ -84,7 +84,7 @@ drop(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_
         .rate = net->layers[l].dropout,
     };
     for (size_t q = first; q < last; q++) {
-        const size_t at = q * pass->ws->step + rows.first * panel;
+        const size_t at = q * pass->ws->stride + rows.first * panel;
         net->kernels->drop(&which, rows.first, rows.count, q * panel, bp_at(net, from, at),
                            bp_at(net, to, at));
     }
@@ -100,7 +100,7 @@ fill_missing(const struct bp_pass *pass, struct bp_rows own, const bp_real *m, d
     const size_t panel = net->kernels->panel;
 
     for (size_t q = 0; q < bp_panels(net, net->layers[net->count - 1].outputs); q++) {
-        const size_t at = q * ws->step + own.first * panel;
+        const size_t at = q * ws->stride + own.first * panel;
         net->kernels->keep_where(own.count * panel, bp_at(net, ws->mask, at), bp_at(net, m, at),
                                  fill, bp_at(net, out, at));
     }
@@ -116,11 +116,11 @@ bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_
     const struct bp_rows from = {rows.order, rows.first + own.first, own.count};
     const size_t at = own.first * net->kernels->panel;
 
-    bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->step);
+    bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->stride);
     if (targets)
-        bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->step);
+        bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->stride);
     if (targets && pass->masked) {
-        bp_gather(net, &data->mask, from, bp_at(net, ws->mask, at), ws->step);
+        bp_gather(net, &data->mask, from, bp_at(net, ws->mask, at), ws->stride);
         fill_missing(pass, own, ws->y, 0, ws->y);
     }
 }
@@ -167,17 +167,17 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
                   .depth = layer->inputs,
                   .a = bp_at(net, input_of(pass, l), at),
                   .a_row = kernels->panel,
-                  .a_step = ws->step,
-                  .b = bp_at(net, weights.w, first * weights.step),
+                  .a_stride = ws->stride,
+                  .b = bp_at(net, weights.w, first * weights.stride),
                   .b_row = weights.row,
-                  .b_step = weights.step,
-                  .c = bp_at(net, ws->nodes[l].z, first * ws->step + at),
-                  .c_step = ws->step,
+                  .b_stride = weights.stride,
+                  .c = bp_at(net, ws->nodes[l].z, first * ws->stride + at),
+                  .c_stride = ws->stride,
                   .start = weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
               });
     bp_apply_activation(net, l, first, last, rows.count,
-                        bp_at(net, ws->nodes[l].z, first * ws->step + at),
-                        bp_at(net, ws->nodes[l].a, first * ws->step + at), ws->step);
+                        bp_at(net, ws->nodes[l].z, first * ws->stride + at),
+                        bp_at(net, ws->nodes[l].a, first * ws->stride + at), ws->stride);
     if (layer->activation != BP_SOFTMAX)
         drop(pass, l, first, last, rows, ws->nodes[l].a, ws->nodes[l].dropped);
 }
@@ -207,7 +207,7 @@ bp_forward(const struct bp_pass *pass)
             const size_t at = own.first * net->kernels->panel;
             bp_meet(pass->team);
             net->kernels->softmax(own.count, layer->outputs, bp_at(net, nodes->z, at),
-                                  bp_at(net, nodes->a, at), ws->step);
+                                  bp_at(net, nodes->a, at), ws->stride);
             drop(pass, l, 0, panels, own, nodes->a, nodes->dropped);
         }
     }
@@ -232,7 +232,7 @@ masked_losses(const struct bp_pass *pass, struct bp_rows own)
                      ws->present);
     }
     bp_apply_loss(net, own.count, net->fused ? bp_at(net, z, at) : NULL, bp_at(net, a, at),
-                  bp_at(net, ws->y, at), ws->step, ws->losses + own.first);
+                  bp_at(net, ws->y, at), ws->stride, ws->losses + own.first);
 }
 
 void
@@ -249,11 +249,11 @@ bp_losses(const struct bp_pass *pass)
     if (pass->masked)
         masked_losses(pass, own);
     else
-        bp_apply_loss(net, own.count, net->fused ? bp_at(net, last->z, at) : NULL, a, y, ws->step,
+        bp_apply_loss(net, own.count, net->fused ? bp_at(net, last->z, at) : NULL, a, y, ws->stride,
                       ws->losses + own.first);
     /* a NaN is no class, neither as an output nor as a target: such a sample is never right */
-    net->kernels->classify(own.count, outputs, a, ws->step, -1, ws->classes + own.first);
-    net->kernels->classify(own.count, outputs, y, ws->step, -2, ws->wanted + own.first);
+    net->kernels->classify(own.count, outputs, a, ws->stride, -1, ws->classes + own.first);
+    net->kernels->classify(own.count, outputs, y, ws->stride, -2, ws->wanted + own.first);
 }
 
 /* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */
@@ -263,12 +263,12 @@ multiply_by_slope(const struct bp_pass *pass, size_t l, size_t first, size_t las
 {
     const struct bp_network *net = pass->net;
     const struct bp_nodes *nodes = &pass->ws->nodes[l];
-    const size_t at = first * pass->ws->step + rows.first * net->kernels->panel;
+    const size_t at = first * pass->ws->stride + rows.first * net->kernels->panel;
 
     drop(pass, l, first, last, rows, nodes->dC_da, nodes->dC_da);
     bp_apply_slope(net, l, first, last, rows.count, bp_at(net, nodes->z, at),
                    bp_at(net, nodes->a, at), bp_at(net, nodes->dC_da, at),
-                   bp_at(net, nodes->delta, at), pass->ws->step);
+                   bp_at(net, nodes->delta, at), pass->ws->stride);
 }
 
 /* the same for softmax, whose da_dz is a matrix: needs all columns of dC_da */
@@ -283,7 +283,7 @@ multiply_by_jacobian(const struct bp_pass *pass, size_t l)
     drop(pass, l, 0, bp_panels(net, net->layers[l].outputs), own, nodes->dC_da, nodes->dC_da);
     net->kernels->softmax_delta(own.count, net->layers[l].outputs, bp_at(net, nodes->a, at),
                                 bp_at(net, nodes->dC_da, at), bp_at(net, nodes->delta, at),
-                                pass->ws->step);
+                                pass->ws->stride);
 }
 
 void
@@ -312,16 +312,16 @@ bp_output_delta(const struct bp_pass *pass)
     bp_real *dC_da = bp_at(net, nodes->dC_da, at), *delta = bp_at(net, nodes->delta, at);
 
     if (!net->fused || nodes->dC_da != nodes->delta)
-        bp_apply_loss_derivative(net, own.count, a, y, dC_da, ws->step);
+        bp_apply_loss_derivative(net, own.count, a, y, dC_da, ws->stride);
     if (pass->masked && !net->fused)
         fill_missing(pass, own, nodes->dC_da, 0, nodes->dC_da);
     if (net->fused)
-        net->kernels->fused_delta(net->loss, own.count, outputs, a, y, delta, ws->step);
+        net->kernels->fused_delta(net->loss, own.count, outputs, a, y, delta, ws->stride);
     else
         bp_delta_of_outputs(pass);
     if (pass->masked && net->fused && net->loss == BP_BINARY_CROSS_ENTROPY)
         fill_missing(pass, own, nodes->delta, 0, nodes->delta);
-    net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->step);
+    net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->stride);
 }
 
 /* The optimizer's rule on `count` packed parameters at w. */
@@ -351,12 +351,12 @@ gradient_chunk(const struct bp_pass *pass)
 
 /* What is left of another panel's gradient does not become the gradient of pads. */
 static void
-clear_pads(const struct bp_network *net, bp_real *panels, size_t columns, size_t step)
+clear_pads(const struct bp_network *net, bp_real *panels, size_t columns, size_t stride)
 {
     const size_t panel = net->kernels->panel;
 
     if (columns % panel > 0)
-        memset(bp_at(net, panels, columns / panel * step), 0, step * net->kernels->size);
+        memset(bp_at(net, panels, columns / panel * stride), 0, stride * net->kernels->size);
 }
 
 /* Panels of inputs k and of outputs j: a part of a layer's weights. */
@@ -377,8 +377,8 @@ optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const s
 
     for (size_t i = 0; i < bp_panels(net, outer->columns); i++) {
         const size_t left = outer->columns - i * panel;
-        bp_real *w = bp_at(net, weights.w, (q + i) * weights.step + k * panel);
-        bp_real *gradient = bp_at(net, outer->c, i * outer->c_step);
+        bp_real *w = bp_at(net, weights.w, (q + i) * weights.stride + k * panel);
+        bp_real *gradient = bp_at(net, outer->c, i * outer->c_stride);
         if (layer->l1 != 0 || layer->l2 != 0)
             net->kernels->penalize(outer->rows, left < panel ? left : panel, layer->l1, layer->l2, w,
                                    panel, gradient, panel);
@@ -405,13 +405,13 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         .rows = k_end - first,
         .columns = j_end - part.j_first * panel,
         .depth = pass->rows,
-        .a = bp_at(net, a_prev, part.k_first * ws->step),
-        .a_step = ws->step,
-        .delta = bp_at(net, ws->nodes[l].delta, part.j_first * ws->step),
-        .delta_step = ws->step,
-        .c = bp_at(net, weights.w, part.j_first * weights.step + first * weights.row),
+        .a = bp_at(net, a_prev, part.k_first * ws->stride),
+        .a_stride = ws->stride,
+        .delta = bp_at(net, ws->nodes[l].delta, part.j_first * ws->stride),
+        .delta_stride = ws->stride,
+        .c = bp_at(net, weights.w, part.j_first * weights.stride + first * weights.row),
         .c_row = weights.row,
-        .c_step = weights.step,
+        .c_stride = weights.stride,
         .add = adds(update),
         .ahead = ahead ? pass->ahead : NULL,
         .ahead_rows = pass->ahead_rows,
@@ -426,17 +426,17 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
     outer.c = gradient_chunk(pass);
     outer.c_row = panel;
-    outer.c_step = BP_GRADIENT_ROWS * panel;
+    outer.c_stride = BP_GRADIENT_ROWS * panel;
     for (size_t q = part.j_first; q < part.j_last; q += BP_GRADIENT_PANELS) {
         const size_t left = j_end - q * panel, most = BP_GRADIENT_PANELS * panel;
         outer.columns = left < most ? left : most;
-        outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->step);
+        outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->stride);
         outer.ahead = ahead && left <= most ? pass->ahead : NULL;
-        clear_pads(net, outer.c, outer.columns, outer.c_step);
+        clear_pads(net, outer.c, outer.columns, outer.c_stride);
         for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
             outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
-            outer.a = bp_at(net, a_prev, k / panel * ws->step);
+            outer.a = bp_at(net, a_prev, k / panel * ws->stride);
             kernels->outer(&outer);
             optimize_chunk(pass, l, k, q, &outer, update);
         }
@@ -457,9 +457,9 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     if (!bias || first == last)
         return;
     const size_t end = end_of(net, last, outputs);
-    const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->step);
+    const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->stride);
     if (update->what != BP_OPTIMIZE) {
-        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->step, adds(update),
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->stride, adds(update),
                              bp_at(net, bias, first * panel));
         return;
     }
@@ -468,8 +468,8 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         clear_pads(net, chunk, width, panel);
         kernels->column_sums(pass->rows, width,
-                             bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->step),
-                             pass->ws->step, false, chunk);
+                             bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->stride),
+                             pass->ws->stride, false, chunk);
         optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
     }
 }
@@ -539,12 +539,12 @@ propagate(const struct bp_pass *pass, size_t l, const bp_real *delta_turned, siz
                                     .depth = layer->outputs,
                                     .a = bp_at(net, weights.w, k * weights.row),
                                     .a_row = weights.row,
-                                    .a_step = weights.step,
+                                    .a_stride = weights.stride,
                                     .b = delta_turned,
                                     .b_row = panel,
-                                    .b_step = ws->turned_step,
+                                    .b_stride = ws->turned_stride,
                                     .c = bp_at(net, ws->dC_da_turned, k * panel),
-                                    .c_step = ws->turned_step,
+                                    .c_stride = ws->turned_stride,
                                 });
 }
 
@@ -559,8 +559,8 @@ turn_back(const struct bp_pass *pass, size_t nodes, size_t first, size_t last, b
     for (size_t q = first; q < last; q++) {
         const size_t left = nodes - q * panel;
         net->kernels->transpose(left < panel ? left : panel, pass->rows,
-                                bp_at(net, ws->dC_da_turned, q * panel * panel), ws->turned_step,
-                                bp_at(net, dC_da, q * ws->step), ws->step);
+                                bp_at(net, ws->dC_da_turned, q * panel * panel), ws->turned_stride,
+                                bp_at(net, dC_da, q * ws->stride), ws->stride);
     }
 }
 
@@ -581,8 +581,8 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         bp_share(outputs, pass->threads, pass->me, &first, &last);
         if (carry && first < last) {
             net->kernels->transpose(
-                pass->rows, end_of(net, last, layer->outputs) - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->step),
-                ws->step, bp_at(net, delta_turned, first * panel * panel), ws->turned_step);
+                pass->rows, end_of(net, last, layer->outputs) - first * panel, bp_at(net, ws->nodes[l].delta, first * ws->stride),
+                ws->stride, bp_at(net, delta_turned, first * panel * panel), ws->turned_stride);
         }
         bp_meet(pass->team); /* all of delta is there */
 

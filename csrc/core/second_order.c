@@ -47,10 +47,10 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
                 .labels = true,
             };
             bp_gather_targets(net, &one, (struct bp_rows){NULL, 0, pass.rows},
-                              ws->nodes[net->count - 1].dC_da, ws->step);
+                              ws->nodes[net->count - 1].dC_da, ws->stride);
             bp_delta_of_outputs(&pass);
             bp_backward(&pass, &update);
-            bp_read_panels(net, pass.rows, inputs, ws->dC_dx, ws->step,
+            bp_read_panels(net, pass.rows, inputs, ws->dC_dx, ws->stride,
                            bp_at(net, out, (n * outputs + j) * inputs), outputs * inputs);
         }
     }
@@ -76,12 +76,12 @@ weighted_sums(const struct direction *d, size_t l, const bp_real *a, struct bp_w
         .depth = net->layers[l].inputs,
         .a = a,
         .a_row = net->kernels->panel,
-        .a_step = d->moved->step,
+        .a_stride = d->moved->stride,
         .b = weights.w,
         .b_row = weights.row,
-        .b_step = weights.step,
+        .b_stride = weights.stride,
         .c = d->moved->nodes[l].z,
-        .c_step = d->moved->step,
+        .c_stride = d->moved->stride,
         .start = weights.bias,
         .resume = resume,
     });
@@ -102,10 +102,10 @@ move_forward(const struct direction *d, size_t l)
                       true);
     if (layer->activation == BP_SOFTMAX) /* its Jacobian is symmetric */
         net->kernels->softmax_delta(d->pass.rows, layer->outputs, nodes->a, change->z, change->a,
-                                    ws->step);
+                                    ws->stride);
     else
         bp_apply_slope(net, l, 0, bp_panels(net, layer->outputs), d->pass.rows, nodes->z, nodes->a,
-                       change->z, change->a, ws->step);
+                       change->z, change->a, ws->stride);
 }
 
 /* how fast delta moves, from how fast dC_da does */
@@ -116,16 +116,16 @@ move_delta(const struct direction *d, size_t l)
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_layer *layer = &net->layers[l];
     const struct bp_nodes *nodes = &d->pass.ws->nodes[l], *change = &d->moved->nodes[l];
-    const size_t rows = d->pass.rows, step = d->moved->step;
+    const size_t rows = d->pass.rows, stride = d->moved->stride;
 
     if (layer->activation == BP_SOFTMAX) {
-        kernels->softmax_delta(rows, layer->outputs, nodes->a, change->dC_da, change->delta, step);
+        kernels->softmax_delta(rows, layer->outputs, nodes->a, change->dC_da, change->delta, stride);
         kernels->softmax_delta_change(rows, layer->outputs, nodes->a, change->a, nodes->dC_da,
-                                      change->delta, step);
+                                      change->delta, stride);
         return;
     }
     for (size_t q = 0; q < bp_panels(net, layer->outputs); q++) {
-        const size_t at = q * step;
+        const size_t at = q * stride;
         kernels->delta_change(layer->activation, rows * kernels->panel, bp_at(net, nodes->z, at),
                               bp_at(net, nodes->a, at), bp_at(net, change->z, at),
                               bp_at(net, nodes->dC_da, at), bp_at(net, change->dC_da, at),
@@ -143,13 +143,13 @@ move_output_delta(const struct direction *d)
 
     if (net->fused)
         net->kernels->fused_delta_change(net->loss, rows, outputs, ws->y, change->a, change->delta,
-                                         ws->step);
+                                         ws->stride);
     else {
         net->kernels->loss_curvature(net->loss, rows, outputs, nodes->a, ws->y, change->a,
-                                     change->dC_da, ws->step);
+                                     change->dC_da, ws->stride);
         move_delta(d, l);
     }
-    net->kernels->scale_rows(rows, bp_panels(net, outputs), ws->factors, change->delta, ws->step);
+    net->kernels->scale_rows(rows, bp_panels(net, outputs), ws->factors, change->delta, ws->stride);
 }
 
 /* Sets, or adds to, layer l's part of the product. */
@@ -165,18 +165,18 @@ move_gradient(const struct direction *d, size_t l, struct bp_vector product, boo
         .columns = layer->outputs,
         .depth = d->pass.rows,
         .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
-        .a_step = ws->step,
+        .a_stride = ws->stride,
         .delta = moved->nodes[l].delta,
-        .delta_step = ws->step,
+        .delta_stride = ws->stride,
         .c = target.w,
         .c_row = target.row,
-        .c_step = target.step,
+        .c_stride = target.stride,
         .add = add,
     };
 
     net->kernels->outer(&outer);
     if (layer->bias)
-        net->kernels->column_sums(d->pass.rows, layer->outputs, moved->nodes[l].delta, ws->step,
+        net->kernels->column_sums(d->pass.rows, layer->outputs, moved->nodes[l].delta, ws->stride,
                                   add, target.bias);
     if (l == 0)
         return;
@@ -197,20 +197,20 @@ propagate(const struct direction *d, size_t l, const bp_real *delta, struct bp_v
     const struct bp_workspace *moved = d->moved;
     const struct bp_weights weights = bp_layer_weights(net, l, vector);
 
-    kernels->transpose(d->pass.rows, layer->outputs, delta, moved->step, moved->delta_turned[0],
-                       moved->turned_step);
+    kernels->transpose(d->pass.rows, layer->outputs, delta, moved->stride, moved->delta_turned[0],
+                       moved->turned_stride);
     kernels->product(&(struct bp_product){
         .rows = layer->inputs,
         .columns = d->pass.rows,
         .depth = layer->outputs,
         .a = weights.w,
         .a_row = weights.row,
-        .a_step = weights.step,
+        .a_stride = weights.stride,
         .b = moved->delta_turned[0],
         .b_row = kernels->panel,
-        .b_step = moved->turned_step,
+        .b_stride = moved->turned_stride,
         .c = moved->dC_da_turned,
-        .c_step = moved->turned_step,
+        .c_stride = moved->turned_stride,
         .resume = resume,
     });
 }
@@ -246,7 +246,7 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws,
             propagate(&d, l, moved->nodes[l].delta, d.pass.parameters, false);
             propagate(&d, l, ws->nodes[l].delta, d.along, true);
             net->kernels->transpose(net->layers[l].inputs, d.pass.rows, moved->dC_da_turned,
-                                    moved->turned_step, moved->nodes[l - 1].dC_da, moved->step);
+                                    moved->turned_stride, moved->nodes[l - 1].dC_da, moved->stride);
             move_delta(&d, l - 1);
         }
     }

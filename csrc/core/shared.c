@@ -105,7 +105,7 @@ take_panels(const struct run *run, bp_real **next, size_t panels, bp_real **own)
     bp_real *panel = *next;
 
     *own = bp_at(net, panel, ranks->me * ranks->rows * net->kernels->panel);
-    *next = bp_at(net, panel, panels * run->ws->step);
+    *next = bp_at(net, panel, panels * run->ws->stride);
     return panel;
 }
 
@@ -204,7 +204,7 @@ bp_clear_shared_rows(const struct worker *worker, size_t count)
 
     bp_share(panels_of_rows(net), worker->pass.threads, worker->pass.me, &first, &last);
     for (size_t q = first; q < last && count < ranks->rows; q++)
-        memset(bp_at(net, after_state(run), q * run->ws->step + begin), 0,
+        memset(bp_at(net, after_state(run), q * run->ws->stride + begin), 0,
                (ranks->rows - count) * panel * net->kernels->size);
 }
 

@@ -36,7 +36,7 @@ first_bad_layer(const struct run *run, const struct bp_workspace *ws, size_t row
     for (size_t l = 0; l < bad; l++)
         for (size_t q = 0; q < bp_panels(net, net->layers[l].outputs); q++)
             if (!net->kernels->all_finite(rows * net->kernels->panel,
-                                          bp_at(net, ws->nodes[l].a, q * ws->step)))
+                                          bp_at(net, ws->nodes[l].a, q * ws->stride)))
                 return l;
     return bad < net->count ? bad : net->count - 1;
 }

@@ -20,10 +20,10 @@ finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gra
         return kernels->sum_of_squares(1, columns, bp_at(net, g.bias, q * panel), panel);
     const size_t first = chunk * BP_CHUNK_ROWS, more = layer->inputs - first;
     const size_t rows = more < BP_CHUNK_ROWS ? more : BP_CHUNK_ROWS;
-    bp_real *part = bp_at(net, g.w, q * g.step + first * g.row);
+    bp_real *part = bp_at(net, g.w, q * g.stride + first * g.row);
     if (layer->l1 != 0 || layer->l2 != 0)
         kernels->penalize(rows, columns, weight * layer->l1, weight * layer->l2,
-                          bp_at(net, w.w, q * w.step + first * w.row), w.row, part, g.row);
+                          bp_at(net, w.w, q * w.stride + first * w.row), w.row, part, g.row);
     return kernels->sum_of_squares(rows, columns, part, g.row);
 }
 

@@ -54,9 +54,9 @@ bp_parts(const struct bp_network *net, size_t l)
 }
 
 static bp_real *
-take_panels(struct block *block, const struct bp_network *net, size_t columns, size_t step)
+take_panels(struct block *block, const struct bp_network *net, size_t columns, size_t stride)
 {
-    return take(block, bp_panels(net, columns), step * net->kernels->size);
+    return take(block, bp_panels(net, columns), stride * net->kernels->size);
 }
 
 static void
@@ -66,35 +66,35 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     const size_t rows = ws->rows, size = net->kernels->size;
 
     ws->nodes = take(block, net->count, sizeof(*ws->nodes));
-    ws->x = take_panels(block, net, net->layers[0].inputs, ws->step);
-    ws->y = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
+    ws->x = take_panels(block, net, net->layers[0].inputs, ws->stride);
+    ws->y = take_panels(block, net, net->layers[net->count - 1].outputs, ws->stride);
     if (flags & BP_INPUT_GRADIENT)
-        ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->step);
+        ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->stride);
     if (flags & BP_MASK) {
-        ws->mask = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
-        ws->present = take_panels(block, net, net->layers[net->count - 1].outputs, ws->step);
+        ws->mask = take_panels(block, net, net->layers[net->count - 1].outputs, ws->stride);
+        ws->present = take_panels(block, net, net->layers[net->count - 1].outputs, ws->stride);
     }
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const bool keep_z = (flags & BP_KEEP_Z) || (l + 1 == net->count && net->fused) ||
                             layer->custom || (bp_needs_z(layer) && !(flags & BP_FORWARD_ONLY));
         struct bp_nodes nodes = {0};
-        nodes.a = take_panels(block, net, layer->outputs, ws->step);
-        nodes.z = keep_z ? take_panels(block, net, layer->outputs, ws->step) : nodes.a;
+        nodes.a = take_panels(block, net, layer->outputs, ws->stride);
+        nodes.z = keep_z ? take_panels(block, net, layer->outputs, ws->stride) : nodes.a;
         if (!(flags & BP_FORWARD_ONLY)) {
-            nodes.delta = take_panels(block, net, layer->outputs, ws->step);
-            nodes.dC_da = flags & BP_KEEP_Z ? take_panels(block, net, layer->outputs, ws->step)
+            nodes.delta = take_panels(block, net, layer->outputs, ws->stride);
+            nodes.dC_da = flags & BP_KEEP_Z ? take_panels(block, net, layer->outputs, ws->stride)
                                             : nodes.delta;
             if (layer->dropout > 0)
-                nodes.dropped = take_panels(block, net, layer->outputs, ws->step);
+                nodes.dropped = take_panels(block, net, layer->outputs, ws->stride);
         }
         if (ws->nodes)
             ws->nodes[l] = nodes;
     }
     if (!(flags & BP_FORWARD_ONLY)) {
-        ws->delta_turned[0] = take_panels(block, net, rows, ws->turned_step);
-        ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_step);
-        ws->dC_da_turned = take_panels(block, net, rows, ws->turned_step);
+        ws->delta_turned[0] = take_panels(block, net, rows, ws->turned_stride);
+        ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_stride);
+        ws->dC_da_turned = take_panels(block, net, rows, ws->turned_stride);
         ws->gradient_chunks = take(block, threads, bp_gradient_chunk(net) * size);
     }
     if (!(flags & BP_FORWARD_ONLY)) {
@@ -123,8 +123,8 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
     struct block block = {0};
     struct bp_workspace next = {
         .rows = rows,
-        .step = bp_padded(rows) * net->kernels->panel,
-        .turned_step = bp_padded(net->widest) * net->kernels->panel,
+        .stride = bp_padded(rows) * net->kernels->panel,
+        .turned_stride = bp_padded(net->widest) * net->kernels->panel,
         .memory = ws->memory,
         .size = ws->size,
         .flags = flags,

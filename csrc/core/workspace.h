@@ -15,14 +15,14 @@ struct bp_nodes {
 
 struct bp_workspace {
     size_t rows; /* there is room for */
-    size_t step; /* from a panel of [rows][P] to the next */
+    size_t stride; /* from a panel of [rows][P] to the next */
     bp_real *x, *y;
     bp_real *dC_dx;         /* NULL unless asked for */
     bp_real *mask, *present; /* 1 where there is a target, else 0; a or z of these; or both NULL */
     struct bp_nodes *nodes; /* one per layer */
-    /* delta and dC_da turned round, [rows / P][nodes][P], turned_step from a panel to the next */
+    /* delta and dC_da turned round, [rows / P][nodes][P], turned_stride from a panel to the next */
     bp_real *delta_turned[2], *dC_da_turned;
-    size_t turned_step;
+    size_t turned_stride;
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */

@@ -2,7 +2,7 @@
  * precision. Depends on libc only. Nothing here knows of layers, allocates, or can fail.
  *
  * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
- * panel is a cache line. `step` is the distance in numbers from one panel to the next, at least
+ * panel is a cache line. `stride` is the distance in numbers from one panel to the next, at least
  * rows * P. Columns past the last one (`pads`) are there to be computed with and never mean
  * anything; no kernel lets a pad reach a number that does.
  */
@@ -47,37 +47,37 @@ enum bp_loss {
 };
 
 /* C[r][j] = start[j] + Σ_s A(r, s) B[s][j], the sum over s in order.
- *   A(r, s) = a[(s / P) * a_step + r * a_row + s % P]      r < rows, s < depth
- *   B[s][j] = b[(j / P) * b_step + s * b_row + j % P]      j < columns; pads are read
- *   C[r][j] = c[(j / P) * c_step + r * P + j % P]          pads may be written
+ *   A(r, s) = a[(s / P) * a_stride + r * a_row + s % P]      r < rows, s < depth
+ *   B[s][j] = b[(j / P) * b_stride + s * b_row + j % P]      j < columns; pads are read
+ *   C[r][j] = c[(j / P) * c_stride + r * P + j % P]          pads may be written
  * start is NULL for zero, else a number for each column, and pads. resume: C itself is the
  * start. */
 struct bp_product {
     size_t rows, columns, depth;
     const bp_real *a;
-    size_t a_row, a_step;
+    size_t a_row, a_stride;
     const bp_real *b;
-    size_t b_row, b_step;
+    size_t b_row, b_stride;
     bp_real *c;
-    size_t c_step;
+    size_t c_stride;
     const bp_real *start;
     bool resume;
 };
 
 /* C[k][j] = Σ_n a[n][k] delta[n][j], k < rows, j < columns, the sum over n in order and from zero;
  * with `add`, C[k][j] += that, in one fused multiply-add where depth is 1.
- *   a[n][k]  panels with a_step;  delta[n][j]  panels with delta_step;  n < depth
- *   C[k][j] = c[(j / P) * c_step + k * c_row + j % P]
+ *   a[n][k]  panels with a_stride;  delta[n][j]  panels with delta_stride;  n < depth
+ *   C[k][j] = c[(j / P) * c_stride + k * c_row + j % P]
  * c_row is P where C lies in panels, whose pads are then written too, or the row of a plain
  * matrix, of which nothing past `columns` is touched. */
 struct bp_outer {
     size_t rows, columns, depth;
     const bp_real *a;
-    size_t a_step;
+    size_t a_stride;
     const bp_real *delta;
-    size_t delta_step;
+    size_t delta_stride;
     bp_real *c;
-    size_t c_row, c_step;
+    size_t c_row, c_stride;
     bool add;
     /* Memory to ask for on the way, or NULL: of each of `ahead_rows` rows, from ahead_at on,
      * ahead_bytes for each panel of a. */
@@ -87,13 +87,13 @@ struct bp_outer {
 
 /* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
  *   w_jk += a_last[k] delta[j], with one rounding;   z[j] = start[j] + Σ_k w_jk a[k], in order
- * where w_jk = w[(j / P) * w_step + k * P + j % P], and vectors lie plain, pads included. */
+ * where w_jk = w[(j / P) * w_stride + k * P + j % P], and vectors lie plain, pads included. */
 struct bp_descent {
     size_t panels, depth;
     const bp_real *a_last, *delta, *a;
     const bp_real *start; /* NULL for zero */
     bp_real *w;
-    size_t w_step;
+    size_t w_stride;
     bp_real *z;
 };
 
@@ -113,8 +113,8 @@ struct bp_chain {
     const struct bp_link *links;
     enum bp_loss loss;
     bool fused;
-    const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `step` apart */
-    size_t step;
+    const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `stride` apart */
+    size_t stride;
 };
 
 /* What an optimizer does with a gradient; PyTorch's rules of the same names. */
@@ -153,7 +153,7 @@ struct bp_kernels {
 
     /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out is
      * filled up with zeros to whole vectors of at most P numbers, as many rows of w are read */
-    void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_step,
+    void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_stride,
                        const bp_real *delta, bp_real *out);
 
     /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, where delta
@@ -161,12 +161,12 @@ struct bp_kernels {
     void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
 
     /* sum[j] = Σ_n delta[n][j], n < rows, j < columns, in the order of outer; += with `add` */
-    void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t step,
+    void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t stride,
                         bool add, bp_real *sum);
 
     /* out panels [rows / P][columns][P] = transpose of in panels [columns / P][rows][P] */
-    void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_step,
-                      bp_real *out, size_t out_step);
+    void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_stride,
+                      bp_real *out, size_t out_stride);
 
     /* a[i] = g(z[i]), i < count; a may be z. Not for softmax. */
     void (*activate)(enum bp_activation g, size_t count, const bp_real *z, bp_real *a);
@@ -178,34 +178,34 @@ struct bp_kernels {
                        const bp_real *factor, bp_real *out);
 
     /* a[n] = softmax(z[n]); a may be z */
-    void (*softmax)(size_t rows, size_t columns, const bp_real *z, bp_real *a, size_t step);
+    void (*softmax)(size_t rows, size_t columns, const bp_real *z, bp_real *a, size_t stride);
 
     /* delta[n][j] = a_j (dC_da_j - Σ_i a_i dC_da_i): dC_da times softmax's Jacobian.
      * delta may be dC_da */
     void (*softmax_delta)(size_t rows, size_t columns, const bp_real *a, const bp_real *dC_da,
-                          bp_real *delta, size_t step);
+                          bp_real *delta, size_t stride);
 
     /* out[n][j][i] = a_j ((i == j) - a_i) = da_j/dz_i, plain (rows, columns, columns) */
-    void (*softmax_jacobian)(size_t rows, size_t columns, const bp_real *a, size_t step,
+    void (*softmax_jacobian)(size_t rows, size_t columns, const bp_real *a, size_t stride,
                              bp_real *out);
 
     /* losses[n] = C_0 of row n. z is NULL, or, for sigmoid with binary and softmax with plain
      * cross-entropy, the weighted sums, from which the value stays finite for any finite z. */
     void (*loss)(enum bp_loss, size_t rows, size_t columns, const bp_real *z, const bp_real *a,
-                 const bp_real *y, size_t step, double *losses);
+                 const bp_real *y, size_t stride, double *losses);
 
     /* dC_da[n][j] of one sample's loss; pads become 0 */
     void (*loss_derivative)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                            const bp_real *y, bp_real *dC_da, size_t step);
+                            const bp_real *y, bp_real *dC_da, size_t stride);
 
     /* delta[n][j] = dC_0/dz of the two fused pairs: a Σy - y for (softmax, cross-entropy), a - y
      * for (sigmoid, binary cross-entropy); pads become 0 */
     void (*fused_delta)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                        const bp_real *y, bp_real *delta, size_t step);
+                        const bp_real *y, bp_real *delta, size_t stride);
 
     /* m[n][j] *= factors[n], over all panels */
     void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
-                       size_t step);
+                       size_t stride);
 
     /* sum[i] = a[i] + b[i], i < count, count a multiple of P; sum may be a */
     void (*add)(size_t count, const bp_real *a, const bp_real *b, bp_real *sum);
@@ -215,7 +215,7 @@ struct bp_kernels {
 
     /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5;
      * `undecided` for a row with a NaN */
-    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t step, int64_t undecided,
+    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t stride, int64_t undecided,
                      int64_t *out);
 
     /* parameters w, gradient g and the optimizer's states, count numbers each; the states begin as
@@ -250,15 +250,15 @@ struct bp_kernels {
     /* Where out is softmax_delta of dC_da's change: adds what the change da of a makes of it,
      * da_j (dC_da_j - Σ_i a_i dC_da_i) - a_j Σ_i da_i dC_da_i. */
     void (*softmax_delta_change)(size_t rows, size_t columns, const bp_real *a, const bp_real *da,
-                                 const bp_real *dC_da, bp_real *out, size_t step);
+                                 const bp_real *dC_da, bp_real *out, size_t stride);
 
     /* out[n][j] = ∂²C_0/∂a_j² da_j; pads become 0 */
     void (*loss_curvature)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                           const bp_real *y, const bp_real *da, bp_real *out, size_t step);
+                           const bp_real *y, const bp_real *da, bp_real *out, size_t stride);
 
     /* the change of fused_delta's delta: da Σy for softmax, da for sigmoid; pads become 0 */
     void (*fused_delta_change)(enum bp_loss, size_t rows, size_t columns, const bp_real *y,
-                               const bp_real *da, bp_real *out, size_t step);
+                               const bp_real *da, bp_real *out, size_t stride);
 
     bool (*all_finite)(size_t count, const bp_real *x);
 

@@ -22,24 +22,24 @@ set(enum bp_dtype dtype, bp_real *m, size_t at, double value)
 
 /* the place of row n's column j in panels */
 static size_t
-place(const struct bp_kernels *kernels, size_t n, size_t j, size_t step)
+place(const struct bp_kernels *kernels, size_t n, size_t j, size_t stride)
 {
-    return j / kernels->panel * step + n * kernels->panel + j % kernels->panel;
+    return j / kernels->panel * stride + n * kernels->panel + j % kernels->panel;
 }
 
 /* what numbers past the last column become: 0 */
 static void
-clear_pads(const struct bp_kernels *kernels, size_t rows, size_t columns, bp_real *out, size_t step)
+clear_pads(const struct bp_kernels *kernels, size_t rows, size_t columns, bp_real *out, size_t stride)
 {
     for (size_t j = columns; j % kernels->panel != 0; j++)
         for (size_t n = 0; n < rows; n++)
-            set(kernels->dtype, out, place(kernels, n, j, step), 0);
+            set(kernels->dtype, out, place(kernels, n, j, stride), 0);
 }
 
 /* Panels as a new (rows, columns) array. */
 static PyObject *
 array_of_panels(const struct bp_kernels *kernels, size_t rows, size_t columns, const bp_real *panels,
-                size_t step)
+                size_t stride)
 {
     const npy_intp shape[] = {(npy_intp)rows, (npy_intp)columns};
     PyObject *array = PyArray_SimpleNew(2, shape, bp_type_number(kernels->dtype));
@@ -47,7 +47,7 @@ array_of_panels(const struct bp_kernels *kernels, size_t rows, size_t columns, c
     for (size_t n = 0, at = 0; array && n < rows; n++)
         for (size_t j = 0; j < columns; j++, at++)
             set(kernels->dtype, PyArray_DATA((PyArrayObject *)array), at,
-                get(kernels->dtype, panels, place(kernels, n, j, step)));
+                get(kernels->dtype, panels, place(kernels, n, j, stride)));
     return array;
 }
 
@@ -90,16 +90,16 @@ checked(PyObject *result, const char *what, int dimensions, size_t rows, size_t 
 static void
 call_python(struct bp_customs *owner, PyObject *callable, const char *what,
             const struct bp_kernels *kernels, size_t rows, size_t columns, const bp_real *first,
-            const bp_real *second, size_t step, const bp_real *factor, bp_real *out, double *losses)
+            const bp_real *second, size_t stride, const bp_real *factor, bp_real *out, double *losses)
 {
     if (atomic_load(&owner->failed))
         return;
     const PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *x = array_of_panels(kernels, rows, columns, first, step), *y = NULL;
+    PyObject *x = array_of_panels(kernels, rows, columns, first, stride), *y = NULL;
     PyArrayObject *result = NULL;
 
     if (x && second)
-        y = array_of_panels(kernels, rows, columns, second, step);
+        y = array_of_panels(kernels, rows, columns, second, stride);
     if (x && (y || !second) && callable)
         result = checked(PyObject_CallFunctionObjArgs(callable, x, y, NULL), what, losses ? 1 : 2,
                          rows, columns);
@@ -110,7 +110,7 @@ call_python(struct bp_customs *owner, PyObject *callable, const char *what,
             continue;
         }
         for (size_t j = 0; j < columns; j++, i++) {
-            const size_t at = place(kernels, n, j, step);
+            const size_t at = place(kernels, n, j, stride);
             const double scale = factor ? get(kernels->dtype, factor, at) : 1;
             set(kernels->dtype, out, at, values[i] * scale);
         }
@@ -129,55 +129,55 @@ call_python(struct bp_customs *owner, PyObject *callable, const char *what,
 static void
 apply_1(const struct bp_pair *pair, const struct bp_function *f, const char *what,
         const struct bp_kernels *kernels, size_t rows, size_t columns, const bp_real *z,
-        const bp_real *factor, bp_real *out, size_t step)
+        const bp_real *factor, bp_real *out, size_t stride)
 {
     if (!f->address)
-        call_python(pair->owner, f->callable, what, kernels, rows, columns, z, NULL, step, factor,
+        call_python(pair->owner, f->callable, what, kernels, rows, columns, z, NULL, stride, factor,
                     out, NULL);
     else
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
-                const size_t at = place(kernels, n, j, step);
+                const size_t at = place(kernels, n, j, stride);
                 const double scale = factor ? get(kernels->dtype, factor, at) : 1;
                 set(kernels->dtype, out, at,
                     ((function_of_1)f->address)(get(kernels->dtype, z, at)) * scale);
             }
-    clear_pads(kernels, rows, columns, out, step);
+    clear_pads(kernels, rows, columns, out, stride);
 }
 
 static void
 apply_g(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-        const bp_real *z, bp_real *out, size_t step)
+        const bp_real *z, bp_real *out, size_t stride)
 {
     const struct bp_pair *pair = context;
-    apply_1(pair, &pair->function, "an activation's g", kernels, rows, columns, z, NULL, out, step);
+    apply_1(pair, &pair->function, "an activation's g", kernels, rows, columns, z, NULL, out, stride);
 }
 
 static void
 apply_g_prime(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-              const bp_real *z, const bp_real *factor, bp_real *out, size_t step)
+              const bp_real *z, const bp_real *factor, bp_real *out, size_t stride)
 {
     const struct bp_pair *pair = context;
     apply_1(pair, &pair->derivative, "an activation's g_prime", kernels, rows, columns, z, factor,
-            out, step);
+            out, stride);
 }
 
 static void
 apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-            const bp_real *a, const bp_real *y, size_t step, double *losses)
+            const bp_real *a, const bp_real *y, size_t stride, double *losses)
 {
     const struct bp_pair *pair = context;
     const struct bp_function *f = &pair->function;
 
     if (!f->address) {
-        call_python(pair->owner, f->callable, "a loss's value", kernels, rows, columns, a, y, step,
+        call_python(pair->owner, f->callable, "a loss's value", kernels, rows, columns, a, y, stride,
                     NULL, NULL, losses);
         return;
     }
     for (size_t n = 0; n < rows; n++) {
         losses[n] = 0;
         for (size_t j = 0; j < columns; j++) {
-            const size_t at = place(kernels, n, j, step);
+            const size_t at = place(kernels, n, j, stride);
             losses[n] += ((function_of_2)f->address)(get(kernels->dtype, a, at),
                                                      get(kernels->dtype, y, at));
         }
@@ -186,23 +186,23 @@ apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t
 
 static void
 apply_loss_derivative(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-                      const bp_real *a, const bp_real *y, bp_real *out, size_t step)
+                      const bp_real *a, const bp_real *y, bp_real *out, size_t stride)
 {
     const struct bp_pair *pair = context;
     const struct bp_function *f = &pair->derivative;
 
     if (!f->address)
         call_python(pair->owner, f->callable, "a loss's derivative", kernels, rows, columns, a, y,
-                    step, NULL, out, NULL);
+                    stride, NULL, out, NULL);
     else
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
-                const size_t at = place(kernels, n, j, step);
+                const size_t at = place(kernels, n, j, stride);
                 set(kernels->dtype, out, at,
                     ((function_of_2)f->address)(get(kernels->dtype, a, at),
                                                 get(kernels->dtype, y, at)));
             }
-    clear_pads(kernels, rows, columns, out, step);
+    clear_pads(kernels, rows, columns, out, stride);
 }
 
 struct bp_customs *

@@ -12,7 +12,7 @@ struct operand {
     PyArrayObject *array;
     struct bp_array lie;
     bp_real *panels;
-    size_t step;
+    size_t stride;
 };
 
 static const char *const no_dtype =
@@ -59,9 +59,9 @@ read_operand(PyObject *module, struct bp_network *net, PyObject *object, const c
 static int
 new_panels(const struct bp_network *net, size_t rows, size_t columns, struct operand *operand)
 {
-    operand->step = bp_padded(rows) * net->kernels->panel;
+    operand->stride = bp_padded(rows) * net->kernels->panel;
     operand->panels =
-        bp_allocate(bp_panels(net, columns) * operand->step * net->kernels->size);
+        bp_allocate(bp_panels(net, columns) * operand->stride * net->kernels->size);
     if (!operand->panels) {
         bp_raise(BP_NO_MEMORY);
         return -1;
@@ -75,7 +75,7 @@ to_panels(const struct bp_network *net, struct operand *operand)
     if (new_panels(net, operand->lie.rows, operand->lie.columns, operand) < 0)
         return -1;
     bp_gather(net, &operand->lie, (struct bp_rows){NULL, 0, operand->lie.rows}, operand->panels,
-              operand->step);
+              operand->stride);
     return 0;
 }
 
@@ -151,12 +151,12 @@ give_panels(const struct bp_network *net, const struct operand *from, size_t row
     if (!result)
         return NULL;
     if (PyArray_ISCARRAY(result)) {
-        bp_read_panels(net, rows, columns, from->panels, from->step, PyArray_DATA(result), columns);
+        bp_read_panels(net, rows, columns, from->panels, from->stride, PyArray_DATA(result), columns);
         return (PyObject *)result;
     }
     PyArrayObject *plain = result_array(net, NULL, dimensions, shape);
     if (plain) {
-        bp_read_panels(net, rows, columns, from->panels, from->step, PyArray_DATA(plain), columns);
+        bp_read_panels(net, rows, columns, from->panels, from->stride, PyArray_DATA(plain), columns);
         if (PyArray_CopyInto(result, plain) < 0)
             Py_CLEAR(plain);
     }
@@ -240,12 +240,12 @@ weighted_sum(PyObject *module, PyObject *args, PyObject *keywords)
         .depth = inputs,
         .a = o[0].panels,
         .a_row = net.kernels->panel,
-        .a_step = o[0].step,
+        .a_stride = o[0].stride,
         .b = o[1].panels,
         .b_row = net.kernels->panel,
-        .b_step = o[1].step,
+        .b_stride = o[1].stride,
         .c = o[3].panels,
-        .c_step = o[3].step,
+        .c_stride = o[3].stride,
         .start = o[2].panels,
     });
     Py_END_ALLOW_THREADS
@@ -290,7 +290,7 @@ activation_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool s
         const size_t rows = o[0].lie.rows, columns = o[0].lie.columns;
         if (to_panels(&net, &o[0]) < 0)
             goto done;
-        net.kernels->softmax(rows, columns, o[0].panels, o[0].panels, o[0].step);
+        net.kernels->softmax(rows, columns, o[0].panels, o[0].panels, o[0].stride);
         if (!slope) {
             result = give_rows(&net, &o[0], &o[0], columns, out);
             goto done;
@@ -300,7 +300,7 @@ activation_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool s
         PyArrayObject *jacobian = result_array(&net, NULL, 3 - skipped, shape + skipped);
         if (!jacobian)
             goto done;
-        net.kernels->softmax_jacobian(rows, columns, o[0].panels, o[0].step,
+        net.kernels->softmax_jacobian(rows, columns, o[0].panels, o[0].stride,
                                       PyArray_DATA(jacobian));
         PyArrayObject *target = result_array(&net, out, 3 - skipped, shape + skipped);
         if (target && PyArray_CopyInto(target, jacobian) == 0)
@@ -380,7 +380,7 @@ loss_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool slope)
         if (new_panels(&net, rows, columns, &o[2]) < 0)
             goto done;
         net.kernels->loss_derivative(loss, rows, columns, o[0].panels, o[1].panels, o[2].panels,
-                                     o[0].step);
+                                     o[0].stride);
         result = give_rows(&net, &o[0], &o[2], columns, out);
         goto done;
     }
@@ -389,7 +389,7 @@ loss_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool slope)
         PyErr_NoMemory();
         goto done;
     }
-    net.kernels->loss(loss, rows, columns, NULL, o[0].panels, o[1].panels, o[0].step, losses);
+    net.kernels->loss(loss, rows, columns, NULL, o[0].panels, o[1].panels, o[0].stride, losses);
     const npy_intp count = (npy_intp)rows;
     const int dimensions = PyArray_NDIM(o[0].array) - 1;
     PyObject *doubles = bp_array_on(losses, dimensions, &count, NPY_DOUBLE);
@@ -447,8 +447,8 @@ multiply_by_da_dz(PyObject *module, struct bp_network *net, struct operand *dC_d
         if (to_panels(net, &da_dz) < 0)
             goto done;
         for (size_t q = 0; q < bp_panels(net, nodes); q++)
-            net->kernels->multiply(rows * panel, bp_at(net, da_dz.panels, q * da_dz.step),
-                                   bp_at(net, dC_da->panels, q * dC_da->step));
+            net->kernels->multiply(rows * panel, bp_at(net, da_dz.panels, q * da_dz.stride),
+                                   bp_at(net, dC_da->panels, q * dC_da->stride));
         result = 0;
         goto done;
     }
@@ -465,24 +465,24 @@ multiply_by_da_dz(PyObject *module, struct bp_network *net, struct operand *dC_d
         goto done;
     for (size_t n = 0; n < rows; n++) {
         da_dz.lie.data = data + (ptrdiff_t)n * sample_stride;
-        bp_gather(net, &da_dz.lie, (struct bp_rows){NULL, 0, nodes}, da_dz.panels, da_dz.step);
+        bp_gather(net, &da_dz.lie, (struct bp_rows){NULL, 0, nodes}, da_dz.panels, da_dz.stride);
         net->kernels->product(&(struct bp_product){
             .rows = 1,
             .columns = nodes,
             .depth = nodes,
             .a = bp_at(net, dC_da->panels, n * panel),
             .a_row = panel,
-            .a_step = dC_da->step,
+            .a_stride = dC_da->stride,
             .b = da_dz.panels,
             .b_row = panel,
-            .b_step = da_dz.step,
+            .b_stride = da_dz.stride,
             .c = bp_at(net, delta.panels, n * panel),
-            .c_step = delta.step,
+            .c_stride = delta.stride,
         });
     }
     bp_free(dC_da->panels);
     dC_da->panels = delta.panels;
-    dC_da->step = delta.step;
+    dC_da->stride = delta.stride;
     result = 0;
 done:
     release(&da_dz, 1);
@@ -538,12 +538,12 @@ delta_hidden(PyObject *module, PyObject *args, PyObject *keywords)
         .depth = o[0].lie.columns,
         .a = o[0].panels,
         .a_row = net.kernels->panel,
-        .a_step = o[0].step,
+        .a_stride = o[0].stride,
         .b = o[1].panels,
         .b_row = net.kernels->panel,
-        .b_step = o[1].step,
+        .b_stride = o[1].stride,
         .c = o[2].panels,
-        .c_step = o[2].step,
+        .c_stride = o[2].stride,
     });
     Py_END_ALLOW_THREADS
     o[2].lie.rows = rows;
@@ -588,18 +588,18 @@ weight_gradient(PyObject *module, PyObject *args, PyObject *keywords)
         new_panels(&net, outputs, inputs, &o[2]) < 0)
         goto done;
     Py_BEGIN_ALLOW_THREADS
-    net.kernels->scale_rows(rows, bp_panels(&net, outputs), shares, o[0].panels, o[0].step);
+    net.kernels->scale_rows(rows, bp_panels(&net, outputs), shares, o[0].panels, o[0].stride);
     net.kernels->outer(&(struct bp_outer){
         .rows = outputs,
         .columns = inputs,
         .depth = rows,
         .a = o[0].panels,
-        .a_step = o[0].step,
+        .a_stride = o[0].stride,
         .delta = o[1].panels,
-        .delta_step = o[1].step,
+        .delta_stride = o[1].stride,
         .c = o[2].panels,
         .c_row = net.kernels->panel,
-        .c_step = o[2].step,
+        .c_stride = o[2].stride,
     });
     Py_END_ALLOW_THREADS
     const npy_intp shape[] = {(npy_intp)outputs, (npy_intp)inputs};

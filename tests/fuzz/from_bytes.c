@@ -94,7 +94,7 @@ fourth_power_slope(double a, double y)
 
 static void
 each_entry(struct drawn_network *drawn, double (*f)(double, double), size_t rows, size_t columns,
-           const bp_real *a, const bp_real *b, bp_real *out, size_t step)
+           const bp_real *a, const bp_real *b, bp_real *out, size_t stride)
 {
     const struct bp_network *net = &drawn->net;
     const size_t panel = net->kernels->panel;
@@ -103,7 +103,7 @@ each_entry(struct drawn_network *drawn, double (*f)(double, double), size_t rows
         atomic_store(&drawn->failed, true);
     for (size_t q = 0; q * panel < columns; q++)
         for (size_t i = 0; i < rows * panel; i++) {
-            const size_t at = q * step + i;
+            const size_t at = q * stride + i;
             const bool pad = q * panel + i % panel >= columns;
             store(net, out, at, pad ? 0 : f(fetch(net, a, at), b ? fetch(net, b, at) : 1));
         }
@@ -111,23 +111,23 @@ each_entry(struct drawn_network *drawn, double (*f)(double, double), size_t rows
 
 static void
 custom_g(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-         const bp_real *z, bp_real *out, size_t step)
+         const bp_real *z, bp_real *out, size_t stride)
 {
     (void)kernels;
-    each_entry(context, square, rows, columns, z, NULL, out, step);
+    each_entry(context, square, rows, columns, z, NULL, out, stride);
 }
 
 static void
 custom_g_prime(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-               const bp_real *z, const bp_real *factor, bp_real *out, size_t step)
+               const bp_real *z, const bp_real *factor, bp_real *out, size_t stride)
 {
     (void)kernels;
-    each_entry(context, square_slope, rows, columns, z, factor, out, step);
+    each_entry(context, square_slope, rows, columns, z, factor, out, stride);
 }
 
 static void
 custom_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-             const bp_real *a, const bp_real *y, size_t step, double *losses)
+             const bp_real *a, const bp_real *y, size_t stride, double *losses)
 {
     struct drawn_network *drawn = context;
     const size_t panel = kernels->panel;
@@ -137,7 +137,7 @@ custom_value(void *context, const struct bp_kernels *kernels, size_t rows, size_
     for (size_t n = 0; n < rows; n++) {
         losses[n] = 0;
         for (size_t j = 0; j < columns; j++) {
-            const size_t at = j / panel * step + n * panel + j % panel;
+            const size_t at = j / panel * stride + n * panel + j % panel;
             const double d = fetch(&drawn->net, a, at) - fetch(&drawn->net, y, at);
             losses[n] += d * d * d * d / 4;
         }
@@ -146,10 +146,10 @@ custom_value(void *context, const struct bp_kernels *kernels, size_t rows, size_
 
 static void
 custom_derivative(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
-                  const bp_real *a, const bp_real *y, bp_real *out, size_t step)
+                  const bp_real *a, const bp_real *y, bp_real *out, size_t stride)
 {
     (void)kernels;
-    each_entry(context, fourth_power_slope, rows, columns, a, y, out, step);
+    each_entry(context, fourth_power_slope, rows, columns, a, y, out, stride);
 }
 
 static const struct bp_kernels *
