@@ -95,10 +95,10 @@ bench-bounds:  ## what the processor and its caches allow; x86-64 with AVX2 or A
 	.bench/bin/pip install --quiet -r benchmarks/requirements.txt
 	touch $@
 
-build/bench_kernels.so: benchmarks/kernels.c $(wildcard csrc/core/*.[ch] csrc/kernels/*)
+build/bench_kernels.so: benchmarks/kernels.c $(shell find csrc/core csrc/kernels -type f)
 	mkdir -p build
 	$(CC) -O3 -std=c11 -ffp-contract=off -fPIC -shared -fvisibility=hidden -Icsrc -o $@ \
-	    $< csrc/core/memory.c csrc/core/peak.c csrc/kernels/*.c -lm
+	    $< csrc/core/memory.c $(shell find csrc/kernels -name '*.c') -lm
 
 clean:   ## remove what a build leaves behind
 	rm -rf build dist .bench .docs docs/tutorial *.egg-info backprop/*.so

@@ -8,7 +8,7 @@
 
 #include "core/layout.h"
 #include "core/memory.h"
-#include "core/peak.h"
+#include "kernels/peak.h"
 #include "core/team.h"
 #include "core/workspace.h"
 

@@ -53,12 +53,12 @@ def in_file(file, *mutants):
 
 MUTANTS = [
     *in_file(
-        "kernels/vector.inc",
+        "kernels/bodies/vector.inc",
         ("a pad counts as a node", "return place < (", "return place <= ("),
         ("a vector past the last node is one of nodes", "const ptrdiff_t left = (ptrdiff_t)(columns - j), most", "const size_t left = columns - j, most"),
     ),
     *in_file(
-        "kernels/activation.inc",
+        "kernels/bodies/activation.inc",
         ("sigmoid' without 1 - a", "return a * (one - a);", "return a;"),
         ("tanh' of a, not a²", "return one - a * a;", "return one - a;"),
         ("relu'(0) = 1", "return NAME(select)(a > zero, one, zero);", "return NAME(select)(a >= zero, one, zero);"),
@@ -70,7 +70,7 @@ MUTANTS = [
         ("the factor of a delta is left out", "factor ? slope * NAME(load)(factor + i) : slope", "slope"),
     ),
     *in_file(
-        "kernels/loss.inc",
+        "kernels/bodies/loss.inc",
         ("squared error' without factor 2", "return d + d;", "return d;"),
         ("error with the sign turned", "const vec d = a - y, one = NAME(set)(1);\n    switch (loss) {\n"
          "    case BP_BINARY_CROSS_ENTROPY:\n        return NAME(quotient)", "const vec d = y - a, one = NAME(set)(1);"
@@ -90,7 +90,7 @@ MUTANTS = [
         ("fused binary loss of |z|", "NAME(v_exp)(-NAME(abs)(NAME(load)(z + at)))", "NAME(v_exp)(NAME(abs)(NAME(load)(z + at)))"),
     ),
     *in_file(
-        "kernels/product.inc",
+        "kernels/bodies/product.inc",
         ("bias dropped", ": start   ? NAME(load)(start + q * PANEL + v * LANES)", ": 0 ? NAME(load)(start)"),
         ("a block forgets the one before", "sum[r][q][v] = p->resume ?", "sum[r][q][v] = 0 ?"),
         ("the last term of a sum is left out", "p->depth - s < PANEL ? p->depth - s : PANEL;",
@@ -109,7 +109,7 @@ MUTANTS = [
         ("column sums forget what was there", "add ? sum[j + t] + total[t] : total[t];", "total[t];"),
     ),
     *in_file(
-        "kernels/chain.inc",
+        "kernels/bodies/chain.inc",
         ("chain: bias dropped", "sum[v] = bias ? NAME(load)(bias + v * LANES) : NAME(set)(0);", "sum[v] = NAME(set)(0);"),
         ("chain: bias stands still", "NAME(load)(bias + v * LANES) + NAME(load)(delta + v * LANES)", "NAME(load)(bias + v * LANES)"),
         ("chain: slope dropped", "NAME(select)(NAME(existing)(at, link->outputs), slope * dC_da[v],",
@@ -124,7 +124,7 @@ MUTANTS = [
         ("chain: the rate squared", "NAME(set)((REAL)factor) * NAME(load)(delta", "NAME(set)((REAL)(factor * factor)) * NAME(load)(delta"),
     ),
     *in_file(
-        "kernels/single.inc",
+        "kernels/bodies/single.inc",
         ("online: what lies behind W fills up ∂C/∂a", "NAME(select)(NAME(existing)(at, rows), sum[b], NAME(set)(0))",
          "sum[b]"),
         ("online: bias dropped", "sum[i][v] = start ? NAME(load)(start + at) : NAME(set)(0);", "sum[i][v] = NAME(set)(0);"),
@@ -137,7 +137,7 @@ MUTANTS = [
         ("online: the last column is left out", "if (j + t < columns)", "if (j + t + (columns > 1) < columns)"),
     ),
     *in_file(
-        "kernels/optimize.inc",
+        "kernels/bodies/optimize.inc",
         ("weight decay with the sign turned", "slope += decay * old;", "slope -= decay * old;"),
         ("adam's first moment is the gradient", "mean = before + new_1 * (slope - before);", "mean = slope;"),
         ("adam's second moment of |g|", "const vec square = beta_2 * NAME(load)(second + i) + new_2 * (slope * slope);",
@@ -154,13 +154,13 @@ MUTANTS = [
         ("the gradient is not clipped", "slope = NAME(select)(slope > limit, limit,", "slope = NAME(select)(slope > limit, slope,"),
     ),
     *in_file(
-        "kernels/rearrange.inc",
+        "kernels/bodies/rearrange.inc",
         ("every row has the factor of the first", "NAME(set)((REAL)factors[n])", "NAME(set)((REAL)factors[0])"),
         ("the class of the last of equals", "if (x > most) {", "if (x >= most) {"),
         ("an infinity is finite", "zero += NAME(set)(0) * NAME(load)(x + i);", "zero += NAME(set)(0);"),
     ),
     *in_file(
-        "kernels/regularize.inc",
+        "kernels/bodies/regularize.inc",
         ("l1 with the sign turned", "(w[j] > 0) - (w[j] < 0)", "(w[j] < 0) - (w[j] > 0)"),
         ("l2 without w", "+ l2 * w[j];", "+ l2;"),
         ("dropout without its scale", "draw < below ? 0 : a[j] * scale;", "draw < below ? 0 : a[j];"),
@@ -168,19 +168,19 @@ MUTANTS = [
         ("dropout of the sample before", "(drop->place + n + 1) * INCREMENT", "(drop->place + n) * INCREMENT"),
     ),
     *in_file(
-        "kernels/math.inc",
+        "kernels/bodies/math.inc",
         ("silu' with the sign turned", "s * (C(1) + x * (C(1) - s))", "s * (C(1) - x * (C(1) - s))"),
         ("silu is NaN at -infinity", "C(-0.0), x * NAME(sigmoid_between)", "x * C(0), x * NAME(sigmoid_between)"),
     ),
     *in_file(
-        "kernels/normal.inc",
+        "kernels/bodies/normal.inc",
         ("gelu' without its density", "NAME(fma)(x, density, cdf)", "cdf"),
         ("gelu'' without z²", "density * (C(2) - x * x)", "density * C(2)"),
         ("the rounding of x² is forgotten", "(minus_square, rest, &bits)", "(minus_square, C(0), &bits)"),
         ("what a division loses is forgotten", "NAME(fma)(excess, C(-1 / CDF_SCALE), ", "NAME(fma)(excess, C(0), "),
     ),
     *in_file(
-        "kernels/curvature.inc",
+        "kernels/bodies/curvature.inc",
         ("sigmoid'' is sigmoid'", "return a * (one - a) * (one - two * a);", "return a * (one - a);"),
         ("tanh'' with the sign turned", "return -two * a * (one - a * a);", "return two * a * (one - a * a);"),
         ("silu'' with one for two", "(two + z * (one - two * s))", "(one + z * (one - two * s))"),
@@ -325,8 +325,8 @@ class Copy:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, self.folder)
         kernels = self.csrc / "kernels"
-        for path in kernels.glob("kernels_*.c"):
-            if path.stem != f"kernels_{self.isa}":
+        for path in kernels.glob("isa/*.c"):
+            if path.stem != self.isa:
                 path.unlink()
             else:  # the same bodies once more, for short vectors, are not needed
                 text = re.sub("#define NARROW_BYTES.*", "", path.read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ FLAGS = {
 @pytest.mark.parametrize("isa", _core.candidates)
 def test_elementary_functions(isa, tmp_path, capfd):
     """tests/c/test_math.c, which says by how many ulp each may be off, with a part of float32's numbers."""
-    flags = ["-O2", "-ffp-contract=off", *FLAGS[isa], f"-I{HERE.parent / 'csrc/kernels'}"]
+    flags = ["-O2", "-ffp-contract=off", *FLAGS[isa], f"-I{HERE.parent / 'csrc'}"]
     failed = run_c([HERE / "c/test_math.c"], flags, tmp_path, "25013")
     report = capfd.readouterr().out
     assert failed == 0, report

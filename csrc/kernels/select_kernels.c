@@ -1,5 +1,5 @@
 /* select_kernels.c: which table this processor uses. Depends on kernels.h and libc. */
-#include "isa.h"
+#include "isa/isa.h"
 
 #define TABLES(isa) extern const struct bp_kernels bp_kernels_f32_##isa, bp_kernels_f64_##isa;
 TABLES(baseline)

@@ -1,7 +1,7 @@
 /* peak_function.c: fma_peak(dtype, seconds), the measured peak of one core. */
 #include "module.h"
 
-#include "core/peak.h"
+#include "kernels/peak.h"
 
 PyObject *
 bp_fma_peak_function(PyObject *module, PyObject *args)

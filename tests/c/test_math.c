@@ -11,7 +11,7 @@
  * float64: dense and random points, against libm in long double. Its 64 bits put the reference
  * within 2^-11 ulp of the exact value, ample to tell 2.5 ulp.
  */
-#include "isa.h"
+#include "kernels/isa/isa.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,9 +92,9 @@ static const char *const names[] = {EACH_FUNCTION};
 #ifdef FMA_F32
 #define HARDWARE_FMA FMA_F32
 #endif
-#include "vector.inc"
+#include "kernels/bodies/vector.inc"
 
-#include "math.inc"
+#include "kernels/bodies/math.inc"
 DEFINE_APPLY
 #undef LANES
 #undef vec
@@ -112,9 +112,9 @@ DEFINE_APPLY
 #ifdef FMA_F64
 #define HARDWARE_FMA FMA_F64
 #endif
-#include "vector.inc"
+#include "kernels/bodies/vector.inc"
 
-#include "math.inc"
+#include "kernels/bodies/math.inc"
 DEFINE_APPLY
 #undef FUNCTION
 

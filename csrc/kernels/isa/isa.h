@@ -1,4 +1,4 @@
-/* isa.h: what every kernels_*.c needs before it opens its target region. Depends on libc only. */
+/* isa.h: what every file here needs before it opens its target region. Depends on libc only. */
 #ifndef BP_ISA_H
 #define BP_ISA_H
 
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #if defined(__x86_64__)
 #define BP_X86 1

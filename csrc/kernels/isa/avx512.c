@@ -9,13 +9,13 @@
 #define EACH_TILE_HEIGHT TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
 #define MOST_SUMS 24
 #define MOST_PANELS 8
-#define NARROW_BYTES 16 /* kernels_narrow.c */
+#define NARROW_BYTES 16 /* narrow.c */
 #define SINGLE_PANELS 6
 #define FMA_F32(a, b, c) (vec) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define FMA_F64(a, b, c) (vec) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
 #define SQRT_F32(x) (vec) _mm512_sqrt_ps((__m512)(x))
 #define SQRT_F64(x) (vec) _mm512_sqrt_pd((__m512d)(x))
 BEGIN_TARGET("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#include "both_precisions.inc"
+#include "kernels/bodies/both_precisions.inc"
 END_TARGET
 #endif

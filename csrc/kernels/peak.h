@@ -2,7 +2,7 @@
 #ifndef BP_PEAK_H
 #define BP_PEAK_H
 
-#include "kernels/kernels.h"
+#include "kernels.h"
 
 /* Floating-point operations per second, a multiply-add counting as two: the best of bursts of about
  * a millisecond, for that many seconds and at least one burst. */

@@ -11,4 +11,4 @@
 #define SINGLE_PANELS 1
 #define SQRT_F32(x) ((vec){sqrtf((x)[0]), sqrtf((x)[1]), sqrtf((x)[2]), sqrtf((x)[3])})
 #define SQRT_F64(x) ((vec){sqrt((x)[0]), sqrt((x)[1])})
-#include "both_precisions.inc"
+#include "kernels/bodies/both_precisions.inc"

@@ -19,6 +19,6 @@
 #define BODIES "chain_alone.inc"
 #pragma GCC diagnostic ignored "-Wunused-function" /* of the bodies, only what the chain calls is kept */
 BEGIN_TARGET("avx2,fma")
-#include "both_precisions.inc"
+#include "kernels/bodies/both_precisions.inc"
 END_TARGET
 #endif

@@ -14,5 +14,5 @@
 #define FMA_F64(a, b, c) (vec) vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b))
 #define SQRT_F32(x) (vec) vsqrtq_f32((float32x4_t)(x))
 #define SQRT_F64(x) (vec) vsqrtq_f64((float64x2_t)(x))
-#include "both_precisions.inc"
+#include "kernels/bodies/both_precisions.inc"
 #endif
