@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop import _core, schedules
 from backprop._validate import as_array, finite_number, name_among, real_array, whole_number
+from backprop.fit.figures import columns_of, new_record, quantities
 from backprop.history import History
 from backprop.ranks import Alone, Ranks
 
@@ -261,7 +262,7 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
     network, optimizer = plan.network, plan.optimizer
     if plan.threads is None:
         plan.threads = _suitable_threads(network.parameters.size, plan.batch_size)
-    history = History(_quantities(plan.held_out is not None, plan.norms))
+    history = History(quantities(plan.held_out is not None, plan.norms))
     observers: list[Callback] = []
     ranks.together(lambda: observers.extend(_observers(network, optimizer, plan.callbacks, tuple(history))))
     watched = ranks.rank == 0 and _watched() if progress is None else progress
@@ -275,11 +276,11 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
             if callable(lr) and not plan.source:
                 most = min(most, max(1, RATES_AT_A_TIME // max(1, plan.steps)))
                 rates = schedules.rates(lr, optimizer.steps, most * plan.steps)
-            record = np.full((most, len(_core.figures)), np.nan)
+            record = new_record(most)
             budget = math.inf if bar is None else SECONDS_BETWEEN_UPDATES
             done = ranks.together(partial(_call, plan, ranks, most, rates, budget, history.epochs, record))[0]
             ranks.share(record)
-            columns = dict(zip(_core.figures, record[:done].T.tolist(), strict=True))
+            columns = columns_of(record[:done])
             if rates is not None:
                 columns["lr"] = rates[plan.steps - 1 :: plan.steps][:done].tolist()
             elif callable(lr):
@@ -373,13 +374,6 @@ def _observe(plan: Plan, ranks: Alone, observers: list[Callback], record: dict[s
             "must change them alike on every rank"
         )
     return any(stops)
-
-
-def _quantities(validated: bool, norms: bool) -> list[str]:
-    """The keys of the history."""
-    validation = ["validation_loss", "validation_accuracy"] if validated else []
-    measured = ["weight_norm", "gradient_norm"] if norms else []
-    return ["loss", "accuracy", *validation, "lr", *measured, "seconds"]
 
 
 def _observers(

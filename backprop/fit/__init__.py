@@ -1,0 +1,1 @@
+"""Training: what `Network.fit` does between its arguments and the engine."""

@@ -1,0 +1,41 @@
+"""The figures of an epoch: the columns of the engine's record, and the keys of `History`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backprop import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def quantities(validated: bool, norms: bool) -> tuple[str, ...]:
+    """The keys of the history.
+
+    Parameters
+    ----------
+    validated : bool
+        Whether there are samples to validate on.
+    norms : bool
+        Whether the norms of weights and gradient are measured.
+
+    Returns
+    -------
+    tuple of str
+    """
+    validation = ("validation_loss", "validation_accuracy") if validated else ()
+    measured = ("weight_norm", "gradient_norm") if norms else ()
+    return ("loss", "accuracy", *validation, "lr", *measured, "seconds")
+
+
+def new_record(epochs: int) -> NDArray[np.float64]:
+    """What the engine writes the figures of so many epochs into: NaN, (epochs, figures)."""
+    return np.full((epochs, len(_core.figures)), np.nan)
+
+
+def columns_of(record: NDArray[np.float64]) -> dict[str, list[float]]:
+    """The columns of a record by name, a number an epoch."""
+    return dict(zip(_core.figures, record.T.tolist(), strict=True))
