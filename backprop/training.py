@@ -16,6 +16,7 @@ import numpy as np
 from backprop import _core, schedules
 from backprop._validate import as_array, finite_number, name_among, real_array, whole_number
 from backprop.fit.figures import columns_of, new_record, quantities
+from backprop.fit.threads import suitable_threads, threads_asked
 from backprop.history import History
 from backprop.ranks import Alone, Ranks
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from backprop.network import Network, Seed
     from backprop.streams import Batches, Blocks
 
-MOST_THREADS = 16
-MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
 MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
 SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
@@ -139,7 +138,7 @@ def _plan(
         batch_size=whole_number("batch_size", batch_size),
         shuffle=_shuffle(shuffle),
         norms=bool(norms),
-        threads=None if threads is None else min(whole_number("threads", threads), MOST_THREADS_ASKED),
+        threads=threads_asked(threads),
         callbacks=_callables(callbacks),
         samples=0,
     )
@@ -253,7 +252,7 @@ def _start_alike(plan: Plan, ranks: Ranks) -> None:
         whole = plan.source is not None and plan.source.whole
         ranks.share_memory(plan.network, plan.optimizer, 0 if whole else rows)
     if plan.threads is None:
-        suitable = _suitable_threads(plan.network.parameters.size, plan.batch_size)
+        suitable = suitable_threads(plan.network.parameters.size, plan.batch_size)
         plan.threads = min(ranks.usable_threads(), suitable)
 
 
@@ -261,7 +260,7 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
     """All epochs, call by call of the engine."""
     network, optimizer = plan.network, plan.optimizer
     if plan.threads is None:
-        plan.threads = _suitable_threads(network.parameters.size, plan.batch_size)
+        plan.threads = suitable_threads(network.parameters.size, plan.batch_size)
     history = History(quantities(plan.held_out is not None, plan.norms))
     observers: list[Callback] = []
     ranks.together(lambda: observers.extend(_observers(network, optimizer, plan.callbacks, tuple(history))))
@@ -431,23 +430,6 @@ def _callables(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     if not isinstance(callbacks, (tuple, list)) or not all(map(callable, callbacks)):
         raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
     return tuple(callbacks)
-
-
-def _suitable_threads(parameters: int, batch: int) -> int:
-    """One thread where a step's work is below about 100 µs at 30 GFLOP/s, else one per usable core.
-
-    A step multiplies and adds every parameter with every sample three times: forward, for the deltas
-    and for the gradient.
-    """
-    if 6 * parameters * batch < 100e-6 * 30e9:
-        return 1
-    return usable_threads()
-
-
-def usable_threads() -> int:
-    """The cores that this process may use, 16 at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
 
 
 def _watched() -> bool:

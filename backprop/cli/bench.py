@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from backprop import _core
+from backprop.fit.threads import usable_threads
 from backprop.layer import Layer
 from backprop.network import Network
 from backprop.optimizers import SGD
-from backprop.training import usable_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

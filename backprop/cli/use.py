@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop as bp
-from backprop import _core, datasets, exports, files, training
+from backprop import _core, datasets, exports, files
 from backprop._validate import index_below, whole_number
 from backprop.cli import data, reading
 from backprop.cli.build import HIDDEN_NODES
 from backprop.cli.data import Scaling
+from backprop.fit.threads import usable_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -219,4 +220,4 @@ def info(options: argparse.Namespace) -> None:
     print(f"python           {sys.version.split()[0]}")
     print(f"numpy            {np.__version__}")
     print(f"instruction set  {_core.isa}  (this processor has {', '.join(_core.candidates)})")
-    print(f"threads          {training.usable_threads()}")
+    print(f"threads          {usable_threads()}")
