@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ import numpy as np
 from backprop import _core, schedules
 from backprop._validate import as_array, finite_number, name_among, real_array, whole_number
 from backprop.fit.figures import columns_of, new_record, quantities
+from backprop.fit.progress import Progress, is_watched
 from backprop.fit.threads import suitable_threads, threads_asked
 from backprop.history import History
 from backprop.ranks import Alone, Ranks
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from backprop.streams import Batches, Blocks
 
 MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
-SECONDS_BETWEEN_UPDATES = 0.05  # of the progress bar
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
 RATES_TO_COMPARE = 16  # of a schedule, between ranks
@@ -264,10 +262,9 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
     history = History(quantities(plan.held_out is not None, plan.norms))
     observers: list[Callback] = []
     ranks.together(lambda: observers.extend(_observers(network, optimizer, plan.callbacks, tuple(history))))
-    watched = ranks.rank == 0 and _watched() if progress is None else progress
-    bar = _progress_bar(plan.epochs) if watched else None
+    watched = ranks.rank == 0 and is_watched() if progress is None else progress
     one_by_one = observed or bool(observers) or plan.norms or plan.source or (ranks.sharded and plan.drawn)
-    try:
+    with Progress(bool(watched), plan.epochs) as bar:
         stop = False
         while history.epochs < plan.epochs and not stop:
             most = 1 if one_by_one else min(plan.epochs - history.epochs, ROWS_OF_RECORD)
@@ -276,8 +273,8 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
                 most = min(most, max(1, RATES_AT_A_TIME // max(1, plan.steps)))
                 rates = schedules.rates(lr, optimizer.steps, most * plan.steps)
             record = new_record(most)
-            budget = math.inf if bar is None else SECONDS_BETWEEN_UPDATES
-            done = ranks.together(partial(_call, plan, ranks, most, rates, budget, history.epochs, record))[0]
+            call = partial(_call, plan, ranks, most, rates, bar.budget, history.epochs, record)
+            done = ranks.together(call)[0]
             ranks.share(record)
             columns = columns_of(record[:done])
             if rates is not None:
@@ -293,14 +290,9 @@ def _train(plan: Plan, ranks: Alone, progress: bool | None, observed: bool) -> H
             for key, values in history.items():
                 values.extend(columns[key])
             last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
-            if bar is not None:
-                bar.set_postfix(_postfix(last), refresh=False)
-                bar.update(done)
+            bar.advance(done, last)
             if one_by_one:
                 stop = _observe(plan, ranks, observers, last)
-    finally:
-        if bar is not None:
-            bar.close()
     ranks.together(partial(_finish, plan))
     return history
 
@@ -390,13 +382,6 @@ def _observers(
     return [*observers, *callbacks]
 
 
-def _postfix(record: Mapping[str, float]) -> dict[str, str]:
-    """What the progress bar shows beside the epochs."""
-    shown = {key: record.get(key, math.nan) for key in _core.figures[:4]}
-    figures = {key: f"{value:.4f}" for key, value in shown.items() if not math.isnan(value)}
-    return {**figures, "lr": f"{record['lr']:.3g}"}
-
-
 def _hold_out(
     share: float,
     x: NDArray[Any],
@@ -430,23 +415,6 @@ def _callables(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     if not isinstance(callbacks, (tuple, list)) or not all(map(callable, callbacks)):
         raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
     return tuple(callbacks)
-
-
-def _watched() -> bool:
-    """Whether someone looks on: in a terminal or a notebook."""
-    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
-
-
-def _progress_bar(epochs: int) -> Any:
-    from tqdm.auto import tqdm
-
-    try:
-        size_unknown = os.get_terminal_size(sys.stderr.fileno()).columns == 0
-    except (OSError, ValueError, AttributeError):  # no terminal
-        size_unknown = False
-    # tqdm shows nothing in a terminal that does not know its size.
-    size = {"ncols": 80, "nrows": 24} if size_unknown else {"dynamic_ncols": True}
-    return tqdm(total=epochs, unit="epoch", **size)
 
 
 def _weights_of_classes(

@@ -1,0 +1,69 @@
+"""The progress bar: tqdm's, over the epochs."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+SECONDS_BETWEEN_UPDATES = 0.05
+SHOWN = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+
+
+class Progress:
+    """A bar over the epochs, or none; a context that closes it.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether there is a bar.
+    epochs : int
+
+    Attributes
+    ----------
+    budget : float
+        Seconds after which the bar is to be updated; infinite where there is none.
+    """
+
+    def __init__(self, shown: bool, epochs: int) -> None:
+        self._bar = _tqdm(epochs) if shown else None
+        self.budget = SECONDS_BETWEEN_UPDATES if shown else math.inf
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *of_error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, epochs: int, record: Mapping[str, float]) -> None:
+        """So many epochs more are done; the record is of the last one."""
+        if self._bar is not None:
+            self._bar.set_postfix(_postfix(record), refresh=False)
+            self._bar.update(epochs)
+
+
+def is_watched() -> bool:
+    """Whether someone looks on: in a terminal or a notebook."""
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _postfix(record: Mapping[str, float]) -> dict[str, str]:
+    """What the bar shows beside the epochs."""
+    measured = {key: record.get(key, math.nan) for key in SHOWN}
+    figures = {key: f"{value:.4f}" for key, value in measured.items() if not math.isnan(value)}
+    return {**figures, "lr": f"{record['lr']:.3g}"}
+
+
+def _tqdm(epochs: int) -> Any:
+    from tqdm.auto import tqdm
+
+    try:
+        size_unknown = os.get_terminal_size(sys.stderr.fileno()).columns == 0
+    except (OSError, ValueError, AttributeError):  # no terminal
+        size_unknown = False
+    # tqdm shows nothing in a terminal that does not know its size.
+    size = {"ncols": 80, "nrows": 24} if size_unknown else {"dynamic_ncols": True}
+    return tqdm(total=epochs, unit="epoch", **size)
