@@ -293,3 +293,28 @@ def test_misspelt_names(draw):
             function("sigmiod", *arguments)
         with pytest.raises(TypeError):
             function(7, *arguments)
+
+
+@pytest.mark.parametrize("rows", [2**60, 2**59 - 1, 2**57])
+def test_more_numbers_than_any_memory(rows, dtype):
+    """Their panels' bytes do not fit into a size_t; arrays of stride 0 hold as many in no memory."""
+    rows //= np.dtype(dtype).itemsize // 4
+    many = np.broadcast_to(np.ones((), dtype), (rows, 1))
+    wide = np.broadcast_to(np.ones((), dtype), (1, rows))
+    one = np.ones((1, 1), dtype)
+    calls = (
+        lambda: kernels.weighted_sum(many, one),
+        lambda: kernels.weighted_sum(wide, wide),
+        lambda: kernels.weighted_sum(one, many),
+        lambda: kernels.activation("softmax", many),
+        lambda: kernels.activation_derivative("softmax", wide),
+        lambda: kernels.loss("huber", many, many),
+        lambda: kernels.loss_derivative("huber", wide, wide),
+        lambda: kernels.delta_output(many, many),
+        lambda: kernels.delta_hidden(many, one, many),
+        lambda: kernels.weight_gradient(many, many),
+        lambda: kernels.weight_gradient(wide, wide),
+    )
+    for call in calls:
+        with pytest.raises(MemoryError):
+            call()

@@ -300,3 +300,10 @@ def test_one_rank_is_as_none(world, batch, settings):
         train(net, world.data, ranks=ranks, batch=batch, optimizer=bp.SGD(0.1, **settings))
     # at most 5 steps of 2 samples, each rounded a few times in either way
     assert_close(world.net.parameters, twin.parameters, 100 * ROUNDOFF["float64"])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2**62])
+@pytest.mark.parametrize("ranks", [2**58, 2**62])
+def test_more_ranks_than_any_memory(world, ranks, rows):
+    """No product wraps round to a few bytes, which the ranks would then write past."""
+    assert world.net._room_to_share(SGD, ranks, rows) > 2**60

@@ -70,6 +70,41 @@ def test_kernels_allocate_nothing(path):
     assert not calls & {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "mmap", "free"}
 
 
+ALLOCATORS = re.compile(r"\b(bp_allocate|(?:PyMem_(?:Raw)?|PyObject_)?(?:m|c|re)alloc|PyMem_\w+alloc)\(")
+
+
+def arguments_of_calls(code, name):
+    """What stands between the parentheses of every call of a function that `name` matches."""
+    for call in name.finditer(code):
+        depth, end = 1, call.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        yield code[call.end() : end - 1]
+
+
+def unchecked_products(code):
+    """Calls for memory whose size is a product or sum of its own, which may not fit into a size_t."""
+    for given in arguments_of_calls(code, ALLOCATORS):
+        plain = re.sub(r"sizeof\s*\([^()]*\)|\([\w\s]+\*+\)", "1", given)
+        if re.search(r"[\w)\]]\s*[*+]\s*[\w(&]|<<", plain):
+            yield given
+
+
+@pytest.mark.parametrize("path", C_FILES, ids=name_of)
+def test_sizes_of_memory_are_multiplied_by_one_checked_helper(path):
+    if path.name != "memory.c":  # adds to a size that it has checked
+        assert not list(unchecked_products(code_of(path)))
+
+
+def test_an_unchecked_product_is_found():
+    good = "bp_allocate(rows, sizeof(*at)); p = (char *)bp_allocate(bp_size_product(a, b), c); malloc(size);"
+    assert not list(unchecked_products(good))
+    for size in ("a * b, 1", "n * sizeof(*at)", "1, f(x) * y", "a + b, 1"):
+        assert list(unchecked_products(f"bp_allocate({size})")), size
+        assert list(unchecked_products(f"PyMem_Calloc({size})")), size
+
+
 def is_type_checking(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 

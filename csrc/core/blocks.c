@@ -14,7 +14,7 @@ make_room(struct run *run)
     if (run->order && rows > run->order_room) {
         bp_free(run->order);
         run->order_room = rows;
-        run->order = bp_allocate(rows * sizeof(*run->order));
+        run->order = bp_allocate(rows, sizeof(*run->order));
         if (!run->order)
             return BP_NO_MEMORY;
     }

@@ -3,14 +3,14 @@
 #include <assert.h>
 #include <string.h>
 
+#include "memory.h"
 #include "team.h"
 
-/* *sum += a * b; false where that does not fit */
-static bool
-add_product(size_t *sum, size_t a, size_t b)
+/* sum + a * b, or SIZE_MAX */
+static size_t
+plus_product(size_t sum, size_t a, size_t b)
 {
-    size_t product;
-    return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(*sum, product, sum);
+    return bp_size_sum(sum, bp_size_product(a, b));
 }
 
 size_t
@@ -39,19 +39,18 @@ bp_network_lay_out(struct bp_network *net)
         if (layer->outputs > most || layer->inputs > most)
             return BP_TOO_LARGE;
         const size_t panels = bp_panels(net, layer->outputs);
-        bool fits = true;
 
         layer->weights_at = net->parameters;
-        fits &= add_product(&net->parameters, layer->inputs, layer->outputs);
+        net->parameters = plus_product(net->parameters, layer->inputs, layer->outputs);
         layer->bias_at = net->parameters;
-        fits &= add_product(&net->parameters, layer->bias, layer->outputs);
+        net->parameters = plus_product(net->parameters, layer->bias, layer->outputs);
 
         layer->packed_stride = bp_padded(layer->inputs) * panel;
         layer->packed_weights_at = net->packed;
-        fits &= add_product(&net->packed, panels, layer->packed_stride);
+        net->packed = plus_product(net->packed, panels, layer->packed_stride);
         layer->packed_bias_at = net->packed;
-        fits &= add_product(&net->packed, panels, layer->bias ? panel : 0);
-        if (!fits || net->packed > most)
+        net->packed = plus_product(net->packed, panels, layer->bias ? panel : 0);
+        if (net->parameters > most || net->packed > most)
             return BP_TOO_LARGE;
         if (layer->outputs > net->widest)
             net->widest = layer->outputs;

@@ -39,8 +39,9 @@ bp_allocations(void)
  * since it knows when pages are fresh from the system and zeros already: they are touched first by
  * the thread that uses them, and those that nobody uses are never there. */
 void *
-bp_allocate(size_t size)
+bp_allocate(size_t count, size_t each)
 {
+    const size_t size = bp_size_product(count, each);
     const size_t unit = size >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
     /* whole huge pages, and one for the rest if that fills most of it */
     const size_t whole = size >= HUGE_PAGE ? HUGE_PAGE / 4 : 0;

@@ -4,9 +4,28 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* `size` bytes of zeros that begin on a cache line, or NULL; in huge pages where it is large. */
-void *bp_allocate(size_t size);
+/* `count` times `size` bytes of zeros that begin on a cache line, or NULL where there are not as many; in huge
+ * pages where they are many. */
+void *bp_allocate(size_t count, size_t size);
+
+/* a * b, or SIZE_MAX where that does not fit, which no request is granted: what any size of memory is
+ * multiplied with. tests/test_structure.py looks for those that are not. */
+static inline size_t
+bp_size_product(size_t a, size_t b)
+{
+    size_t product;
+    return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
+}
+
+/* a + b, likewise */
+static inline size_t
+bp_size_sum(size_t a, size_t b)
+{
+    size_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
+}
 
 void bp_free(void *memory);
 

@@ -21,14 +21,14 @@ enum { PAGE = 4096, LINE = 64 };
 static size_t
 after(size_t size, size_t unit)
 {
-    return (size + unit - 1) / unit * unit;
+    return bp_size_sum(size, unit - 1) / unit * unit;
 }
 
 /* the bytes of a packed vector there */
 static size_t
 vector_bytes(const struct bp_network *net)
 {
-    return after(bp_packed_room(net) * net->kernels->size, PAGE);
+    return after(bp_size_product(bp_packed_room(net), net->kernels->size), PAGE);
 }
 
 /* the panels of x and of each layer's a and delta */
@@ -45,14 +45,15 @@ panels_of_rows(const struct bp_network *net)
 static size_t
 bytes_of_rows(const struct bp_network *net, const struct bp_ranks *ranks)
 {
-    const size_t step = bp_padded(ranks->count * ranks->rows) * net->kernels->panel;
-    return after(panels_of_rows(net) * step * net->kernels->size, PAGE);
+    const size_t rows = bp_padded(bp_size_product(ranks->count, ranks->rows));
+    const size_t panels = bp_size_product(panels_of_rows(net), BP_PANEL_BYTES);
+    return after(bp_size_product(rows, panels), PAGE);
 }
 
 bool
 bp_shares_rows(const struct bp_network *net, const struct bp_ranks *ranks)
 {
-    return ranks->rows > 0 && bytes_of_rows(net, ranks) < ranks->count * vector_bytes(net);
+    return ranks->rows > 0 && bytes_of_rows(net, ranks) < bp_size_product(ranks->count, vector_bytes(net));
 }
 
 size_t
@@ -63,9 +64,11 @@ bp_room_to_share(const struct bp_network *net, const struct bp_optimizer *optimi
 
     if (net->penalized || isfinite(optimizer->clip_norm))
         return 0;
-    return after(ranks->count * LINE, PAGE) + vectors * vector_bytes(net) +
-           (bp_shares_rows(net, ranks) ? bytes_of_rows(net, ranks)
-                                       : ranks->count * vector_bytes(net));
+    const size_t first = bp_size_sum(after(bp_size_product(ranks->count, LINE), PAGE),
+                                     bp_size_product(vectors, vector_bytes(net)));
+    return bp_size_sum(first, bp_shares_rows(net, ranks)
+                                  ? bytes_of_rows(net, ranks)
+                                  : bp_size_product(ranks->count, vector_bytes(net)));
 }
 
 /* vector i there */
@@ -163,7 +166,7 @@ bp_shared_lay_out(struct run *run)
         run->gradient = gradient_of(run, ranks->me);
         return true;
     }
-    run->nodes_of_everyone = bp_allocate(t->net->count * sizeof(*run->nodes_of_everyone));
+    run->nodes_of_everyone = bp_allocate(t->net->count, sizeof(*run->nodes_of_everyone));
     if (!run->nodes_of_everyone)
         return false;
     lay_out_rows(run);

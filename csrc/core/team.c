@@ -126,7 +126,7 @@ bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), v
         return BP_OK;
     }
 
-    struct member *members = bp_allocate(threads * sizeof(*members));
+    struct member *members = bp_allocate(threads, sizeof(*members));
     if (!members)
         return BP_NO_MEMORY;
     pthread_mutex_init(&team.lock, NULL);

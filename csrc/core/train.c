@@ -532,9 +532,9 @@ free_run(struct run *run)
 
 /* Memory of zeros at *place, which is NULL without; whether there was enough. */
 static bool
-take(void **place, size_t size)
+take(void **place, size_t count, size_t size)
 {
-    *place = bp_allocate(size);
+    *place = bp_allocate(count, size);
     return *place != NULL;
 }
 
@@ -544,15 +544,15 @@ static bool
 take_vectors(struct run *run)
 {
     const struct bp_training *t = run->t;
-    const size_t size = bp_packed_room(t->net) * t->net->kernels->size;
+    const size_t room = bp_packed_room(t->net), size = t->net->kernels->size;
 
     if (is_shared(t))
         return bp_shared_lay_out(run);
-    bool enough = take(&run->packed, size);
+    bool enough = take(&run->packed, room, size);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        enough &= take(&run->packed_state[s], size);
+        enough &= take(&run->packed_state[s], room, size);
     if (t->norms || isfinite(t->optimizer->clip_norm) || (t->ranks && t->ranks->average_every == 0))
-        enough &= take(&run->gradient, size);
+        enough &= take(&run->gradient, room, size);
     return enough;
 }
 
@@ -601,15 +601,15 @@ init_run(struct run *run, struct bp_training *t)
     run->rates = t->rates;
     bool enough = take_vectors(run);
     if (t->ranks && t->ranks->average_every > 0)
-        enough &= take((void **)&run->steps_of_ranks, t->ranks->count * sizeof(*run->steps_of_ranks));
+        enough &= take((void **)&run->steps_of_ranks, t->ranks->count, sizeof(*run->steps_of_ranks));
     if (net->dropout)
-        enough &= take((void **)&run->keys, net->count * sizeof(*run->keys));
+        enough &= take((void **)&run->keys, net->count, sizeof(*run->keys));
     if (t->shuffle) {
         run->order_room = t->data.x.rows;
-        enough &= take((void **)&run->order, run->order_room * sizeof(*run->order));
+        enough &= take((void **)&run->order, run->order_room, sizeof(*run->order));
     }
     if (run->way == CHAIN)
-        enough &= take(&run->chain_before, bp_packed_room(net) * net->kernels->size);
+        enough &= take(&run->chain_before, bp_packed_room(net), net->kernels->size);
     if (!enough)
         return BP_NO_MEMORY;
     if (run->way != CHAIN)

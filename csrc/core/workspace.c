@@ -34,13 +34,15 @@ struct block {
 static void *
 take(struct block *block, size_t count, size_t size)
 {
-    size_t bytes;
+    const size_t bytes = bp_size_product(count, size);
     void *at = block->memory ? block->memory + block->used : NULL;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 - 63 - FENCE ||
-        __builtin_add_overflow(block->used, (bytes + 63) / 64 * 64 + FENCE, &block->used))
+    if (bytes > SIZE_MAX / 4 || block->used > SIZE_MAX / 4) {
         block->overflow = true;
-    else if (at)
+        return at;
+    }
+    block->used += (bytes + 63) / 64 * 64 + FENCE;
+    if (at)
         ASAN_POISON_MEMORY_REGION((char *)at + bytes, (bytes + 63) / 64 * 64 + FENCE - bytes);
     return at;
 }
@@ -134,7 +136,7 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
         bp_workspace_free(ws);
         if (block.overflow)
             return BP_TOO_LARGE;
-        next.memory = bp_allocate(block.used);
+        next.memory = bp_allocate(1, block.used);
         next.size = block.used;
         if (!next.memory)
             return BP_NO_MEMORY;

@@ -1,6 +1,7 @@
 #include "custom.h"
 
 #include "arrays.h"
+#include "core/memory.h"
 
 typedef double (*function_of_1)(double);
 typedef double (*function_of_2)(double, double);
@@ -208,7 +209,8 @@ apply_loss_derivative(void *context, const struct bp_kernels *kernels, size_t ro
 struct bp_customs *
 bp_new_customs(size_t layers)
 {
-    struct bp_customs *customs = PyMem_Calloc(1, sizeof(*customs) + layers * sizeof(struct bp_pair));
+    const size_t pairs = bp_size_product(layers, sizeof(struct bp_pair));
+    struct bp_customs *customs = PyMem_Calloc(1, bp_size_sum(sizeof(*customs), pairs));
     if (!customs) {
         PyErr_NoMemory();
         return NULL;

@@ -59,9 +59,9 @@ read_operand(PyObject *module, struct bp_network *net, PyObject *object, const c
 static int
 new_panels(const struct bp_network *net, size_t rows, size_t columns, struct operand *operand)
 {
-    operand->stride = bp_padded(rows) * net->kernels->panel;
+    operand->stride = bp_size_product(bp_padded(rows), net->kernels->panel);
     operand->panels =
-        bp_allocate(bp_panels(net, columns) * operand->stride * net->kernels->size);
+        bp_allocate(bp_panels(net, columns), bp_size_product(operand->stride, net->kernels->size));
     if (!operand->panels) {
         bp_raise(BP_NO_MEMORY);
         return -1;
@@ -320,7 +320,7 @@ activation_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool s
     if (target) {
         const size_t count = (size_t)PyArray_SIZE(plain);
         bp_real *numbers = PyArray_DATA(plain);
-        bp_real *a = slope ? bp_allocate(count * net.kernels->size) : numbers;
+        bp_real *a = slope ? bp_allocate(count, net.kernels->size) : numbers;
         if (!a)
             PyErr_NoMemory();
         else {
@@ -384,7 +384,7 @@ loss_or_slope(PyObject *module, PyObject *args, PyObject *keywords, bool slope)
         result = give_rows(&net, &o[0], &o[2], columns, out);
         goto done;
     }
-    losses = bp_allocate(rows * sizeof(*losses));
+    losses = bp_allocate(rows, sizeof(*losses));
     if (!losses) {
         PyErr_NoMemory();
         goto done;
@@ -576,7 +576,7 @@ weight_gradient(PyObject *module, PyObject *args, PyObject *keywords)
         wrong_width("a", "as many samples as delta", rows, o[1].array);
         goto done;
     }
-    shares = bp_allocate(rows * sizeof(*shares));
+    shares = bp_allocate(rows, sizeof(*shares));
     if (!shares) {
         PyErr_NoMemory();
         goto done;

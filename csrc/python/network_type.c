@@ -260,7 +260,7 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
         Py_BEGIN_ALLOW_THREADS
         status = prepare(self, samples.data.x.rows, 0);
         if (status == BP_OK && !bp_is_plain(&self->net, &optimizer)) {
-            gradient = bp_allocate(bp_room(&self->net) * self->net.kernels->size);
+            gradient = bp_allocate(bp_room(&self->net), self->net.kernels->size);
             status = gradient ? BP_OK : BP_NO_MEMORY;
         }
         if (status == BP_OK)
@@ -317,7 +317,7 @@ network_gradient(PyObject *object, PyObject *args)
         losses = inputs ? new_results(&samples, 0, NULL, NPY_DOUBLE) : NULL;
     }
     else {
-        memory = bp_allocate(bp_room(net) * net->kernels->size);
+        memory = bp_allocate(bp_room(net), net->kernels->size);
         flat = memory ? (PyArrayObject *)bp_array_on(memory, 1, &parameters, type)
                       : (PyArrayObject *)bp_raise(BP_NO_MEMORY);
         inputs = flat ? (PyArrayObject *)PyArray_SimpleNew(1, &features, type) : NULL;
@@ -592,7 +592,7 @@ network_setup(PyObject *object, PyObject *args)
         bp_raise(status);
         goto fail;
     }
-    void *memory = bp_allocate(bp_room(&net) * net.kernels->size);
+    void *memory = bp_allocate(bp_room(&net), net.kernels->size);
     if (!memory) {
         PyErr_Format(PyExc_MemoryError,
                      "the system has not the memory for a network of %zu parameters, %zu bytes each",

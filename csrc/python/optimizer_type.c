@@ -18,7 +18,7 @@ static PyObject *
 new_state(const struct bp_network *net)
 {
     const npy_intp count = (npy_intp)net->parameters;
-    void *memory = bp_allocate(bp_room(net) * net->kernels->size);
+    void *memory = bp_allocate(bp_room(net), net->kernels->size);
     if (!memory)
         return bp_raise(BP_NO_MEMORY);
     return bp_array_on(memory, 1, &count, bp_type_number(net->kernels->dtype));
@@ -216,7 +216,8 @@ copy_state(PyObject *given)
     }
     PyArrayObject *array = (PyArrayObject *)given;
     const npy_intp count = PyArray_DIM(array, 0);
-    void *memory = bp_allocate((size_t)count * (size_t)PyArray_ITEMSIZE(array) + BP_PANEL_BYTES);
+    const size_t size = (size_t)PyArray_ITEMSIZE(array);
+    void *memory = bp_allocate(bp_size_sum((size_t)count, BP_PANEL_BYTES / size), size);
     if (!memory)
         return bp_raise(BP_NO_MEMORY);
     PyObject *copy = bp_array_on(memory, 1, &count, PyArray_TYPE(array));

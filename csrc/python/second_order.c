@@ -88,8 +88,8 @@ bp_network_hessian_vector(PyObject *object, PyObject *args)
                      (Py_ssize_t)count);
         goto done;
     }
-    along = bp_allocate(bp_room(net) * net->kernels->size);
-    product = bp_allocate(bp_room(net) * net->kernels->size);
+    along = bp_allocate(bp_room(net), net->kernels->size);
+    product = bp_allocate(bp_room(net), net->kernels->size);
     if (!along || !product) {
         PyErr_NoMemory();
         goto done;
