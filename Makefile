@@ -98,7 +98,7 @@ bench-bounds:  ## what the processor and its caches allow; x86-64 with AVX2 or A
 build/bench_kernels.so: benchmarks/kernels.c $(shell find csrc/core csrc/kernels -type f)
 	mkdir -p build
 	$(CC) -O3 -std=c11 -ffp-contract=off -fPIC -shared -fvisibility=hidden -Icsrc -o $@ \
-	    $< csrc/core/memory.c $(shell find csrc/kernels -name '*.c') -lm
+	    $< csrc/core/base/memory.c $(shell find csrc/kernels -name '*.c') -lm
 
 clean:   ## remove what a build leaves behind
 	rm -rf build dist .bench .docs docs/tutorial *.egg-info backprop/*.so

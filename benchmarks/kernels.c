@@ -1,16 +1,16 @@
 /* kernels.c: single kernels of csrc/kernels, timed. Built and called by kernels.py; one thread.
  *
- * The products are cut into blocks as csrc/core/passes.c does it. Times are the processor's for this
+ * The products are cut into blocks as csrc/core/passes/update.c does it. Times are the processor's for this
  * thread, so that other programs disturb them little. */
 #define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/layout.h"
-#include "core/memory.h"
+#include "core/network/layout.h"
+#include "core/base/memory.h"
 #include "kernels/peak.h"
-#include "core/team.h"
-#include "core/workspace.h"
+#include "core/base/team.h"
+#include "core/passes/workspace.h"
 
 enum { BLOCK = 256, FORWARD = 0, DELTA = 1, WEIGHT_GRADIENT = 2 };
 

@@ -191,7 +191,7 @@ MUTANTS = [
         ("cross-entropy'' without its square", "bend = NAME(quotient)(y_j, a_j * a_j);\n", "bend = NAME(quotient)(y_j, a_j);\n"),
     ),
     *in_file(
-        "core/passes.c",
+        "core/passes/passes.c",
         ("forward: the bias of the first panel", "weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL", "weights.bias"),
         ("backward: the layer's own input", "const bp_real *a_prev = input_of(pass, l);", "const bp_real *a_prev = pass->ws->nodes[l].a;"),
         ("backward: bias dropped", "update_bias(pass, l, first, last, update);", ";"),
@@ -208,13 +208,13 @@ MUTANTS = [
         ("classes of the targets are those of the outputs", "net->kernels->classify(own.count, outputs, y,", "net->kernels->classify(own.count, outputs, a,"),
     ),
     *in_file(
-        "core/online.c",
+        "core/train/online.c",
         ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
         ("online: the input of this sample", ".a_last = l == 0 ? last->x", ".a_last = l == 0 ? ws->x"),
     ),
     *in_file(
-        "core/evaluate.c",
+        "core/evaluate/evaluate.c",
         ("the gradient is a sum", "forward_to_delta(&pass, data, n, 1 / (double)samples);", "forward_to_delta(&pass, data, n, 1);"),
         ("the gradient is of the last rows", "update.add = true;", "update.add = false;"),
         ("a step of the sum", "forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
@@ -222,7 +222,7 @@ MUTANTS = [
         ("a step uphill", "(plain ? -optimizer->rate : 1) / samples", "(plain ? optimizer->rate : 1) / samples"),
     ),
     *in_file(
-        "core/second_order.c",
+        "core/evaluate/second_order.c",
         ("Hessian: V is used once", "propagate(&d, l, ws->nodes[l].delta, d.along, true);", ";"),
         ("Hessian: δ da is left out", "outer.add = true;\n    net->kernels->outer(&outer);", ";"),
         ("Hessian: W da is left out", "if (l > 0)\n        weighted_sums", "if (0)\n        weighted_sums"),
@@ -230,14 +230,14 @@ MUTANTS = [
         ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),
     ),
     *in_file(
-        "core/train.c",
+        "core/train/train.c",
         ("weights of samples are left out", "sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;", "sum == 0 ? 0 : sign / (double)batch.count;"),
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
         ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
         ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
     ),
     *in_file(
-        "core/ranks.c",
+        "core/train/ranks.c",
         ("ranks: weights of samples are left out", "factors[n] = bp_weight_of(data, rows, n);", "factors[n] = 1;"),
         ("ranks: the mean over the share", "bp_share_weight(data, rows, batch, sign, factors);", "bp_share_weight(data, rows, rows, sign, factors);"),
         ("ranks: uphill", "? -bp_rate_of(run, worker->step) : 1;", "? bp_rate_of(run, worker->step) : 1;"),
@@ -246,25 +246,25 @@ MUTANTS = [
         ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
     ),
     *in_file(
-        "core/shared.c",
+        "core/train/shared.c",
         ("ranks: the last one is left out", "for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)",
          "for (size_t rank = 1; rank + 1 < ranks->count; rank++, sum = chunk)"),
         ("ranks: the last row is left out", "all.rows = all.ws->rows;", "all.rows = all.ws->rows - 1;"),
         ("ranks: rows of the batch before stay", "q < last && count < ranks->rows; q++)", "q < last && count > ranks->rows; q++)"),
     ),
     *in_file(
-        "core/optimizer.c",
+        "core/network/optimizer.c",
         ("adam counts from 0", "const double t = (double)steps + 1;", "const double t = (double)steps + 2;"),
         ("nesterov is forgotten", ".nesterov = o->nesterov,", ".nesterov = false,"),
         ("beta_1 for beta_2", ".correction_2 = adam ? 1 - pow(o->beta_2, t) : 1,", ".correction_2 = adam ? 1 - pow(o->beta_1, t) : 1,"),
     ),
     *in_file(
-        "core/whole_gradient.c",
+        "core/passes/whole_gradient.c",
         ("clipping by the norm squared", "return sqrt(sum) / weight;", "return sum / weight;"),
         ("clipping lengthens", "return scale > 1 ? 1 : scale;", "return scale;"),
     ),
     *in_file(
-        "core/dropout.c",
+        "core/network/dropout.c",
         ("one key for all layers", "keys[l] |= random->next(random->state);", "keys[l] = 1;"),
     ),
 ]  # fmt: skip

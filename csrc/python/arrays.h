@@ -1,4 +1,4 @@
-/* arrays.h: from what users pass to what the core takes. Depends on module.h and core/data.h.
+/* arrays.h: from what users pass to what the core takes. Depends on module.h and core/data/arrays.h.
  * Nothing is copied but lists: the core reads the caller's arrays, whatever their type, strides,
  * alignment and byte order. */
 #ifndef BP_ARRAYS_H
@@ -6,7 +6,7 @@
 
 #include "module.h"
 
-#include "core/data.h"
+#include "core/data/arrays.h"
 
 /* samples and targets, and the objects that keep them alive */
 struct bp_samples {

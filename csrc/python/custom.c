@@ -1,7 +1,7 @@
 #include "custom.h"
 
 #include "arrays.h"
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 typedef double (*function_of_1)(double);
 typedef double (*function_of_2)(double, double);

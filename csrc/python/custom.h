@@ -1,11 +1,11 @@
 /* custom.h: activations and losses that the user wrote, in Python or as C functions.
- * Depends on module.h and core/layout.h. */
+ * Depends on module.h and core/network/layout.h. */
 #ifndef BP_CUSTOM_H
 #define BP_CUSTOM_H
 
 #include "module.h"
 
-#include "core/layout.h"
+#include "core/network/layout.h"
 
 /* A Python callable of arrays, or the address of a C function of doubles. */
 struct bp_function {

@@ -1,10 +1,10 @@
-/* generator.h: random numbers from NumPy's bit generators. Depends on module.h and core/dropout.h. */
+/* generator.h: random numbers from NumPy's bit generators. Depends on module.h and core/base/random.h. */
 #ifndef BP_GENERATOR_H
 #define BP_GENERATOR_H
 
 #include "module.h"
 
-#include "core/dropout.h"
+#include "core/base/random.h"
 
 /* The functions behind NumPy's BitGenerator object, which must outlive `random`, and whose lock the
  * caller holds while it draws. 0, or -1 with an exception. */

@@ -4,8 +4,8 @@
  * result back. Docstrings stand in backprop/kernels.py. */
 #include "arrays.h"
 
-#include "core/memory.h"
-#include "core/optimizer.h"
+#include "core/base/memory.h"
+#include "core/network/optimizer.h"
 
 /* An argument: an array of the call's precision, and its numbers in panels where asked for. */
 struct operand {

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "core/memory.h"
-#include "core/train.h"
+#include "core/base/memory.h"
+#include "core/train/train.h"
 
 const char *const bp_activation_names[] = {
     [BP_IDENTITY] = "identity", [BP_SIGMOID] = "sigmoid",       [BP_TANH] = "tanh",

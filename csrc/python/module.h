@@ -13,7 +13,7 @@
 #endif
 #include <numpy/arrayobject.h>
 
-#include "core/layout.h"
+#include "core/network/layout.h"
 
 /* the state of one module object */
 struct bp_module {

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-#include "core/evaluate.h"
-#include "core/functions.h"
-#include "core/memory.h"
+#include "core/evaluate/evaluate.h"
+#include "core/network/functions.h"
+#include "core/base/memory.h"
 #include "generator.h"
 #include "optimizer_type.h"
 

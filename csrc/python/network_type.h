@@ -5,7 +5,7 @@
 #include "arrays.h"
 #include "module.h"
 
-#include "core/workspace.h"
+#include "core/passes/workspace.h"
 #include "custom.h"
 
 typedef struct bp_network_object {

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "arrays.h"
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 typedef struct {
     PyObject_HEAD

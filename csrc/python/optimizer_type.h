@@ -1,11 +1,11 @@
 /* optimizer_type.h: the Python object that holds an optimizer's settings and state.
- * Depends on module.h and core/optimizer.h. */
+ * Depends on module.h and core/network/optimizer.h. */
 #ifndef BP_OPTIMIZER_TYPE_H
 #define BP_OPTIMIZER_TYPE_H
 
 #include "module.h"
 
-#include "core/optimizer.h"
+#include "core/network/optimizer.h"
 
 /* An optimizer as it is while the core works with it: another thread may change the object, or
  * replace its state, meanwhile. */

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "core/functions.h"
-#include "core/memory.h"
-#include "core/second_order.h"
+#include "core/network/functions.h"
+#include "core/base/memory.h"
+#include "core/evaluate/second_order.h"
 
 /* Samples at a time. */
 enum { ROWS_AT_A_TIME = 128 };

@@ -1,11 +1,11 @@
 /* train_hooks.h: what the core calls back while it trains, with the GIL taken for as long: signals,
- * streams and other ranks. Depends on network_type.h and core/train.h. */
+ * streams and other ranks. Depends on network_type.h and core/train/train.h. */
 #ifndef BP_TRAIN_HOOKS_H
 #define BP_TRAIN_HOOKS_H
 
 #include "network_type.h"
 
-#include "core/train.h"
+#include "core/train/train.h"
 
 struct bp_hooks {
     PyThreadState *saved; /* while the GIL is released */

@@ -1,5 +1,5 @@
 /* train_method.c: Network._train, which runs whole epochs in the core without the GIL. */
-#include "core/functions.h"
+#include "core/network/functions.h"
 #include "generator.h"
 #include "optimizer_type.h"
 #include "train_hooks.h"

@@ -1,7 +1,7 @@
 /* test_core: tests/fuzz/fuzz_core.c without libFuzzer, for sanitizers, valgrind and coverage with
  * any compiler. In the repository's root:
  *   cc -g -O1 -std=c11 -ffp-contract=off -fsanitize=address,undefined -Icsrc -Itests/fuzz \
- *      tests/c/test_core.c tests/fuzz/[a-z]*.c csrc/core/[a-z]*.c csrc/kernels/[a-z]*.c -lm -lpthread
+ *      tests/c/test_core.c tests/fuzz/[a-z]*.c $(find csrc/core csrc/kernels -name '*.c') -lm -lpthread
  *
  *   ./test_core [count [file ...]]
  * runs the files, then `count` strings of random bytes, the same ones every time.

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "core/pace.h"
+#include "core/train/pace.h"
 
 /* seconds a step of the team and of one thread at a time; one window in twenty is held up */
 struct machine {

@@ -3,7 +3,7 @@
 #ifndef FROM_BYTES_H
 #define FROM_BYTES_H
 
-#include "core/evaluate.h"
+#include "core/evaluate/evaluate.h"
 
 /* What is left of the bytes; past the end come zeros. */
 struct bytes {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/second_order.h"
-#include "core/train.h"
+#include "core/evaluate/second_order.h"
+#include "core/train/train.h"
 #include "from_bytes.h"
 
 #define PROMISE(condition)                                                                         \

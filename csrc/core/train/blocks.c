@@ -1,8 +1,8 @@
 /* blocks.c: the samples of an epoch, block by block where they come from a stream. */
 #include "run.h"
 
-#include "memory.h"
-#include "order.h"
+#include "core/base/memory.h"
+#include "core/base/random.h"
 
 /* Room for all rows of this block in one batch, and for their order. */
 static enum bp_status

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "functions.h"
-#include "whole_gradient.h"
+#include "core/network/functions.h"
+#include "core/passes/whole_gradient.h"
 
 /* a pass on the caller's thread alone */
 static struct bp_pass

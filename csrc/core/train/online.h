@@ -8,7 +8,7 @@
 #ifndef BP_ONLINE_H
 #define BP_ONLINE_H
 
-#include "passes.h"
+#include "core/passes/passes.h"
 
 /* Does the pending step, and forward from pass->ws->x, in one. The last layer is complete after
  * bp_meet(). */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "functions.h"
-#include "memory.h"
+#include "core/network/functions.h"
+#include "core/base/memory.h"
 
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
  * nobody may touch. */

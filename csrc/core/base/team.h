@@ -1,5 +1,5 @@
 /* team.h: threads that run the same function side by side, and the barrier at which they meet.
- * Depends on memory.h, status.h, libc and POSIX threads. */
+ * Depends on clock.h, memory.h, status.h, libc and POSIX threads. */
 #ifndef BP_TEAM_H
 #define BP_TEAM_H
 

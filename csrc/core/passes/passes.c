@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "functions.h"
-#include "optimizer.h"
+#include "core/network/functions.h"
+#include "core/network/optimizer.h"
 
 /* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
  * then stays in the nearest cache while all rows pass by. */

@@ -1,4 +1,4 @@
-#include "data.h"
+#include "arrays.h"
 
 #include <string.h>
 

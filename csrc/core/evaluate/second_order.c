@@ -7,7 +7,7 @@
  */
 #include "second_order.h"
 
-#include "functions.h"
+#include "core/network/functions.h"
 
 static struct bp_pass
 pass_of(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters)

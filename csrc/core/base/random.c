@@ -1,4 +1,4 @@
-#include "order.h"
+#include "random.h"
 
 /* 0 ... below - 1, each equally likely: Lemire, "Fast random integer generation in an interval" */
 static uint32_t

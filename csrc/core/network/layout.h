@@ -1,5 +1,5 @@
 /* layout.h: what a network is, and where each of its numbers lies.
- * Depends on kernels/kernels.h, status.h, team.h and libc.
+ * Depends on kernels/kernels.h, base/ and libc.
  *
  * The parameters are one vector. In storage order, the one that users see, each layer has its
  * weights as [inputs][outputs], then its bias as [outputs]. Packed, the one that training runs on,
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "kernels/kernels.h"
-#include "status.h"
+#include "core/base/status.h"
 
 /* Functions that the user wrote. All read and write panels, `stride` apart, of `rows` rows and
  * `columns` columns, write 0 into pads, and set bp_network.failed when they fail. */

@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "functions.h"
-#include "whole_gradient.h"
+#include "core/network/functions.h"
+#include "core/passes/whole_gradient.h"
 
 /* Where the rows of an epoch have come to; the same for all threads of a rank. */
 struct place {

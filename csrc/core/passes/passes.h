@@ -1,5 +1,5 @@
 /* passes.h: forward and backward through a network, on one batch.
- * Depends on data.h, dropout.h, team.h and workspace.h.
+ * Depends on workspace.h, data/, network/ and base/.
  *
  * Every thread of a team calls these functions with the same arguments but `me`; each does its
  * share. A result is complete after the next bp_meet(). The bits do not depend on the number of
@@ -8,9 +8,9 @@
 #ifndef BP_PASSES_H
 #define BP_PASSES_H
 
-#include "data.h"
-#include "dropout.h"
-#include "team.h"
+#include "core/data/arrays.h"
+#include "core/network/dropout.h"
+#include "core/base/team.h"
 #include "workspace.h"
 
 struct bp_pass {

@@ -1,10 +1,10 @@
 /* evaluate.h: what can be asked of a network without training it, and a single step.
- * Depends on passes.h and optimizer.h. */
+ * Depends on passes/ and network/. */
 #ifndef BP_EVALUATE_H
 #define BP_EVALUATE_H
 
-#include "optimizer.h"
-#include "passes.h"
+#include "core/network/optimizer.h"
+#include "core/passes/passes.h"
 
 /* Where results of n samples go, plain matrices in the network's precision; NULL for what is not
  * wanted. The last three need targets. */

@@ -1,9 +1,9 @@
-/* data.h: rows of an array of any number type, gathered into panels as they are used.
- * Depends on layout.h and libc. */
-#ifndef BP_DATA_H
-#define BP_DATA_H
+/* arrays.h: rows of an array of any number type, gathered into panels as they are used.
+ * Depends on network/layout.h and libc. */
+#ifndef BP_DATA_ARRAYS_H
+#define BP_DATA_ARRAYS_H
 
-#include "layout.h"
+#include "core/network/layout.h"
 
 enum bp_number {
     BP_BOOL,

@@ -1,9 +1,9 @@
 /* workspace.h: all that a forward and a backward pass write besides parameters and results, sized
- * once. Depends on layout.h. */
+ * once. Depends on network/ and base/. */
 #ifndef BP_WORKSPACE_H
 #define BP_WORKSPACE_H
 
-#include "layout.h"
+#include "core/network/layout.h"
 
 /* Panels of one layer, [nodes / P][rows][P]. Some share memory: z with a where nothing asks for z
  * afterwards, dC_da with delta where nothing asks for dC_da. */

@@ -1,10 +1,10 @@
 /* second_order.h: the derivatives of all outputs, and how the gradient changes in a direction.
- * Depends on passes.h. Both take parameters [bp_room] in storage order, run on the caller's thread,
+ * Depends on passes/. Both take parameters [bp_room] in storage order, run on the caller's thread,
  * and do as many rows at a time as the workspace has room for. */
 #ifndef BP_SECOND_ORDER_H
 #define BP_SECOND_ORDER_H
 
-#include "passes.h"
+#include "core/passes/passes.h"
 
 /* out[n][j][k] = ∂a_j^(L)/∂x_k of sample n, plain: a backward pass for each output.
  * ws: with BP_INPUT_GRADIENT. */

@@ -1,8 +1,8 @@
-/* train.h: the epoch loop. Depends on evaluate.h. */
+/* train.h: the epoch loop. Depends on evaluate/, passes/ and below. */
 #ifndef BP_TRAIN_H
 #define BP_TRAIN_H
 
-#include "evaluate.h"
+#include "core/evaluate/evaluate.h"
 
 /* What one epoch left behind, in the order of a row of bp_training.record: an enumerator and its name. */
 #define BP_EACH_FIGURE(FIGURE)                                                                     \

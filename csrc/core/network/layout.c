@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "memory.h"
-#include "team.h"
+#include "core/base/memory.h"
+#include "core/base/team.h"
 
 /* sum + a * b, or SIZE_MAX */
 static size_t

@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "functions.h"
-#include "memory.h"
+#include "core/network/functions.h"
+#include "core/base/memory.h"
 
 enum { PAGE = 4096, LINE = 64 };
 

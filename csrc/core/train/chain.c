@@ -1,6 +1,6 @@
 #include "chain.h"
 
-#include "memory.h"
+#include "core/base/memory.h"
 
 /* Beyond this many inputs, the general way is as fast. */
 enum { MOST_INPUTS = 128 };

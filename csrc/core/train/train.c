@@ -1,15 +1,14 @@
-#define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include "run.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
-#include "functions.h"
-#include "memory.h"
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/network/functions.h"
 #include "online.h"
-#include "whole_gradient.h"
+#include "core/passes/whole_gradient.h"
 
 enum {
     POLL_SECONDS_INVERSE = 100,
@@ -17,14 +16,6 @@ enum {
     VALIDATION_ROWS = 128, /* at a time */
     CHAIN_ROWS = 64,
 };
-
-static double
-seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* The first layer in which a weight or an output of this batch is not finite. */
 static size_t
@@ -92,7 +83,7 @@ poll_if_due(void *context)
 {
     struct run *run = context;
     const struct bp_training *t = run->t;
-    const double now = seconds_now();
+    const double now = bp_seconds_now();
 
     if (!t->poll || now - run->polled < 1.0 / (double)POLL_SECONDS_INVERSE)
         return false;
@@ -282,7 +273,7 @@ finish_epoch(struct run *run, size_t epoch, struct sums *sums, struct bp_results
 {
     struct bp_training *t = run->t;
     double *record = t->record + epoch * BP_FIGURES;
-    const double now = seconds_now();
+    const double now = bp_seconds_now();
     double held_out = t->validation ? (double)t->validation->x.rows : 0;
 
     run->enough = now - run->begun > t->budget;
@@ -342,7 +333,7 @@ next_window(struct worker *worker)
     struct plan *plan = next_plan(worker);
 
     if (worker->pass.me == 0) {
-        const double now = seconds_now(), waited = bp_waited(worker->pass.team);
+        const double now = bp_seconds_now(), waited = bp_waited(worker->pass.team);
         bp_pace_next(&run->pace, now - run->window_begun,
                      (waited - run->waited) / (double)(worker->pass.threads - 1));
         run->window_begun = now;
@@ -394,7 +385,7 @@ train_block(struct worker *worker)
     bool met = false;
 
     if (pass->me == 0) {
-        run->window_begun += seconds_now() - run->epoch_ended;
+        run->window_begun += bp_seconds_now() - run->epoch_ended;
         run->waited += bp_waited(pass->team) - run->waited_then;
     }
     for (struct bp_rows rows = bp_batch_at(run, 0); rows.count > 0;) {
@@ -418,7 +409,7 @@ train_block(struct worker *worker)
         bp_online_finish(pass, worker->pending);
     worker->pending = NULL;
     if (pass->me == 0) {
-        run->epoch_ended = seconds_now();
+        run->epoch_ended = bp_seconds_now();
         run->waited_then = bp_waited(pass->team);
     }
     bp_meet(pass->team);
@@ -483,7 +474,7 @@ train_on_thread(struct bp_team *team, size_t me, void *context)
         bp_pack_share(run, me, t->threads);
     bp_meet(team);
     for (size_t epoch = 0; epoch < t->epochs; epoch++) {
-        const double begun = me == 0 ? seconds_now() : 0;
+        const double begun = me == 0 ? bp_seconds_now() : 0;
         struct bp_results validation = {.poll = poll_if_due, .context = run, .stop = &run->stop};
 
         worker.sums = (struct sums){0};
@@ -576,7 +567,7 @@ init_run(struct run *run, struct bp_training *t)
     enum bp_status status = BP_OK;
 
     *run = (struct run){.t = t, .way = best_way(t), .status = BP_OK};
-    run->begun = run->polled = run->window_begun = run->epoch_ended = seconds_now();
+    run->begun = run->polled = run->window_begun = run->epoch_ended = bp_seconds_now();
     if (!t->stream || !t->stream->whole) /* else a step may be of any length */
         run->look_every = (size_t)(1.0 / (double)LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
     /* no more than can have a share, and none where a step takes nanoseconds */

@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include "team.h"
 
 #include <pthread.h>
@@ -6,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "memory.h"
 
 /* Looks this often whether the others have come before it sleeps: tens of microseconds, or a few
@@ -44,14 +43,6 @@ pause_briefly(void)
 #endif
 }
 
-static uint64_t
-nanoseconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Whether that round of the barrier ends while it looks `looks` times. */
 static bool
 ends_soon(const struct bp_team *team, unsigned round, int looks)
@@ -83,7 +74,7 @@ bp_meet(struct bp_team *team)
     }
     if (ends_soon(team, round, SHORT))
         return;
-    const uint64_t begun = nanoseconds_now();
+    const uint64_t begun = bp_nanoseconds_now();
     if (!ends_soon(team, round, LOOKS)) {
         atomic_fetch_add(&team->sleepers, 1);
         pthread_mutex_lock(&team->lock);
@@ -92,7 +83,7 @@ bp_meet(struct bp_team *team)
         pthread_mutex_unlock(&team->lock);
         atomic_fetch_sub(&team->sleepers, 1);
     }
-    atomic_fetch_add_explicit(&team->waited, nanoseconds_now() - begun, memory_order_relaxed);
+    atomic_fetch_add_explicit(&team->waited, bp_nanoseconds_now() - begun, memory_order_relaxed);
 }
 
 double

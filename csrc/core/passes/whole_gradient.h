@@ -1,11 +1,11 @@
 /* whole_gradient.h: a step that needs all of the gradient before it moves anything, for clipping by
- * norm and for measuring. Depends on passes.h and optimizer.h.
+ * norm and for measuring. Depends on passes.h and network/.
  *
  * The sums do not depend on the layout, nor on the number of threads. */
 #ifndef BP_WHOLE_GRADIENT_H
 #define BP_WHOLE_GRADIENT_H
 
-#include "optimizer.h"
+#include "core/network/optimizer.h"
 #include "passes.h"
 
 /* Adds the penalties, `weight` times, to `weight` times the gradient; the square root of Σ gradient², of the

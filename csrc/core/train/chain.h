@@ -4,7 +4,7 @@
 #ifndef BP_CHAIN_H
 #define BP_CHAIN_H
 
-#include "workspace.h"
+#include "core/passes/workspace.h"
 
 /* Whether chain_steps can do this network. */
 bool bp_is_chain(const struct bp_network *);

@@ -1,16 +1,11 @@
 /* dropout.h: which nodes are left out of a batch that is trained on: a function of keys, drawn anew
  * for every epoch, and of a sample's place in the epoch, so that threads do not matter.
- * Depends on layout.h. */
+ * Depends on layout.h and base/random.h. */
 #ifndef BP_DROPOUT_H
 #define BP_DROPOUT_H
 
+#include "core/base/random.h"
 #include "layout.h"
-
-/* Where random numbers come from: 32 fresh bits a call. */
-struct bp_random {
-    uint32_t (*next)(void *);
-    void *state;
-};
 
 struct bp_dropout {
     const uint64_t *keys; /* one per layer */
