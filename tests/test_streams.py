@@ -170,6 +170,17 @@ def test_a_memory_map_in_order_trains_as_the_array_does(tmp_path, monkeypatch, b
     assert_same_bits(other.parameters, one.parameters)
 
 
+@pytest.mark.parametrize("widths", [(3, 4, 2), (3, 40, 2)], ids=["chain", "online"])
+def test_every_step_of_a_window_has_its_rate(tmp_path, widths):
+    """A window of more steps than are loaded together, and than any rates that are asked for ahead."""
+    one, other = make_network(widths, "tanh"), make_network(widths, "tanh")
+    x, y = make_data(one, 5003)
+    a, b = (bp.SGD(bp.schedules.Exponential(0.1, 0.9995)) for _ in range(2))
+    one.fit(x, y, a, batch_size=1, shuffle=False)
+    other.fit(mapped(tmp_path / "x.npy", x), y, b, batch_size=1, shuffle=False)
+    assert_same_bits(other.parameters, one.parameters)
+
+
 def windows_of(n, seed, block_rows, window_blocks, monkeypatch, batch_size=1):
     x = np.arange(n, dtype=np.float64)[:, None]
     monkeypatch.setattr(streams, "BLOCK_BYTES", 8 * block_rows)

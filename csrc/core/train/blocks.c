@@ -51,7 +51,8 @@ ready_block(struct worker *worker, bool first)
             run->status = make_room(run);
         if (run->status != BP_OK || t->data.x.rows == 0)
             return false;
-        const size_t batch = run->ws->rows, steps = (t->data.x.rows + batch - 1) / batch;
+        const size_t rows = t->data.x.rows; /* of which more than a batch may be loaded together */
+        const size_t steps = t->stream->whole ? 1 : (rows + t->batch - 1) / t->batch;
         if (!t->ranks && !bp_ready_rates(run, worker->step, steps))
             return false;
     }
