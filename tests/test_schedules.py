@@ -107,7 +107,7 @@ def test_rates_beyond_one_array_are_computed_in_parts(monkeypatch):
         return net.parameters.tobytes(), history["lr"]
 
     whole = train()
-    monkeypatch.setattr("backprop.training.RATES_AT_A_TIME", 11)
+    monkeypatch.setattr("backprop.fit.rates.RATES_AT_A_TIME", 11)
     assert train() == whole
     assert len(set(whole[1])) == 7
 
@@ -221,3 +221,29 @@ def test_settings_make_an_equal_schedule():
     for schedule in made():
         assert type(schedule)(**schedule.settings) == schedule
     assert schedules.Step(0.5, 7) != schedules.Step(0.5, 8)
+
+
+def test_a_schedule_is_asked_for_the_steps_that_are_done():
+    """Once for each, and once by the engine for the next; not for steps that never come."""
+    net = make_network((4, 9, 3), "tanh")
+    x, y = make_data(net, 20)
+    asked = []
+
+    def schedule(step):
+        asked.append(step)
+        return [0.3, 0.2, 0.1, 0.05][step]  # it has no more
+
+    def asked_by(*data, **settings):
+        asked.clear()
+        history = net.fit(*data, bp.SGD(schedule), batch_size=10, epochs=2, **settings)
+        assert history["lr"] == [0.2, 0.05]
+        return sorted(set(asked)), len(asked)
+
+    batches = [(x[:10], y[:10]), (x[10:], y[10:])]
+    for data, settings, calls in (
+        ((x, y), {}, 1),
+        ((x, y), {"callbacks": [lambda network, record: None]}, 2),
+        ((x, y), {"shuffle": "blocks"}, 2),
+        ((batches, None), {}, 2),
+    ):
+        assert asked_by(*data, **settings) == ([0, 1, 2, 3], 4 + calls)

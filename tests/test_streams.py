@@ -11,7 +11,7 @@ import pytest
 from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
-from backprop import streams
+from backprop.fit import reader, streams
 
 SMALL_NETWORK = ((3, 4, 2), ("tanh", "sigmoid"))
 
@@ -150,7 +150,7 @@ def test_an_endless_source_can_be_stopped_early():
 
     with pytest.raises(bp.DivergenceError):
         net.fit(endless, None, bp.SGD(0.1))
-    assert given <= 20 + streams.READ_AHEAD + 1
+    assert given <= 20 + reader.READ_AHEAD + 1
     assert not any(thread.name == "backprop reader" for thread in threading.enumerate())
 
 

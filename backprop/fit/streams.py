@@ -1,36 +1,27 @@
 """Samples that come block by block, so that a data set may be larger than memory.
 
 `Batches` are the user's own: an iterable of ``(x, y)``. `Blocks` are read from arrays, memory-mapped ones
-above all. Both are read ahead in a thread, while the engine trains on the last ones without the GIL.
+above all. Both give an epoch's samples as an iterator, which `reader` reads ahead.
 """
 
 from __future__ import annotations
 
-import contextlib
 import mmap
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop import schedules
 from backprop._validate import as_array, real_array
 
 if TYPE_CHECKING:
-    import queue
-
     from numpy.typing import NDArray
 
-    from backprop._core import Block, Optimizer
+    from backprop._core import Block
 
-READ_AHEAD = 2  # blocks that wait, besides the one trained on and the one being read
 BLOCK_BYTES = 1 << 20  # of x, read in one piece: rows one after the other
 WINDOW_BYTES = 32 << 20  # of x, from many blocks, whose rows are shuffled together
 LABELS_AT_A_TIME = 1 << 20
-RATES_AT_A_TIME = 1 << 10
-SECONDS_BETWEEN_LOOKS = 0.05  # at whether someone wants to stop
-SECONDS_TO_FINISH = 1.0  # that a reader is given at an early end
 
 
 class Batches:
@@ -183,95 +174,3 @@ def forget(array: NDArray[Any]) -> None:
     mapping = _mapping(array)
     if mapping is not None and hasattr(mapping, "madvise"):
         mapping.madvise(mmap.MADV_DONTNEED)
-
-
-class Reader:
-    """Reads one epoch of a source ahead, in a thread; what the engine takes as a stream.
-
-    Parameters
-    ----------
-    asked_to_stop : callable
-        Looked at while the source keeps the engine waiting; True ends the epoch.
-    """
-
-    def __init__(
-        self,
-        source: Batches | Blocks,
-        generator: np.random.Generator | None,
-        optimizer: Optimizer,
-        asked_to_stop: Callable[[], bool],
-    ) -> None:
-        import queue
-
-        self._blocks: queue.Queue[tuple[Block | None, BaseException | None]] = queue.Queue(READ_AHEAD)
-        self._asked, self._ended = threading.Event(), threading.Event()
-        self._asked_to_stop = asked_to_stop
-        self._any = False
-        self._whole = source.whole
-        self._lr, self._steps = optimizer.lr, optimizer.steps
-        self._rates_from, self._rates = 0, np.empty(0)
-        epoch = source.epoch(generator)  # draws; in this thread
-        self._thread = threading.Thread(target=self._read, args=(epoch,), name="backprop reader", daemon=True)
-        self._thread.start()
-
-    @property
-    def engine(self) -> tuple[Any, Any, bool, int]:
-        """What _train takes; it refuses the network to the thread, for which training waits."""
-        rates = self.rates if callable(self._lr) else None
-        return self.next_block, rates, self._whole, self._thread.ident or 0
-
-    def _read(self, epoch: Iterator[Block]) -> None:
-        try:
-            self._asked.wait()  # so that whether the network is refused does not depend on who is faster
-            for block in () if self._ended.is_set() else epoch:
-                if not self._put((block, None)):
-                    return
-                del block  # so that no block is held that the engine has done with
-            self._put((None, None))
-        except BaseException as error:
-            self._put((None, error))
-        finally:
-            if hasattr(epoch, "close"):
-                epoch.close()
-
-    def _put(self, item: tuple[Block | None, BaseException | None]) -> bool:
-        import queue
-
-        while not self._ended.is_set():
-            with contextlib.suppress(queue.Full):
-                self._blocks.put(item, timeout=SECONDS_BETWEEN_LOOKS)
-                return True
-        return False
-
-    def next_block(self) -> Block | None:
-        """The next block, None after the last; raises what reading it raised."""
-        import queue
-
-        self._asked.set()
-        while True:
-            try:
-                block, error = self._blocks.get(timeout=SECONDS_BETWEEN_LOOKS)
-                break
-            except queue.Empty:
-                if self._asked_to_stop():
-                    return None
-        if error is not None:
-            raise error
-        if block is None and not self._any:
-            raise ValueError("there is no batch in this epoch")
-        self._any = True
-        return block
-
-    def rates(self, first: int, count: int) -> NDArray[np.float64]:
-        """Learning rates of `count` steps of this call, from step number `first`."""
-        if not self._rates_from <= first <= first + count <= self._rates_from + len(self._rates):
-            assert callable(self._lr)
-            self._rates_from = first
-            self._rates = schedules.rates(self._lr, self._steps + first, max(count, RATES_AT_A_TIME))
-        return self._rates[first - self._rates_from :][:count]
-
-    def close(self) -> None:
-        """Ends the thread; one that hangs in the user's iterator ends with its next batch."""
-        self._ended.set()
-        self._asked.set()
-        self._thread.join(SECONDS_TO_FINISH)

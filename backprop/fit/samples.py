@@ -1,0 +1,144 @@
+"""Samples in arrays: x and y, the weights of samples and of classes, and the part held out for validation."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop._validate import as_array, finite_number, real_array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Pair = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is trained on, and what is held out.
+
+    Attributes
+    ----------
+    x : ndarray, (n, inputs), or (inputs,) for one sample
+    y : ndarray
+        Targets or labels; the engine checks its shape.
+    weights : ndarray of float64, (n,), or None
+    mask : ndarray of y's shape, or None
+        False where a target is missing.
+    held_out : (x, y) or None
+        Samples to validate on.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    mask: NDArray[Any] | None
+    held_out: Pair | None
+
+    @property
+    def count(self) -> int:
+        """n, how many samples are trained on."""
+        return count_of(self.x)
+
+
+def count_of(x: NDArray[Any]) -> int:
+    """How many samples x holds; a 1-D x is one."""
+    return len(x) if x.ndim > 1 else 1
+
+
+def samples_of(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    outputs: int,
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
+    target_mask: ArrayLike | None,
+    validation: tuple[ArrayLike, ArrayLike] | float | None,
+) -> Samples:
+    """fit's arguments that describe samples, checked as far as Python can; `outputs` is the network's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On arguments that do not fit each other.
+    """
+    x, y = as_array("x", x), as_array("y", y)
+    mask = None if target_mask is None else as_array("target_mask", target_mask)
+    samples, weights = count_of(x), None
+    if sample_weight is not None:
+        weights = np.array(real_array("sample_weight", sample_weight, (samples,)), dtype=np.float64)
+    if class_weight is not None:
+        of_class = _weights_of_classes(class_weight, y, samples, outputs)
+        weights = of_class if weights is None else weights * of_class
+    if isinstance(validation, numbers.Real):
+        return _hold_out(float(validation), x, y, weights, mask)
+    return Samples(x, y, weights, mask, None if validation is None else pair(validation))
+
+
+def pair(validation: object) -> Pair:
+    """Samples to validate on, given as (x, y)."""
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
+    return as_array("validation x", validation[0]), as_array("validation y", validation[1])
+
+
+def _hold_out(
+    fraction: float,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    mask: NDArray[Any] | None,
+) -> Samples:
+    """The first samples to train on, and the last `fraction` of them, rounded, held out: views of x and y."""
+    held_out = round(fraction * len(x)) if x.ndim > 1 and 0 < fraction < 1 else 0
+    if not 0 < held_out < len(x):
+        raise ValueError(
+            f"validation must be a pair (x, y), or a share between 0 and 1 that leaves samples on both "
+            f"sides; got {fraction} for x of shape {x.shape}"
+        )
+    if mask is not None:
+        raise ValueError("validation must be a pair (x, y) where there is a target_mask, got a share")
+    if y.ndim == 0 or len(y) != len(x):
+        raise ValueError(f"y must have one entry for each of the {len(x)} samples, got shape {y.shape}")
+    first = len(x) - held_out
+    rest = None if weights is None else weights[:first].copy()
+    return Samples(x[:first], y[:first], rest, None, (x[first:], y[first:]))
+
+
+def _weights_of_classes(
+    class_weight: Mapping[int, float] | str, y: NDArray[Any], samples: int, outputs: int
+) -> NDArray[np.float64]:
+    """Each sample's weight by its class.
+
+    "balanced" gives every class that occurs the same total, n / (classes · samples of the class), as
+    scikit-learn does. A class that a dict does not name has weight 1. The class of a sample is its
+    label, its largest target, or for one output whether the target is at least 0.5.
+    """
+    known = range(max(outputs, 2))
+    if isinstance(class_weight, Mapping):
+        for label, weight in class_weight.items():
+            if label not in known:
+                raise ValueError(f"class_weight must name classes of 0 to {known[-1]}, got {label!r}")
+            if finite_number(f"class_weight[{label}]", weight) < 0:
+                raise ValueError(f"class_weight[{label}] must be at least 0, got {weight}")
+    elif class_weight != "balanced":
+        raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
+    if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
+        return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
+    targets = y.reshape(samples, -1)
+    if outputs == 1:
+        labels = (targets[:, 0] >= 0.5).astype(np.int64)
+    else:
+        labels = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
+    classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if isinstance(class_weight, Mapping):
+        of_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+    else:
+        of_class = samples / (len(classes) * counts)
+    weights: NDArray[np.float64] = of_class[of_sample]
+    return weights
