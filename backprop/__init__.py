@@ -24,20 +24,18 @@ except ModuleNotFoundError as error:
     ) from None
 
 from backprop import datasets, kernels, plots, schedules
+from backprop._version import __version__ as __version__
 from backprop.activations import Activation
 from backprop.callbacks import Checkpoint, EarlyStopping
-from backprop.files import load
 from backprop.history import History
 from backprop.layer import Layer
 from backprop.losses import Loss
-from backprop.network import Network
+from backprop.network import Network, load
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
 
 if TYPE_CHECKING:
     from backprop import sklearn as sklearn
     from backprop.widget import Widget as Widget
-
-__version__ = "0.1.0"
 
 __all__ = [
     "SGD",

@@ -80,7 +80,7 @@ def not_negative(what: str, value: object) -> float:
     return number
 
 
-def share(what: str, value: object) -> float:
+def fraction(what: str, value: object) -> float:
     """`value` as a float from 0 to below 1."""
     number = finite_number(what, value)
     if not 0 <= number < 1:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backprop import _core
+from backprop._custom import Function, as_function, check_activation, for_engine
 from backprop._validate import name_among
-from backprop.functions import Function, as_function, check_activation, for_engine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,11 +118,6 @@ class Activation:
         )
         return da_dz
 
-    @property
-    def _engine(self) -> Any:
-        """What the engine takes for it."""
-        return tuple(map(for_engine, self._functions)) if self._functions else self._name
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Activation:
         return self  # it never changes; and a C function has no copy
 
@@ -141,6 +136,12 @@ class Activation:
 
     def __hash__(self) -> int:
         return hash(self._name)
+
+
+def activation_setup(activation: Activation) -> str | tuple[Callable[..., Any] | int, ...]:
+    """What the engine takes for an activation: a name, or g and g_prime."""
+    functions = activation._functions
+    return tuple(map(for_engine, functions)) if functions else activation._name
 
 
 def own_name(name: str | None, function: object, taken: tuple[str, ...]) -> str:

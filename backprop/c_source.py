@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import backprop
+from backprop._version import __version__
 from backprop.files import refuse_own_functions, write_whole
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
 
 NUMBERS_A_LINE = 8
 
@@ -99,7 +99,7 @@ DECIDE_BETWEEN_MANY = """\
 """
 
 
-def to_c(network: Network, path: str | os.PathLike[str] | None, name: str) -> str:
+def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -> str:
     """`Network.to_c`, which documents it."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
@@ -112,7 +112,7 @@ def to_c(network: Network, path: str | os.PathLike[str] | None, name: str) -> st
     return text
 
 
-def _source(network: Network, name: str) -> str:
+def _source(network: BaseNetwork, name: str) -> str:
     layers = network.layers
     single = network.dtype == np.float32
     suffix = "f" if single else ""
@@ -122,7 +122,7 @@ def _source(network: Network, name: str) -> str:
     many = outputs > 1
     parts = [
         HEAD.format(
-            version=backprop.__version__,
+            version=__version__,
             summary="-".join(str(size) for size in (inputs, *(layer.outputs for layer in layers))),
             name=name,
             real="float" if single else "double",

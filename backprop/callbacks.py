@@ -13,20 +13,19 @@ has an attribute ``first_rank_only = True``, as `Checkpoint` has, on rank 0 only
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from backprop._figures import improves, worst
 from backprop._validate import finite_number, name_among, whole_number
+from backprop.files import save
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
     from backprop.optimizers import Optimizer
-
-    Callback = Callable[[Network, dict[str, float]], object]
 
 
 class EarlyStopping:
@@ -74,15 +73,14 @@ class EarlyStopping:
         if self.min_delta < 0:
             raise ValueError(f"min_delta must be at least 0, got {min_delta}")
         self.restore_best = restore_best
-        self._sign = 1.0 if monitor.endswith("accuracy") else -1.0
         self._reset()
 
     def _reset(self) -> None:
-        self.best = -self._sign * math.inf
+        self.best = worst(self.monitor)
         self.best_epoch = 0
         self._parameters: NDArray[Any] | None = None
 
-    def start(self, network: Network, quantities: Sequence[str]) -> None:
+    def start(self, network: BaseNetwork, quantities: Sequence[str]) -> None:
         """Forgets an earlier training."""
         if self.monitor not in quantities:
             raise ValueError(
@@ -91,16 +89,16 @@ class EarlyStopping:
             )
         self._reset()
 
-    def __call__(self, network: Network, record: dict[str, float]) -> bool:
+    def __call__(self, network: BaseNetwork, record: dict[str, float]) -> bool:
         """True when patience has run out."""
         value = record[self.monitor]
-        if self._sign * (value - self.best) > self.min_delta:
+        if improves(self.monitor, value, self.best, self.min_delta):
             self.best, self.best_epoch = value, int(record["epoch"])
             if self.restore_best:
                 self._parameters = network.parameters.copy()
         return record["epoch"] - self.best_epoch >= self.patience
 
-    def finish(self, network: Network) -> None:
+    def finish(self, network: BaseNetwork) -> None:
         """Puts the best epoch's parameters back."""
         if self._parameters is not None:
             network.parameters[:] = self._parameters
@@ -108,7 +106,7 @@ class EarlyStopping:
 
 
 class Checkpoint:
-    """Saves the network while it trains, with ``network.save``: a file is always a whole one.
+    """Saves the network while it trains, as `Network.save` does: a file is always a whole one.
 
     Parameters
     ----------
@@ -151,7 +149,7 @@ class Checkpoint:
         self.optimizer = optimizer
         self.best: float | None = None
 
-    def start(self, network: Network, quantities: Sequence[str]) -> None:
+    def start(self, network: BaseNetwork, quantities: Sequence[str]) -> None:
         """Forgets an earlier training."""
         if self.monitor is not None and self.monitor not in quantities:
             raise ValueError(
@@ -165,20 +163,32 @@ class Checkpoint:
             ) from error
         self.best = None
 
-    def __call__(self, network: Network, record: dict[str, float]) -> None:
+    def __call__(self, network: BaseNetwork, record: dict[str, float]) -> None:
         """Saves if it is time to."""
         if int(record["epoch"]) % self.every != 0:
             return
         if self.monitor is not None:
             value = record[self.monitor]
-            sign = 1.0 if self.monitor.endswith("accuracy") else -1.0
-            if self.best is not None and not sign * (value - self.best) > 0:
+            if self.best is not None and not improves(self.monitor, value, self.best):
                 return
             self.best = value
-        self._save(network, self._path_of(record))
+        self.write(network, self._path_of(record))
 
-    def _save(self, network: Network, path: str) -> None:
-        network.save(path, optimizer=self.optimizer)
+    def write(self, network: BaseNetwork, path: str) -> None:
+        """Writes one file. A subclass may put more into it.
+
+        Parameters
+        ----------
+        network : Network
+        path : str
+            With the epoch and figures put in.
+
+        Raises
+        ------
+        OSError, ValueError
+            As from `Network.save`.
+        """
+        save(network, path, optimizer=self.optimizer)
 
     def _path_of(self, record: dict[str, float]) -> str:
         return self.path.format(**record)

@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from backprop._base import BaseNetwork
 from backprop._validate import whole_number
-from backprop.layer import Layer
+from backprop.layer import Layer, parts_of
 from backprop.losses import Loss
-from backprop.network import Network
 from backprop.rounding import rounding_errors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from backprop.network import Seed
+    from backprop._types import Seed
 
 KINKED = ("relu", "leaky_relu", "elu")
 DIFFERENCES_TOLERANCE = 1e-6
@@ -109,7 +109,9 @@ class GradientCheck(NamedTuple):
         return str(self)
 
 
-def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, rng: Seed) -> GradientCheck:
+def check_gradient(
+    network: BaseNetwork, x: ArrayLike, y: ArrayLike, entries: int, rng: Seed
+) -> GradientCheck:
     """`Network.check_gradient`, which documents it."""
     entries = whole_number("entries", entries)
     network.gradient(x, y)  # raises if x or y does not fit
@@ -118,7 +120,7 @@ def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, r
     same = (_sides(network, samples, targets) == _sides(twin, samples, targets)).all(axis=1)
     left_out = int(np.count_nonzero(~same))
     if left_out == len(same):
-        none = tuple(_nothing(layer._size) for layer in network.layers)
+        none = tuple(_nothing(layer.size) for layer in network.layers)
         return GradientCheck(none, _nothing(samples.shape[1]), left_out)
     samples, targets = np.ascontiguousarray(samples[same]), targets[same]
 
@@ -155,10 +157,11 @@ def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, r
         return PartCheck(largest, tolerance, largest <= tolerance, len(compared), skipped, only_zeros)
 
     gradient = network.gradient(samples, targets)
+    numbers_of = parts_of(twin.layers, twin.parameters)
     checks = []
     before = samples
     for i, (layer, part, g) in enumerate(
-        zip(twin.layers, twin._parts(twin.parameters), twin._parts(gradient.parameters), strict=True)
+        zip(twin.layers, numbers_of, parts_of(twin.layers, gradient.parameters), strict=True)
     ):
         split = layer.inputs * layer.outputs
         largest_a = np.abs(before).max(axis=0)
@@ -174,7 +177,7 @@ def check_gradient(network: Network, x: ArrayLike, y: ArrayLike, entries: int, r
 
 
 def _as_the_engine_sees_them(
-    network: Network, x: ArrayLike, y: ArrayLike
+    network: BaseNetwork, x: ArrayLike, y: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """x (n, inputs) and y (n, outputs) rounded to the network's dtype, in float64."""
     samples, targets = np.asarray(x), np.asarray(y)
@@ -186,18 +189,18 @@ def _as_the_engine_sees_them(
     return samples.astype(network.dtype).astype(np.float64), targets.astype(network.dtype).astype(np.float64)
 
 
-def _twin(network: Network) -> Network:
+def _twin(network: BaseNetwork) -> BaseNetwork:
     """The same network in float64."""
     layers = [
         Layer(layer.inputs, layer.outputs, layer.activation, bias=layer.bias is not None, init="zeros")
         for layer in network.layers
     ]
-    twin = Network(*layers, loss=network.loss_function, dtype="float64")
+    twin = BaseNetwork(*layers, loss=network.loss_function, dtype="float64")
     twin.parameters[:] = network.parameters
     return twin
 
 
-def _sides(network: Network, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def _sides(network: BaseNetwork, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     """On which side of its kinks each sample lies, (n, kinks)."""
     trace = network.trace(x).layers
     sides = []

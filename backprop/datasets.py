@@ -17,7 +17,7 @@ from backprop._validate import not_negative, positive, whole_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backprop.network import Seed
+    from backprop._types import Seed
 
     Plane = tuple[NDArray[np.float64], NDArray[np.int64]]
     Split = tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from backprop._notation import Notation, layer_name, subscript
 from backprop._validate import as_array, name_among, whole_number
-from backprop.explain_text import Notation, subscript
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
 
 SHOWS = ("weights", "activations", "deltas", "gradients")
 
@@ -180,7 +180,7 @@ def shown_nodes(count: int, most: int) -> list[int]:
 
 
 def draw(
-    network: Network, x: ArrayLike | None, y: ArrayLike | None, show: str | None, most: int
+    network: BaseNetwork, x: ArrayLike | None, y: ArrayLike | None, show: str | None, most: int
 ) -> Drawing:
     """`Network.draw`, which documents it."""
     show = name_among("show", show, SHOWS) if show is not None else "weights" if x is None else "activations"
@@ -198,7 +198,7 @@ class _Scene:
     """Numbers and places of what `draw` shows."""
 
     def __init__(
-        self, network: Network, x: ArrayLike | None, y: ArrayLike | None, show: str, most: int
+        self, network: BaseNetwork, x: ArrayLike | None, y: ArrayLike | None, show: str, most: int
     ) -> None:
         self.network, self.show = network, show
         self.sizes = [network.layers[0].inputs, *(layer.outputs for layer in network.layers)]
@@ -266,8 +266,7 @@ class _Scene:
         return f"∂C/∂{weight}" if self.show == "gradients" else weight
 
     def _layer_name(self, column: int) -> str:
-        back = len(self.sizes) - 1 - column
-        return f"L-{back}" if back else "L"
+        return layer_name(column - 1, len(self.weights))
 
     def _column(self, column: int) -> list[Circle | Text]:
         nodes, size, values = self.nodes[column], self.sizes[column], self.values[column]

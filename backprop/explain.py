@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from backprop import _core
+from backprop._notation import layer_name
 from backprop._validate import as_array, index_below
+from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from backprop._base import BaseNetwork
     from backprop.explain_check import ExplanationCheck
-    from backprop.network import Network
 
 SOFTMAX = "softmax"
 
@@ -44,15 +46,12 @@ class Terms(NamedTuple):
 class Run:
     """One forward and backward pass of a network and all that it used, kept as it was then."""
 
-    def __init__(self, network: Network, x: ArrayLike, y: ArrayLike) -> None:
+    def __init__(self, network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> None:
         self.y = np.array(as_array("y", y))  # an array also of None, which a trace alone would allow
         self.trace = network.trace(x, self.y).layers
         self.network = network
         self.parameters = network.parameters.copy()
-        self.weights = [
-            layer._views(part)
-            for layer, part in zip(network.layers, network._parts(self.parameters), strict=True)
-        ]
+        self.weights = arrays_of(network.layers, self.parameters)
         with np.errstate(over="ignore"):  # a float64 that is too large for the network is inf there as well
             self.x = np.array(as_array("x", x), dtype=network.dtype)
         self.activations = [str(layer.activation) for layer in network.layers]
@@ -70,6 +69,10 @@ class Run:
             return y.reshape(self.trace[-1].a.shape).astype(self.network.dtype)
         one_hot: NDArray[Any] = np.eye(outputs, dtype=self.network.dtype)[y.astype(np.int64)]
         return one_hot
+
+    def layer_name(self, layer: int) -> str:
+        """L for the output layer, L-1 for the one before; layer -1 is the input layer."""
+        return layer_name(layer, len(self.trace))
 
     @property
     def single(self) -> bool:
@@ -342,7 +345,7 @@ class LayerExplanation:
 
 
 def explain(
-    network: Network, x: ArrayLike, y: ArrayLike, layer: int, j: int | None, k: int | None, bias: bool
+    network: BaseNetwork, x: ArrayLike, y: ArrayLike, layer: int, j: int | None, k: int | None, bias: bool
 ) -> Explanation | LayerExplanation:
     """`Network.explain`, which documents it."""
     layer = index_below("layer", layer, len(network.layers), "layers")
@@ -358,7 +361,7 @@ def explain(
     return LayerExplanation(run, layer, bias) if j is None else _one(run, layer, j, k)
 
 
-def _check_nodes(network: Network, layer: int, j: int, k: int | None) -> tuple[int, int | None]:
+def _check_nodes(network: BaseNetwork, layer: int, j: int, k: int | None) -> tuple[int, int | None]:
     shape = network.layers[layer]
     j = index_below("j", j, shape.outputs, f"outputs of layers[{layer}]")
     return j, k if k is None else index_below("k", k, shape.inputs, f"inputs of layers[{layer}]")

@@ -17,8 +17,8 @@ from backprop.rounding import rounding_errors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._base import BaseNetwork
     from backprop.explain import Explanation
-    from backprop.network import Network
 
 
 class ExplanationCheck(NamedTuple):
@@ -70,7 +70,7 @@ def check_explanation(explanation: Explanation) -> ExplanationCheck:
     before = np.atleast_2d(run.before(layer)).astype(np.float64)
     multiplied = 1.0 if explanation.k is None else float(np.abs(before[:, explanation.k]).max())
     step = h / max(1.0, multiplied)
-    views = twin.layers[layer]._views(twin._parts(twin.parameters)[layer])
+    views = twin.layers[layer].weights, twin.layers[layer].bias
     if explanation.k is None:
         bias = views[1]
         assert bias is not None
@@ -98,7 +98,7 @@ def check_explanation(explanation: Explanation) -> ExplanationCheck:
 
 
 def _difference(
-    twin: Network,
+    twin: BaseNetwork,
     x: NDArray[Any],
     y: NDArray[Any],
     number: NDArray[Any],

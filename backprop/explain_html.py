@@ -9,13 +9,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from backprop._notation import Notation, subscript
 from backprop.explain_text import (
     SHOWN_ENTRIES,
     SHOWN_SAMPLES,
-    Notation,
     columns,
     largest,
-    layer_name,
     names,
     not_finite,
     opened,
@@ -23,7 +22,6 @@ from backprop.explain_text import (
     rest_of,
     row_put_in,
     row_sum,
-    subscript,
     where,
 )
 
@@ -85,7 +83,7 @@ def _formula(e: Explanation, n: Html) -> str:
         symbols, numbers = [f"({row_sum(e, n)})", s.dz_dw], [e.dC_dz, e.dz_dw]
     formula = f"{s.gradient} = {n.times.join(symbols)}"
     if e.row is None:
-        z = n.symbol("z", subscript(e.j), layer_name(e._run, e.layer))
+        z = n.symbol("z", subscript(e.j), e._run.layer_name(e.layer))
         slope = s.slope.replace(" - ", " − ").replace("(-", "(−")
         formula += f" = {slope}{n.times}<i>g</i>′({z}){n.times}{s.before}"
     if e._run.single:
@@ -114,8 +112,8 @@ def _table(e: Explanation, n: Html) -> str:
 def _chain(node: Node, n: Html, depth: int) -> str:
     """A node's dC_da, to be opened into its entries, and theirs in turn."""
     chain: Chain = node.chain  # type: ignore[assignment]
-    after = layer_name(node._run, node.layer + 1)
-    a = n.symbol("a", subscript(node.j), layer_name(node._run, node.layer))
+    after = node._run.layer_name(node.layer + 1)
+    a = n.symbol("a", subscript(node.j), node._run.layer_name(node.layer))
     products = chain.products
     shown = largest(products, SHOWN_ENTRIES[depth] + (WIDER if depth == 0 else 0))
     items = []

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._notation import Notation, subscript
 from backprop.explain_text import (
     SHOWN_SUMMANDS,
-    Notation,
     largest,
-    layer_name,
     names,
     opened,
     put_in,
     row_put_in,
     row_sum,
-    subscript,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ def latex(e: Explanation) -> str:
         factors = [rf"\left({row_put_in(one, n)}\right)", n.factor(one.dz_dw)]
     else:
         lines = [f"{s.gradient} &= {n.times.join((s.dC_da, s.da_dz, s.dz_dw))}"]
-        g = n.symbol("z", subscript(e.j), layer_name(e._run, e.layer))
+        g = n.symbol("z", subscript(e.j), e._run.layer_name(e.layer))
         lines.append(rf"&= {s.slope}{n.times}g'\!\left({g}\right){n.times}{s.before}")
         factors = [n.factor(term) for term in (one.dC_da, one.da_dz, one.dz_dw)]
     lines.append(f"&= {n.times.join(factors)} = {n.number(one.product)}")
@@ -82,7 +80,7 @@ def latex(e: Explanation) -> str:
 def _chain(e: Explanation, n: Latex) -> list[str]:
     """∂C_0/∂a_j of a hidden layer as a sum over the layer after, its largest entries put in."""
     chain: Chain = e.chain  # type: ignore[assignment]
-    a = n.symbol("a", subscript(e.j), layer_name(e._run, e.layer))
+    a = n.symbol("a", subscript(e.j), e._run.layer_name(e.layer))
     parts = []
     for j in sorted(largest(chain.products, SHOWN_SUMMANDS)):
         parts.append(put_in(chain[j], n))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from backprop._notation import Notation, subscript
 from backprop.explain import SOFTMAX
 
 if TYPE_CHECKING:
-    from backprop.explain import Chain, ChainEntry, Explanation, LayerExplanation, Node, Run
+    from backprop.explain import Chain, ChainEntry, Explanation, LayerExplanation, Node
 
 SHOWN_SAMPLES = 8
 # How many entries of a chain are shown at each level, so that wide and deep networks stay readable: the
@@ -26,53 +27,6 @@ LOSS_SLOPES = {
     "binary_cross_entropy": "((1 - {y})/(1 - {a}) - {y}/{a})",
     "cross_entropy": "(-{y}/{a})",
 }
-
-SUBSCRIPTS = str.maketrans("0123456789,ijk", "₀₁₂₃₄₅₆₇₈₉‚ᵢⱼₖ")
-
-
-def layer_name(run: Run, layer: int) -> str:
-    """L for the output layer, L-1 for the one before; layer -1 is the input layer."""
-    back = len(run.trace) - 1 - layer
-    return f"L-{back}" if back else "L"
-
-
-def subscript(*nodes: int | str) -> str:
-    """Nodes, from 0, as the lesson writes them, from 1: 12, or 1,12 where that could be misread."""
-    names = [str(node + 1) if isinstance(node, int) else node for node in nodes]
-    return ("" if all(len(name) == 1 for name in names) else ",").join(names)
-
-
-class Notation:
-    """Symbols as plain text; explain_html.py and explain_latex.py write them in their own way."""
-
-    times = " · "
-    more = "…"
-
-    def symbol(self, letter: str, sub: str, layer: str | None = None) -> str:
-        """A letter with node numbers and, in brackets, its layer."""
-        return letter + sub.translate(SUBSCRIPTS) + (f"^({layer})" if layer else "")
-
-    def partial(self, above: str, below: str) -> str:
-        """∂above/∂below."""
-        return f"∂{above}/∂{below}"
-
-    def sum(self, index: str, count: int) -> str:
-        """The sign of a sum over nodes 1 to count."""
-        return f"Σ{index.translate(SUBSCRIPTS)} "
-
-    def loss(self) -> str:
-        """C of one sample."""
-        return self.symbol("C", "0")
-
-    def number(self, value: Any) -> str:
-        """A number in four significant digits."""
-        return f"{float(value) + 0.0:.4g}"  # without the sign of a zero
-
-    def factor(self, value: Any) -> str:
-        """A number as a factor: negative ones in brackets."""
-        shown = self.number(value)
-        return f"({shown})" if shown.startswith("-") else shown
-
 
 class Names(NamedTuple):
     """The symbols of one explanation."""
@@ -90,7 +44,7 @@ class Names(NamedTuple):
 def names(e: Explanation, notation: Notation) -> Names:
     """The symbols of an explanation."""
     run, n = e._run, notation
-    here, below = layer_name(run, e.layer), layer_name(run, e.layer - 1)
+    here, below = run.layer_name(e.layer), run.layer_name(e.layer - 1)
     a, z = n.symbol("a", subscript(e.j), here), n.symbol("z", subscript(e.j), here)
     weight = (
         n.symbol("b", subscript(e.j), here)
@@ -114,7 +68,7 @@ def names(e: Explanation, notation: Notation) -> Names:
 def opened(node: Node, notation: Notation) -> str:
     """Σ_i ∂C_0/∂a_i · ∂a_i/∂z_i · w_ij of the layer after: what a node's dC_da is made of."""
     n, run = notation, node._run
-    after = layer_name(run, node.layer + 1)
+    after = run.layer_name(node.layer + 1)
     a, z = n.symbol("a", "i", after), n.symbol("z", "i", after)
     w = n.symbol("w", subscript("i", node.j), after)
     if run.activations[node.layer + 1] == SOFTMAX:
@@ -161,12 +115,12 @@ def row_put_in(node: Node, notation: Notation) -> str:
 
 def where(e: Explanation) -> str:
     """Which weight or bias it is, in words."""
-    node = f"node {e.j + 1} of layer {layer_name(e._run, e.layer)}"
+    node = f"node {e.j + 1} of layer {e._run.layer_name(e.layer)}"
     if e.k is None:
         return f"the bias of {node}"
     inputs = " (the inputs)" if e.layer == 0 else ""
     return (
-        f"the weight from node {e.k + 1} of layer {layer_name(e._run, e.layer - 1)}{inputs} to {node}"
+        f"the weight from node {e.k + 1} of layer {e._run.layer_name(e.layer - 1)}{inputs} to {node}"
     )
 
 
@@ -200,7 +154,7 @@ def text(e: Explanation) -> str:
 
 def row_sum(node: Node, n: Notation) -> str:
     """Softmax's Σ_i ∂C_0/∂a_i · ∂a_i/∂z_j."""
-    here = layer_name(node._run, node.layer)
+    here = node._run.layer_name(node.layer)
     a, z = n.symbol("a", "i", here), n.symbol("z", subscript(node.j), here)
     nodes = len(node._run.weights[node.layer][0])
     return n.sum("i", nodes) + n.partial(n.loss(), a) + n.times + n.partial(a, z)
@@ -216,7 +170,7 @@ def _formula(e: Explanation, s: Names) -> list[str]:
         ]
         numbers = [e.dC_dz, e.dz_dw]
     else:
-        g = n.symbol("z", subscript(e.j), layer_name(e._run, e.layer))
+        g = n.symbol("z", subscript(e.j), e._run.layer_name(e.layer))
         lines = [
             f"{s.gradient} = {n.times.join((s.dC_da, s.da_dz, s.dz_dw))}",
             f"{indent} = {s.slope}{n.times}g'({g}){n.times}{s.before}      g = {e.activation}",
@@ -255,8 +209,8 @@ def _chain_lines(node: Node, n: Notation, depth: int) -> list[str]:
     """A node's dC_da opened, and that of the entries shown, indented by their depth."""
     chain: Chain = node.chain  # type: ignore[assignment]
     indent = "    " * depth
-    after = layer_name(node._run, node.layer + 1)
-    a = n.symbol("a", subscript(node.j), layer_name(node._run, node.layer))
+    after = node._run.layer_name(node.layer + 1)
+    a = n.symbol("a", subscript(node.j), node._run.layer_name(node.layer))
     lines = [
         f"{indent}{n.partial(n.loss(), a)} = {opened(node, n)} = {n.number(node.dC_da)}",
     ]
@@ -277,7 +231,7 @@ def _chain_lines(node: Node, n: Notation, depth: int) -> list[str]:
 def layer_text(e: LayerExplanation) -> str:
     """All weights of a layer, as plain text: the largest of ∂C/∂w_jk."""
     n = Notation()
-    here = layer_name(e._run, e.layer)
+    here = e._run.layer_name(e.layer)
     mean = e.mean
     letter, indices = ("b", "j") if e.bias else ("w", "jk")
     general = n.symbol(letter, indices, here)

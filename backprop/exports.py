@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from backprop._base import BaseNetwork
 from backprop.files import refuse_own_functions, write_whole
 from backprop.layer import Layer
-from backprop.network import Network
 
 if TYPE_CHECKING:
     import os
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-    from backprop.network import Seed
+    from backprop._types import Seed
 
-    AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+    AnyNetwork = TypeVar("AnyNetwork", bound=BaseNetwork)
 
 ONNX_OPSET = 13  # what any runtime since 2020 reads
 ONNX_IR_VERSION = 7
 
 
-def to_onnx(network: Network, path: str | os.PathLike[str] | None) -> onnx.ModelProto:
+def to_onnx(network: BaseNetwork, path: str | os.PathLike[str] | None) -> onnx.ModelProto:
     """`Network.to_onnx`, which documents it."""
     refuse_own_functions(network)
     try:
@@ -138,7 +138,7 @@ ONNX_ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 }
 
 
-def to_torch(network: Network) -> torch.nn.Sequential:
+def to_torch(network: BaseNetwork) -> torch.nn.Sequential:
     """`Network.to_torch`, which documents it."""
     refuse_own_functions(network)
     lib = _torch("to_torch")
@@ -175,7 +175,7 @@ def to_torch(network: Network) -> torch.nn.Sequential:
     return sequential
 
 
-def save_torch_state(network: Network, path: str | os.PathLike[str]) -> None:
+def save_torch_state(network: BaseNetwork, path: str | os.PathLike[str]) -> None:
     """Writes the ``state_dict`` of `to_torch` as ``torch.save`` does, all of it or nothing."""
     import io
 

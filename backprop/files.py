@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from backprop._base import DTYPES, BaseNetwork
 from backprop._validate import name_among
 from backprop.descriptions import describe_optimizer, describe_rng, restore_optimizer, restore_rng
 from backprop.layer import Layer
-from backprop.network import DTYPES, Network
 from backprop.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     T = TypeVar("T")
+    AnyNetwork = TypeVar("AnyNetwork", bound=BaseNetwork)
     Notes = dict[str, float | list[float]]
 
 METADATA_KEY = "backprop"
@@ -31,12 +32,12 @@ TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 
 
 def save(
-    network: Network,
+    network: BaseNetwork,
     path: str | os.PathLike[str],
     notes: Mapping[str, float | list[float]] | None = None,
     optimizer: Optimizer | None = None,
 ) -> None:
-    """`Network.save`, which documents it; `load_all` gives the notes back."""
+    """`Network.save`, which documents it; `load_all` returns the notes."""
     import json
 
     from safetensors.numpy import save as to_bytes
@@ -60,43 +61,10 @@ def save(
     write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
 
 
-@overload
-def load(path: str | os.PathLike[str], *, optimizer: Literal[False] = False) -> Network: ...
-@overload
-def load(path: str | os.PathLike[str], *, optimizer: Literal[True]) -> tuple[Network, Optimizer]: ...
-def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | tuple[Network, Optimizer]:
-    """Reads a network that `Network.save` wrote. Whatever the file holds, no code of it is run.
-
-    ``net.rng`` goes on where that of the saved network was.
-
-    Parameters
-    ----------
-    path : str or path
-    optimizer : bool
-        Whether to read the optimizer that was saved with the network, too.
-
-    Returns
-    -------
-    Network, or (Network, Optimizer)
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, is not a network's, or has no optimizer but should. Nothing is allocated
-        before all of it fits.
-    OSError
-        If the file cannot be read.
-    """
-    network, _, saved_optimizer = load_all(path)
-    if not optimizer:
-        return network
-    if saved_optimizer is None:
-        raise ValueError(f"{os.fspath(path)} was saved without an optimizer; load it without optimizer=True")
-    return network, saved_optimizer
-
-
-def load_all(path: str | os.PathLike[str]) -> tuple[Network, Notes, Optimizer | None]:
-    """`load`, with the notes, and the optimizer if there is one."""
+def load_all(
+    path: str | os.PathLike[str], kind: type[AnyNetwork]
+) -> tuple[AnyNetwork, Notes, Optimizer | None]:
+    """`backprop.load`, which documents it: a network of this kind, the notes, and the optimizer if any."""
     from safetensors import SafetensorError, safe_open
 
     path = os.fspath(path)
@@ -114,7 +82,7 @@ def load_all(path: str | os.PathLike[str]) -> tuple[Network, Notes, Optimizer | 
             count = sum(name.startswith("optimizer.") for name in names)
             states = [f"optimizer.{i}" for i in range(min(count, MOST_STATES))]
             _compare_tensors(file, layers, states, TENSOR_DTYPES[dtype])
-            network = Network(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
+            network = kind(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
             if optimizer is not None:
@@ -126,7 +94,7 @@ def load_all(path: str | os.PathLike[str]) -> tuple[Network, Notes, Optimizer | 
     return network, notes, optimizer
 
 
-def _tensors(network: Network) -> dict[str, NDArray[Any]]:
+def _tensors(network: BaseNetwork) -> dict[str, NDArray[Any]]:
     tensors = {}
     for i, layer in enumerate(network.layers):
         tensors[f"layers.{i}.weights"] = layer.weights
@@ -189,7 +157,7 @@ def _layer(description: object) -> Layer:
     )
 
 
-def _check_state(network: Network, optimizer: Optimizer) -> None:
+def _check_state(network: BaseNetwork, optimizer: Optimizer) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     for array in optimizer.state:
@@ -202,11 +170,11 @@ def _check_state(network: Network, optimizer: Optimizer) -> None:
 
 def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], dtype: str) -> None:
     """Raises a ValueError unless the file has exactly the tensors that layers and optimizer need."""
-    parameters = sum(layer._size for layer in layers)
+    parameters = sum(layer.size for layer in layers)
     expected = {name: [parameters] for name in states}
     for i, layer in enumerate(layers):
         expected[f"layers.{i}.weights"] = [layer.outputs, layer.inputs]
-        if layer._has_bias:
+        if layer.has_bias:
             expected[f"layers.{i}.bias"] = [layer.outputs]
     found = set(file.keys())
     if found != expected.keys():
@@ -219,7 +187,7 @@ def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], 
             )
 
 
-def refuse_own_functions(network: Network) -> None:
+def refuse_own_functions(network: BaseNetwork) -> None:
     """Raises a ValueError if an activation is the user's own."""
     for layer in network.layers:
         if layer.activation.is_custom:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from backprop._notation import Notation, layer_name, subscript
 from backprop._validate import whole_number
-from backprop.explain_text import Notation, largest, subscript
+from backprop.explain_text import largest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from backprop import _core
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
 
 SHOWN_SAMPLES = 3
 SHOWN_OUTPUTS = 12
@@ -47,8 +48,7 @@ class Moves(tuple[Move, ...]):
         n = Notation()
         rows = [("", "∂C/∂w", "moves", "share")]
         for move in self:
-            back = self.layers - 1 - move.layer
-            name = f"L-{back}" if back else "L"
+            name = layer_name(move.layer, self.layers)
             nodes = [move.j] if move.k is None else [move.j, move.k]
             symbol = n.symbol("b" if move.k is None else "w", subscript(*nodes), name)
             direction = "down" if move.gradient > 0 else "up" if move.gradient < 0 else "–"
@@ -102,24 +102,24 @@ class StepEffect(NamedTuple):
         return str(self)
 
 
-def largest_moves(network: Network, x: ArrayLike, y: ArrayLike, count: int) -> Moves:
+def largest_moves(network: BaseNetwork, x: ArrayLike, y: ArrayLike, count: int) -> Moves:
     """`Network.largest_moves`, which documents it."""
     count = whole_number("count", count)
     gradient = network.gradient(x, y).parameters
     size = np.abs(gradient)
     total = float(size.sum(dtype=np.float64))
-    ends = np.cumsum([layer._size for layer in network.layers])
+    ends = np.cumsum([layer.size for layer in network.layers])
     moves = []
     for place in largest(gradient, count):
         layer = int(np.searchsorted(ends, place, side="right"))
         shape = network.layers[layer]
-        k, j = divmod(place - int(ends[layer]) + shape._size, shape.outputs)
+        k, j = divmod(place - int(ends[layer]) + shape.size, shape.outputs)
         share = float(size[place]) / total if total else 0.0
         moves.append(Move(layer, j, None if k == shape.inputs else k, float(gradient[place]), share))
     return Moves(moves, len(network.layers))
 
 
-def watch_step(network: Network, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
+def watch_step(network: BaseNetwork, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
     """`Network.watch_step`, which documents it."""
     trace, gradient, parameters = network.trace(x, y), network.gradient(x, y), network.parameters.copy()
     loss = network.step(x, y, optimizer)

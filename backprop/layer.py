@@ -6,13 +6,14 @@ network, so that a network is freed as soon as it is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._validate import name_among, not_negative, real_array, share, whole_number
-from backprop.activations import Activation
+from backprop._validate import fraction, name_among, not_negative, real_array, whole_number
+from backprop.activations import Activation, activation_setup
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Initializer = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
 
 MOST_NODES = 2**31 - 1
+MOST_PARAMETERS = 2**40  # of a network
 
 # The distribution of each and its standard deviation, or its limit, for (outputs, inputs). He: He et al. 2015
 # (arXiv:1502.01852); Glorot: Glorot and Bengio 2010; LeCun: LeCun et al. 1998, Efficient BackProp.
@@ -100,7 +102,7 @@ class Layer:
             init = name_among("init", init, ("auto", *INITIALIZERS))
         self._init = init
         self._l1, self._l2 = not_negative("l1", l1), not_negative("l2", l2)
-        self._dropout = share("dropout", dropout)
+        self._dropout = fraction("dropout", dropout)
         self._weights: NDArray[Any] | None = None
         self._bias: NDArray[Any] | None = None
         self._in_network = False
@@ -128,6 +130,16 @@ class Layer:
     def activation(self) -> Activation:
         """The activation function g; ``str()`` of it is its name."""
         return self._activation
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the weighted sum has a bias."""
+        return self._has_bias
+
+    @property
+    def size(self) -> int:
+        """How many parameters the layer has: outputs · inputs weights, and outputs biases if any."""
+        return self._outputs * (self._inputs + self._has_bias)
 
     @property
     def weights(self) -> NDArray[Any]:
@@ -193,16 +205,6 @@ class Layer:
             raise AttributeError(f"{self!r} has no parameters yet: put it in a Network, which draws them")
         return view
 
-    @property
-    def _size(self) -> int:
-        return self._outputs * (self._inputs + self._has_bias)
-
-    @property
-    def _engine(self) -> tuple[int, int, Any, bool, float, float, float]:
-        """What the engine takes for it."""
-        g = self._activation._engine
-        return self._inputs, self._outputs, g, self._has_bias, self._l1, self._l2, self._dropout
-
     def _draw(self, weights: NDArray[Any], rng: np.random.Generator) -> None:
         """Writes the first weights, (outputs, inputs), which are zeros.
 
@@ -224,27 +226,73 @@ class Layer:
             elif distribution == "uniform":
                 part[...] = rng.uniform(-width, width, part.shape)
 
-    def _start(self, part: NDArray[Any], rng: np.random.Generator) -> None:
-        """Writes the first parameters into the layer's part of a network's, which is zero."""
-        weights, bias = self._views(part)
-        if self._weights is None:
-            self._draw(weights, rng)
-            return
-        weights[...] = self._weights
-        if bias is not None:
-            bias[...] = self._bias
-
-    def _bind(self, part: NDArray[Any]) -> None:
-        """Makes the layer's part of a network's parameters its own."""
-        self._weights, self._bias = self._views(part)
-        self._in_network = True
-
-    def _views(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Weights (..., outputs, inputs) and bias (..., outputs) in this layer's part (..., size) of a
-        vector in storage order: the weights as (inputs, outputs) by rows, then the bias."""
+    def _views(self, part: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
         split = self._inputs * self._outputs
-        weights = flat[..., :split].reshape(*flat.shape[:-1], self._inputs, self._outputs)
-        return weights.swapaxes(-1, -2), flat[..., split:] if self._has_bias else None
+        weights = part[..., :split].reshape(*part.shape[:-1], self._inputs, self._outputs)
+        return weights.swapaxes(-1, -2), part[..., split:] if self._has_bias else None
+
+
+def check_layers(layers: Sequence[Layer]) -> None:
+    """Raises a TypeError or ValueError unless the layers, in their order, make a network."""
+    if not layers:
+        raise ValueError("a Network takes at least one Layer, got none")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"a Network takes Layers, got {type(layer).__name__} {layer!r} as layer {i}; "
+                "Network.dense takes sizes"
+            )
+        if layer._in_network or layer in layers[:i]:
+            raise ValueError(f"layers[{i}], {layer!r}, is already in a network; make a new Layer")
+    for i, (before, after) in enumerate(itertools.pairwise(layers)):
+        if before.outputs != after.inputs:
+            raise ValueError(
+                f"layers do not chain: layers[{i}], {before!r}, has {before.outputs} outputs, but "
+                f"layers[{i + 1}], {after!r}, takes {after.inputs} inputs"
+            )
+    if layers[-1].dropout > 0:
+        raise ValueError(f"the output layer has no dropout: {layers[-1]!r}")
+    parameters = sum(layer.size for layer in layers)
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")
+
+
+def layer_setup(layer: Layer) -> tuple[int, int, Any, bool, float, float, float]:
+    """What the engine takes for a layer."""
+    g = activation_setup(layer._activation)
+    return layer._inputs, layer._outputs, g, layer._has_bias, layer._l1, layer._l2, layer._dropout
+
+
+def parts_of(layers: Sequence[Layer], flat: NDArray[Any]) -> list[NDArray[Any]]:
+    """Each layer's part (..., size) of a vector (..., P) in storage order, as views."""
+    ends = list(itertools.accumulate(layer.size for layer in layers))
+    return [flat[..., start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def arrays_of(
+    layers: Sequence[Layer], flat: NDArray[Any]
+) -> list[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Views of a vector (..., P): each layer's weights (..., outputs, inputs) and bias (..., outputs).
+
+    Storage order: of each layer the weights as (inputs, outputs) by rows, then the bias, if there is one.
+    """
+    return [layer._views(part) for layer, part in zip(layers, parts_of(layers, flat), strict=True)]
+
+
+def bind(layers: Sequence[Layer], parameters: NDArray[Any], rng: np.random.Generator) -> None:
+    """Writes the first parameters into a network's, (P,), which are zeros, and makes the layers hold views
+    of them. A layer that has parameters brings them; those of the others are drawn from rng."""
+    arrays = arrays_of(layers, parameters)
+    for layer, (weights, bias) in zip(layers, arrays, strict=True):
+        if layer._weights is None:
+            layer._draw(weights, rng)
+            continue
+        weights[...] = layer._weights
+        if bias is not None:
+            bias[...] = layer._bias
+    for layer, views in zip(layers, arrays, strict=True):
+        layer._weights, layer._bias = views
+        layer._in_network = True
 
 
 def _size(what: str, value: object) -> int:

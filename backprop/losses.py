@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backprop import _core
+from backprop._custom import as_function, check_loss, for_engine, summed
 from backprop.activations import own_name
-from backprop.functions import as_function, check_loss, for_engine, summed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,10 +99,6 @@ class Loss:
         dC_da: NDArray[Any] = self._derivative(a, y)
         return dC_da
 
-    @property
-    def _engine(self) -> Any:
-        return for_engine(self._value), for_engine(self._derivative)
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Loss:
         return self  # it never changes; and a C function has no copy
 
@@ -111,3 +107,10 @@ class Loss:
 
     def __repr__(self) -> str:
         return f"Loss({self._name!r})"
+
+
+def loss_setup(loss: str | Loss) -> str | tuple[Callable[..., Any] | int, Callable[..., Any] | int]:
+    """What the engine takes for a loss: a name, or value and derivative."""
+    if isinstance(loss, str):
+        return loss
+    return for_engine(loss._value), for_engine(loss._derivative)

@@ -1,52 +1,27 @@
-"""A multilayer perceptron. The arithmetic is in the engine, `backprop._core`, from which the network
-inherits ``net(x)``, ``classify``, ``loss``, ``losses``, ``accuracy``, ``step`` and ``parameters``."""
+"""A multilayer perceptron, with all that can be done with it."""
 
 from __future__ import annotations
 
-import itertools
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
-import numpy as np
-
-from backprop import _core, training
-from backprop._validate import name_among, real_array
-from backprop.activations import Activation
-from backprop.layer import Layer
-from backprop.losses import Loss
-from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
+from backprop import training
+from backprop._explainable import Explainable
+from backprop._exportable import Exportable
 
 if TYPE_CHECKING:
-    import os
+    from numpy.typing import ArrayLike
 
-    import onnx
-    import torch
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
-
-    from backprop.callbacks import Callback
-    from backprop.check import GradientCheck
-    from backprop.draw import Drawing
-    from backprop.explain import Explanation, LayerExplanation
+    from backprop import _core
+    from backprop._types import Batch, Seed
     from backprop.history import History
-    from backprop.intuition import Moves, StepEffect
     from backprop.optimizers import Optimizer
 
-    Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
-    Seed = (
-        int
-        | Sequence[int]
-        | np.random.SeedSequence
-        | np.random.BitGenerator
-        | np.random.Generator
-        | np.random.RandomState
-        | None
-    )
-
-DTYPES = ("float32", "float64")
-MOST_PARAMETERS = 2**40
+    Callback = Callable[["Network", dict[str, float]], object]
 
 
-class Network(_core.Network):
+class Network(Explainable, Exportable):
     """A multilayer perceptron: layers, a loss, and the parameters of both.
 
     Parameters
@@ -90,110 +65,6 @@ class Network(_core.Network):
     >>> net = Network(Layer(784, 30, "sigmoid"), Layer(30, 10, "sigmoid"), seed=0)
     >>> net = Network.dense(784, 30, 10, seed=0)  # the same, shorter
     """
-
-    def __init__(
-        self,
-        *layers: Layer,
-        loss: str | Loss = "squared_error",
-        dtype: DTypeLike = "float32",
-        seed: Seed = None,
-    ) -> None:
-        _check_layers(layers)
-        if not isinstance(loss, Loss):
-            loss = name_among("loss", loss, _core.losses)
-        self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
-
-    def _build(
-        self, layers: tuple[Layer, ...], loss: str | Loss, dtype: str, rng: np.random.Generator
-    ) -> None:
-        self._setup(
-            [layer._engine for layer in layers],
-            loss._engine if isinstance(loss, Loss) else loss,
-            dtype,
-        )
-        self._layers = layers
-        self._loss = loss
-        self.rng = rng
-        parts = self._parts(self.parameters)
-        for layer, part in zip(layers, parts, strict=True):
-            layer._start(part, rng)
-        for layer, part in zip(layers, parts, strict=True):
-            layer._bind(part)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"dtype": str(self.dtype), "attributes": self.__dict__.copy()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state["attributes"])
-        self._build(self._layers, self._loss, state["dtype"], self.rng)  # layers bring their parameters
-
-    def __copy__(self) -> Network:
-        """The same as `copy.deepcopy`: two networks never share parameters or a generator."""
-        import copy
-
-        return copy.deepcopy(self)
-
-    @classmethod
-    def dense(
-        cls,
-        *sizes: int,
-        hidden: str | Activation = "sigmoid",
-        output: str | Activation = "sigmoid",
-        bias: bool = True,
-        loss: str | Loss = "squared_error",
-        dtype: DTypeLike = "float32",
-        seed: Seed = None,
-    ) -> Network:
-        """A network of fully connected layers from its widths, the input layer's first.
-
-        Parameters
-        ----------
-        *sizes : int
-            At least two widths: inputs, any hidden ones, outputs.
-        hidden, output : str
-            The activation of all hidden layers, and that of the output layer.
-        bias, loss, dtype, seed
-            As for `Layer` and `Network`.
-
-        Returns
-        -------
-        Network
-
-        Raises
-        ------
-        TypeError, ValueError
-            As from `Layer` and `Network`; or if there are fewer than two sizes.
-        """
-        if len(sizes) < 2:
-            raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
-        names = (hidden, output)
-        inner, last = (g if isinstance(g, Activation) else Activation(g) for g in names)
-        activations = [inner] * (len(sizes) - 2) + [last]
-        layers = [
-            Layer(inputs, outputs, activation, bias=bias)
-            for (inputs, outputs), activation in zip(itertools.pairwise(sizes), activations, strict=True)
-        ]
-        return cls(*layers, loss=loss, dtype=dtype, seed=seed)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, from the first hidden one to the output layer."""
-        return self._layers
-
-    @property
-    def loss_name(self) -> str:
-        """The name of the loss."""
-        return str(self._loss)
-
-    @property
-    def loss_function(self) -> str | Loss:
-        """The loss, as `Network` takes it."""
-        return self._loss
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
-        return self.parameters.dtype
 
     def fit(
         self,
@@ -322,297 +193,6 @@ class Network(_core.Network):
             sync_every=sync_every,
         )
 
-    def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:
-        """The gradient of the loss by backpropagation; changes nothing.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`.
-        per_sample : bool
-            Whether to give one gradient of C_0 for each sample, with a leading n, instead of their mean.
-
-        Returns
-        -------
-        Gradient
-            ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
-            ``g.inputs`` (inputs,), ``g.loss``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit.
-        """
-        parameters, inputs, loss = self._gradient(x, y, per_sample)
-        layers = tuple(
-            LayerGradient(*layer._views(part))
-            for layer, part in zip(self._layers, self._parts(parameters), strict=True)
-        )
-        return Gradient(layers, inputs, loss, parameters)
-
-    def trace(self, x: ArrayLike, y: ArrayLike | None = None) -> Trace:
-        """Every number of a forward pass and, with y, of the backward pass; changes nothing.
-
-        Parameters
-        ----------
-        x : array_like
-            As for `fit`.
-        y : array_like, optional
-            As for `fit`.
-
-        Returns
-        -------
-        Trace
-            ``t.layers[i].z``, ``.a``, ``.dC_da``, ``.da_dz``, ``.dC_dz``, each (n, nodes); da_dz is
-            (n, nodes, nodes) for softmax; the last three are None without y.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit.
-        """
-        return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
-
-    @overload
-    def explain(
-        self, x: ArrayLike, y: ArrayLike, layer: int = -1, *, bias: bool = False
-    ) -> LayerExplanation: ...
-    @overload
-    def explain(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        layer: int = -1,
-        *,
-        j: int,
-        k: int | None = None,
-        bias: bool = False,
-    ) -> Explanation: ...
-    @overload
-    def explain(
-        self, x: ArrayLike, y: ArrayLike, layer: int, j: int, k: int | None = None, *, bias: bool = False
-    ) -> Explanation: ...
-    def explain(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        layer: int = -1,
-        j: int | None = None,
-        k: int | None = None,
-        *,
-        bias: bool = False,
-    ) -> Explanation | LayerExplanation:
-        """The chain rule of one weight w_jk, ∂C_0/∂w_jk = ∂C_0/∂a_j · ∂a_j/∂z_j · ∂z_j/∂w_jk, term by term.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`.
-        layer : int
-            Which of ``net.layers``, from 0; negative ones count from the output layer.
-        j, k : int, optional
-            The node of this layer and the node of the layer before, from 0. Without them, all weights of
-            the layer at once.
-        bias : bool
-            Whether it is about the bias b_j (or about all biases), which has no k.
-
-        Returns
-        -------
-        Explanation or LayerExplanation
-            ``e.dC_da``, ``e.da_dz``, ``e.dz_dw``, ``e.product``, each (n,), or scalars for a 1-D x; for
-            softmax da_dz is the row ∂a_i/∂z_j, (n, nodes). ``e.mean`` averages them; ``e.chain`` opens dC_da
-            into one entry per node of the next layer, nested; ``e.check()`` compares with a difference. It
-            prints, and shows itself in a notebook. For all weights the arrays are (n, outputs, inputs).
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit, or there is no such layer, node or bias.
-        """
-        from backprop.explain import explain
-
-        return explain(self, x, y, layer, j, k, bias)
-
-    def largest_moves(self, x: ArrayLike, y: ArrayLike, count: int = 10) -> Moves:
-        """The weights and biases that gradient descent will move most for these samples.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`.
-        count : int
-            How many to list at most.
-
-        Returns
-        -------
-        Moves
-            A tuple of (layer, j, k, gradient, share), the largest |∂C/∂w| first; k is None for a bias, and
-            share is its part of the sum of |∂C/∂w| over all parameters. It prints as a table.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit, or count is not a whole number of at least 1.
-        """
-        from backprop.intuition import largest_moves
-
-        return largest_moves(self, x, y, count)
-
-    def watch_step(self, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
-        """Takes one step, as `step` does, and tells what it did to each output and to C.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`.
-        optimizer : SGD, Adam, AdamW or RMSprop
-            As for `step`.
-
-        Returns
-        -------
-        StepEffect
-            ``s.nudges``, where the loss wanted the outputs to go, ``s.before``, ``s.after``, ``s.change``,
-            each (n, outputs); ``s.loss_before``, ``s.loss_after``, and ``s.expected``, the change of C that
-            the gradient alone foretells. It prints as a table.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x, y or the optimizer does not fit.
-        """
-        from backprop.intuition import watch_step
-
-        return watch_step(self, x, y, optimizer)
-
-    def draw(
-        self,
-        x: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        *,
-        show: str | None = None,
-        nodes: int = 10,
-    ) -> Drawing:
-        """The network as a picture: edges coloured by sign and thick by size, wide layers in part.
-
-        Parameters
-        ----------
-        x, y : array_like, optional
-            Samples, averaged where there are several; with y, arrows at the outputs show where the loss
-            wants them to go.
-        show : str, optional
-            "weights", "activations" (by default if x is given), "deltas" ∂C_0/∂z, or "gradients" of the
-            weights.
-        nodes : int
-            How many nodes of a layer to draw at most.
-
-        Returns
-        -------
-        Drawing
-            Shows itself in a notebook; ``d.save("net.svg")`` or ``"net.png"``, which needs Matplotlib.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit, or is missing where it is needed.
-        """
-        from backprop.draw import draw
-
-        return draw(self, x, y, show, nodes)
-
-    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
-        """The derivatives of all outputs with respect to all inputs, by a backward pass for each output.
-
-        Parameters
-        ----------
-        x : array_like, (n, inputs)
-            Samples, or one as a 1-D x.
-
-        Returns
-        -------
-        ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
-            ∂a_j^(L)/∂x_k of each sample.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not fit.
-        """
-        return self._jacobian(x)
-
-    def hessian_vector(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> NDArray[Any]:
-        """The product of the Hessian of C with a vector, without the Hessian, at about twice the cost of a
-        gradient.
-
-        It is exact but for rounding: the derivative of backpropagation itself in the direction v
-        (Pearlmutter 1994). At a kink, where there is no second derivative, that of one side is taken.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`.
-        v : array_like, (parameters,)
-            In the order of ``parameters``.
-
-        Returns
-        -------
-        ndarray, (parameters,)
-            Σ_q ∂²C/∂w_p ∂w_q · v_q.
-
-        Raises
-        ------
-        ValueError
-            If v has another shape, or if the network has an activation or loss of the user's own, of
-            which there are no second derivatives.
-        """
-        direction = real_array("v", v, self.parameters.shape)
-        return self._hessian_vector(x, y, np.ascontiguousarray(direction, dtype=self.dtype))
-
-    def check_gradient(
-        self, x: ArrayLike, y: ArrayLike, *, entries: int = 2000, rng: Seed = 0
-    ) -> GradientCheck:
-        """Compares the gradient that the engine computes with central differences in float64.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`; a few samples are enough.
-        entries : int
-            How many parameters of a layer, and how many inputs, to compare at most; drawn if there are more.
-        rng : optional
-            What to draw them with.
-
-        Returns
-        -------
-        GradientCheck
-            ``r.passed``, ``r.max_relative_error``, ``r.compared``, ``r.skipped``, ``r.layers[i]``; prints.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x or y does not fit, or entries is not a whole number of at least 1.
-        """
-        from backprop.check import check_gradient
-
-        return check_gradient(self, x, y, entries, rng)
-
-    def summary(self) -> str:
-        """The network as a table: a line for each layer, the input layer being layer 1.
-
-        Returns
-        -------
-        str
-        """
-        head = ("layer", "nodes", "activation", "weights", "biases")
-        rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
-        for number, layer in enumerate(self._layers, start=2):
-            weights = f"{layer.outputs} x {layer.inputs}"
-            biases = str(layer.outputs) if layer._has_bias else "none"
-            rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
-        return "\n".join([*lines, total])
-
     def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> None:
         """Writes the network to a safetensors file, all of it or nothing; `backprop.load` reads it.
 
@@ -638,149 +218,39 @@ class Network(_core.Network):
 
         save(self, path, optimizer=optimizer)
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
-        """The network as an ONNX model, "x" (n, inputs) to "a" (n, outputs), n being free.
 
-        onnxruntime runs it in float32 and float64, except gelu in float64: it has no such Erf. Other
-        runtimes do.
+@overload
+def load(path: str | os.PathLike[str], *, optimizer: Literal[False] = False) -> Network: ...
+@overload
+def load(path: str | os.PathLike[str], *, optimizer: Literal[True]) -> tuple[Network, Optimizer]: ...
+def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | tuple[Network, Optimizer]:
+    """Reads a network that `Network.save` wrote. Whatever the file holds, no code of it is run.
 
-        Parameters
-        ----------
-        path : str or path, optional
-            Where to write it, all of it or nothing.
+    ``net.rng`` goes on where that of the saved network was.
 
-        Returns
-        -------
-        onnx.ModelProto
-            The model.
+    Parameters
+    ----------
+    path : str or path
+    optimizer : bool
+        Whether to read the optimizer that was saved with the network, too.
 
-        Raises
-        ------
-        ImportError
-            If onnx, the extra ``onnx``, is missing.
-        ValueError
-            If the network has an activation of your own.
-        """
-        from backprop.exports import to_onnx
+    Returns
+    -------
+    Network, or (Network, Optimizer)
 
-        return to_onnx(self, path)
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not a network's, or has no optimizer but should. Nothing is allocated
+        before all of it fits.
+    OSError
+        If the file cannot be read.
+    """
+    from backprop.files import load_all
 
-    def to_torch(self) -> torch.nn.Sequential:
-        """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
-
-        It is in evaluation mode. Penalties and loss are not part of it.
-
-        Returns
-        -------
-        torch.nn.Sequential
-            Of float32 or float64, as the network.
-
-        Raises
-        ------
-        ImportError
-            If PyTorch is missing.
-        ValueError
-            If the network has an activation of your own.
-        """
-        from backprop.exports import to_torch
-
-        return to_torch(self)
-
-    @classmethod
-    def from_torch(
-        cls, module: torch.nn.Sequential, *, loss: str = "squared_error", seed: Seed = None
-    ) -> Network:
-        """A network with the layers and copies of the parameters of a ``torch.nn.Sequential``.
-
-        Parameters
-        ----------
-        module : torch.nn.Sequential
-            Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
-            (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
-            with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
-            dropout. Sequentials within it are fine, and so is an activation that comes more than once; a
-            Linear that does is refused, because layers share no weights.
-        loss, seed
-            As for `Network`.
-
-        Returns
-        -------
-        Network
-
-        Raises
-        ------
-        ImportError
-            If PyTorch is missing.
-        TypeError, ValueError
-            If the module has anything else; the message names it.
-        """
-        from backprop.exports import from_torch
-
-        return from_torch(cls, module, loss, seed)
-
-    def to_c(self, path: str | os.PathLike[str] | None = None, *, name: str = "network") -> str:
-        """The network as one C99 file that predicts and needs the C standard library only.
-
-        It defines ``void <name>_predict(const real *x, real *a)`` for one sample, and
-        ``int <name>_classify(const real *x)``; real is float or double, the network's dtype. They allocate
-        nothing, keep nothing between calls, and their constants are the exact parameters.
-
-        Parameters
-        ----------
-        path : str or path, optional
-            Where to write it, all of it or nothing.
-        name : str
-            What its names begin with: a C identifier.
-
-        Returns
-        -------
-        str
-            The text.
-
-        Raises
-        ------
-        ValueError
-            If the name is none, a parameter is not finite, or an activation is of your own.
-        """
-        from backprop.c_source import to_c
-
-        return to_c(self, path, name)
-
-    def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self._layers))
-        return f"Network({layers}, loss={str(self._loss)!r}, dtype={str(self.dtype)!r})"
-
-    def _parts(self, flat: NDArray[Any]) -> list[NDArray[Any]]:
-        """Each layer's part of a vector (..., P) in storage order."""
-        ends = list(itertools.accumulate(layer._size for layer in self._layers))
-        return [flat[..., start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def _check_layers(layers: Sequence[Layer]) -> None:
-    if not layers:
-        raise ValueError("a Network takes at least one Layer, got none")
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(
-                f"a Network takes Layers, got {type(layer).__name__} {layer!r} as layer {i}; "
-                "Network.dense takes sizes"
-            )
-        if layer._in_network or layer in layers[:i]:
-            raise ValueError(f"layers[{i}], {layer!r}, is already in a network; make a new Layer")
-    for i, (before, after) in enumerate(itertools.pairwise(layers)):
-        if before.outputs != after.inputs:
-            raise ValueError(
-                f"layers do not chain: layers[{i}], {before!r}, has {before.outputs} outputs, but "
-                f"layers[{i + 1}], {after!r}, takes {after.inputs} inputs"
-            )
-    if layers[-1].dropout > 0:
-        raise ValueError(f"the output layer has no dropout: {layers[-1]!r}")
-    parameters = sum(layer._size for layer in layers)
-    if parameters > MOST_PARAMETERS:
-        raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")
-
-
-def _dtype_name(dtype: DTypeLike) -> str:
-    if dtype is None or isinstance(dtype, str):
-        return name_among("dtype", dtype, DTYPES)
-    return name_among("dtype", np.dtype(dtype).name, DTYPES)
+    network, _, saved_optimizer = load_all(path, Network)
+    if not optimizer:
+        return network
+    if saved_optimizer is None:
+        raise ValueError(f"{os.fspath(path)} was saved without an optimizer; load it without optimizer=True")
+    return network, saved_optimizer

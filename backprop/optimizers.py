@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backprop import _core
-from backprop._validate import not_negative, positive, share
+from backprop._validate import fraction, not_negative, positive
 
 if TYPE_CHECKING:
-    from backprop.schedules import Rate
+    from backprop._types import Rate
 
 
 class Optimizer(_core.Optimizer):
@@ -129,7 +129,7 @@ class SGD(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         settings = {
-            "momentum": share("momentum", momentum),
+            "momentum": fraction("momentum", momentum),
             "nesterov": bool(nesterov),
             "weight_decay": not_negative("weight_decay", weight_decay),
         }
@@ -194,7 +194,7 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
         settings = {
-            "betas": (share("the first of betas", betas[0]), share("the second of betas", betas[1])),
+            "betas": (fraction("the first of betas", betas[0]), fraction("the second of betas", betas[1])),
             "eps": positive("eps", eps),
             "weight_decay": not_negative("weight_decay", weight_decay),
         }
@@ -296,9 +296,9 @@ class RMSprop(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         settings = {
-            "alpha": share("alpha", alpha),
+            "alpha": fraction("alpha", alpha),
             "eps": positive("eps", eps),
-            "momentum": share("momentum", momentum),
+            "momentum": fraction("momentum", momentum),
             "weight_decay": not_negative("weight_decay", weight_decay),
         }
         self._start(

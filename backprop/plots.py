@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._notation import layer_name
 from backprop._validate import as_array, index_below, whole_number
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 MARKERS = "os^DvPX*"
@@ -48,7 +49,7 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 
 def plot_decision_boundary(
-    network: Network,
+    network: BaseNetwork,
     x: ArrayLike,
     y: ArrayLike | None = None,
     *,
@@ -130,7 +131,7 @@ def plot_decision_boundary(
 
 
 def plane_of(
-    network: Network, points: NDArray[Any], resolution: int, margin: float
+    network: BaseNetwork, points: NDArray[Any], resolution: int, margin: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The corners of the plane around the points, and the network's outputs on it, (rows, columns, outputs),
     the lowest row first."""
@@ -157,7 +158,7 @@ def class_labels(y: ArrayLike, samples: int) -> NDArray[np.int64]:
 
 
 def plot_weights(
-    network: Network,
+    network: BaseNetwork,
     *,
     layer: int = 0,
     shape: tuple[int, int] | None = None,
@@ -216,7 +217,7 @@ def plot_weights(
 
 
 def plot_gradient_flow(
-    network: Network, x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None, bins: int = 60
+    network: BaseNetwork, x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None, bins: int = 60
 ) -> Axes:
     """How large the gradients of each layer are: a histogram of log₁₀ |∂C/∂w_jk| for each layer.
 
@@ -246,9 +247,8 @@ def plot_gradient_flow(
     together = np.concatenate(logs)
     edges: Any = np.histogram_bin_edges(together if together.size else [-1, 0], bins)
     for number, (log, size) in enumerate(zip(logs, sizes, strict=True)):
-        back = len(sizes) - 1 - number
         zeros = size.size - log.size
-        label = f"layer L-{back}" if back else "layer L"
+        label = f"layer {layer_name(number, len(sizes))}"
         label += f" ({zeros} zero or not finite)" if zeros else ""
         colour = COLOURS[number % len(COLOURS)]
         weights = np.full(log.size, 1 / max(size.size, 1))
@@ -263,7 +263,9 @@ def plot_gradient_flow(
     return ax
 
 
-def plot_confusion_matrix(network: Network, x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
+def plot_confusion_matrix(
+    network: BaseNetwork, x: ArrayLike, y: ArrayLike, *, ax: Axes | None = None
+) -> Axes:
     """How often samples of each class (rows) were taken for each class (columns).
 
     Parameters
@@ -298,7 +300,7 @@ def plot_confusion_matrix(network: Network, x: ArrayLike, y: ArrayLike, *, ax: A
     return ax
 
 
-def confusion_matrix(network: Network, x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+def confusion_matrix(network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
     """Counts (classes, classes): [i, j] samples of class i were taken for class j.
 
     Parameters and errors are those of `plot_confusion_matrix`.

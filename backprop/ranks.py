@@ -20,8 +20,8 @@ from backprop import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._base import BaseNetwork
     from backprop._core import SharedMemory
-    from backprop.network import Network
 
     T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Alone:
     def share(self, record: NDArray[np.float64]) -> None:
         """Makes rank 0's record everyone's."""
 
-    def fingerprint(self, network: Network) -> int:
+    def fingerprint(self, network: BaseNetwork) -> int:
         """A number that tells networks of different parameters apart."""
         return 0
 
@@ -186,13 +186,13 @@ class Ranks(Alone):
         """Makes rank 0's record everyone's: the seconds differ."""
         self.comm.Bcast(record, 0)
 
-    def fingerprint(self, network: Network) -> int:
+    def fingerprint(self, network: BaseNetwork) -> int:
         """A number that tells networks of different parameters apart."""
         import zlib
 
         return zlib.crc32(network.parameters.data)
 
-    def share_memory(self, network: Network, optimizer: _core.Optimizer, rows: int) -> None:
+    def share_memory(self, network: BaseNetwork, optimizer: _core.Optimizer, rows: int) -> None:
         """Where all ranks are on one machine, memory in common for parameters, state, and gradients or rows.
 
         `rows`: that this rank has of a batch at most, 0 where nobody knows.
@@ -229,7 +229,7 @@ class Ranks(Alone):
 
     def start_alike(
         self,
-        network: Network,
+        network: BaseNetwork,
         optimizer: _core.Optimizer,
         generator: np.random.Generator,
         settings: dict[str, Any],

@@ -26,7 +26,7 @@ from backprop import kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backprop.network import Network
+    from backprop._base import BaseNetwork
 
     Array = NDArray[np.float64]
 
@@ -42,12 +42,12 @@ class Rounding(NamedTuple):
     inputs: float
 
 
-def rounding_errors(network: Network, x: Array, y: Array, unit: float) -> Rounding:
+def rounding_errors(network: BaseNetwork, x: Array, y: Array, unit: float) -> Rounding:
     """The largest error of an entry of each array of the gradient.
 
     Parameters
     ----------
-    network : Network
+    network : BaseNetwork
         In float64, with the parameters of the one whose gradient is in question.
     x, y : ndarray, (n, inputs) and (n, outputs), float64
     unit : float
@@ -92,7 +92,7 @@ def _times(derivative: Array, error: Array) -> Array:
     return product
 
 
-def _of_loss(network: Network, a: Array, e_a: Array, y: Array, few: float) -> Array:
+def _of_loss(network: BaseNetwork, a: Array, e_a: Array, y: Array, few: float) -> Array:
     """e(∂C/∂a) of the output layer."""
     loss = network.loss_function
     slope = functools.partial(kernels.loss_derivative, loss) if isinstance(loss, str) else loss.derivative

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from backprop._figures import improves
 from backprop._validate import finite_number, not_negative, positive, whole_number
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Rate = float | Callable[[int], float]
+    from backprop._types import Rate
 
 
 class Schedule:
@@ -300,9 +301,8 @@ class ReduceOnPlateau(Schedule):
     def observe(self, record: Mapping[str, float]) -> None:
         """Learns an epoch's figures, and reduces the rate if it is time to."""
         s = self._settings
-        sign = 1.0 if s["monitor"].endswith("accuracy") else -1.0
         value = record[s["monitor"]]
-        if self.best is None or sign * (value - self.best) > s["min_delta"]:
+        if self.best is None or improves(s["monitor"], value, self.best, s["min_delta"]):
             self.best, self.waited = value, 0
             return
         self.waited += 1

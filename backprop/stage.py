@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from backprop import datasets, stage_view
 from backprop._validate import as_array, index_below, name_among, positive, whole_number
 from backprop.explain import Explanation, Run
+from backprop.layer import parts_of
 from backprop.network import Network
 from backprop.optimizers import SGD, Optimizer
 
@@ -222,7 +223,8 @@ class Stage:
             self.network.step(self.x[self.sample], self.y[self.sample], self.optimizer)
             self._after = parameters.copy()
             parameters[:] = before
-        self.network._parts(parameters)[layer][...] = self.network._parts(self._after)[layer]
+        layers = self.network.layers
+        parts_of(layers, parameters)[layer][...] = parts_of(layers, self._after)[layer]
 
     def _finish_update(self) -> None:
         """A step that was begun is a whole one before anything else happens: the optimizer has counted it."""

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._notation import Notation, subscript
 from backprop.draw import _largest as largest
 from backprop.draw import _share as share
 from backprop.draw import _short as short
 from backprop.draw import shown_nodes
 from backprop.explain import SOFTMAX
 from backprop.explain_html import Html, html
-from backprop.explain_text import Notation, names, row_sum, subscript
+from backprop.explain_text import names, row_sum
 from backprop.optimizers import SGD
 from backprop.plots import class_labels, plane_of
 

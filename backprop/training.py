@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,10 @@ from backprop.ranks import Alone, Ranks
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from backprop.callbacks import Callback
-    from backprop.network import Network, Seed
+    from backprop._base import BaseNetwork
+    from backprop._types import Seed
+
+    Callback = Callable[[Any, dict[str, float]], object]
 
 MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
 ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
@@ -36,7 +38,7 @@ ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
 class Plan:
     """What one call of fit is to do, checked as far as Python can."""
 
-    network: Network
+    network: BaseNetwork
     optimizer: _core.Optimizer
     samples: Samples | None  # None where nobody knows them before
     source: Batches | Blocks | None  # where they come in blocks
@@ -61,7 +63,7 @@ class Plan:
 
 
 def run(
-    network: Network,
+    network: BaseNetwork,
     x: Any,
     y: ArrayLike | None,
     optimizer: _core.Optimizer,
@@ -97,7 +99,7 @@ def run(
 
 
 def _plan(
-    network: Network,
+    network: BaseNetwork,
     x: Any,
     y: ArrayLike | None,
     optimizer: _core.Optimizer,
@@ -342,7 +344,10 @@ def _observe(plan: Plan, ranks: Alone, observers: list[Callback], record: dict[s
 
 
 def _observers(
-    network: Network, optimizer: _core.Optimizer, callbacks: tuple[Callback, ...], quantities: tuple[str, ...]
+    network: BaseNetwork,
+    optimizer: _core.Optimizer,
+    callbacks: tuple[Callback, ...],
+    quantities: tuple[str, ...],
 ) -> list[Callback]:
     """What is called after each epoch; tells all of them that training starts."""
     observers: list[Callback] = []

@@ -53,8 +53,8 @@ def test_equal_networks_have_equal_files(saved, tmp_path):
 
 def test_notes_come_back(saved, tmp_path):
     files.save(saved[0], tmp_path / "noted", {"scale": 16.0})
-    assert files.load_all(tmp_path / "noted")[1] == {"scale": 16.0}
-    assert files.load_all(saved[1])[1] == {}
+    assert files.load_all(tmp_path / "noted", bp.Network)[1] == {"scale": 16.0}
+    assert files.load_all(saved[1], bp.Network)[1] == {}
 
 
 def test_saving_replaces_whole_and_leaves_nothing_beside(saved, tmp_path):

@@ -12,7 +12,7 @@ from test_cli import run
 
 import backprop as bp
 from backprop import files
-from backprop.functions import CFunction
+from backprop._custom import CFunction
 
 
 def test_an_extension_that_is_not_built(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
+from backprop.layer import parts_of
 from backprop.plots import plane_of
 from backprop.stage import OWN, SETS, Stage
 
@@ -64,7 +65,7 @@ def test_a_round_shows_the_trace_layer_by_layer(own):
     twin.step(x, y, bp.SGD(0.1))
     state(own, "update")
     assert_same_bits(net.layers[1].weights, twin.layers[1].weights)
-    assert_same_bits(net.layers[0].weights, net._parts(before)[0][:12].reshape(3, 4).T)
+    assert_same_bits(net.layers[0].weights, parts_of(net.layers, before)[0][:12].reshape(3, 4).T)
     shown = state(own, "update")
     assert_same_bits(net.parameters, twin.parameters)
     assert shown["coming"] == {"phase": "forward", "layer": 0, "text": "forward, layer L-1"}

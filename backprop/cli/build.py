@@ -12,6 +12,7 @@ from backprop.network import Network
 from backprop.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 if TYPE_CHECKING:
+    from backprop._types import Rate
     from backprop.cli.parts import Parts
 
 HIDDEN_NODES = 30
@@ -126,12 +127,12 @@ def new_optimizer(options: argparse.Namespace, steps: int, parts: Parts) -> Opti
     return optimizer
 
 
-def _rate(options: argparse.Namespace, lr: float, steps: int, validated: bool) -> schedules.Rate:
+def _rate(options: argparse.Namespace, lr: float, steps: int, validated: bool) -> Rate:
     """The rate or schedule; its options count in epochs."""
     name = options.schedule or "constant"
     decay = options.decay
     total = steps * (options.epochs if options.schedule_epochs is None else options.schedule_epochs)
-    rate: schedules.Rate = lr
+    rate: Rate = lr
     if name == "step":
         every = 10 if options.decay_every is None else options.decay_every
         rate = schedules.Step(lr, steps * every, 0.1 if decay is None else decay)

@@ -10,11 +10,10 @@ import numpy as np
 
 from backprop import datasets, files
 from backprop.cli import reading
+from backprop.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from backprop.network import Network
 
     Notes = Mapping[str, float | list[float]]
 
@@ -115,7 +114,7 @@ def scaling_of(network: Network, notes: Notes) -> Scaling:
 
 def load(path: str) -> tuple[Network, Scaling]:
     """A saved network, and its scaling."""
-    network, notes, _ = files.load_all(path)
+    network, notes, _ = files.load_all(path, Network)
     return network, scaling_of(network, notes)
 
 

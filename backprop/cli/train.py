@@ -15,11 +15,12 @@ from backprop.callbacks import Checkpoint, EarlyStopping
 from backprop.cli.build import HIDDEN_NODES, new_network, new_optimizer, refuse_idle_options
 from backprop.cli.data import r_squared, scaling_of
 from backprop.cli.parts import BATCH_SIZE, Parts
+from backprop.network import Network
 
 if TYPE_CHECKING:
+    from backprop._base import BaseNetwork
     from backprop.cli.data import Notes
     from backprop.history import History
-    from backprop.network import Network
     from backprop.optimizers import Optimizer
 
 
@@ -81,7 +82,7 @@ def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
 
 def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     """The network of a file, to go on with."""
-    network, notes, optimizer = files.load_all(options.resume)
+    network, notes, optimizer = files.load_all(options.resume, Network)
     if optimizer is None:
         raise ValueError(f"{options.resume} was saved without an optimizer, so it cannot be resumed")
     parts = Parts(options, scaling_of(network, notes), notes)
@@ -108,7 +109,7 @@ class _Checkpoint(Checkpoint):
         super().__init__(*arguments, **settings)
         self._notes = notes
 
-    def _save(self, network: Network, path: str) -> None:
+    def write(self, network: BaseNetwork, path: str) -> None:
         files.save(network, path, self._notes, self.optimizer)
 
 

@@ -204,7 +204,7 @@ def bench(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """Describes the installation, or a saved network."""
     if options.model is not None:
-        network, notes, optimizer = files.load_all(options.model)
+        network, notes, optimizer = files.load_all(options.model, bp.Network)
         scaling = data.scaling_of(network, notes)
         print(network.summary())
         if optimizer is not None:

@@ -82,7 +82,7 @@ def mutate(data, most, seed):
 
 
 def read_network(path):
-    net, _, optimizer = bp.files.load_all(path)
+    net, _, optimizer = bp.files.load_all(path, bp.Network)
     out = net(np.zeros((2, net.layers[0].inputs)))
     assert out.shape == (2, net.layers[-1].outputs)
     saved = os.path.join(FOLDER, "saved")

@@ -1,0 +1,255 @@
+"""A network without what is built on it: layers, a loss, parameters, and every number of a pass.
+
+The arithmetic is in the engine, `backprop._core`, from which the class inherits ``net(x)``, ``classify``,
+``loss``, ``losses``, ``accuracy``, ``step`` and ``parameters``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core
+from backprop._validate import name_among, real_array
+from backprop.activations import Activation
+from backprop.layer import Layer, arrays_of, bind, check_layers, layer_setup
+from backprop.losses import Loss, loss_setup
+from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from backprop._types import Seed
+
+DTYPES = ("float32", "float64")
+
+
+class BaseNetwork(_core.Network):
+    """Layers, a loss, the parameters of both, and every number of a pass; `Network` documents it.
+
+    What is given a network names this class, and so knows nothing of fit, files, pictures and exports.
+    """
+
+    def __init__(
+        self,
+        *layers: Layer,
+        loss: str | Loss = "squared_error",
+        dtype: DTypeLike = "float32",
+        seed: Seed = None,
+    ) -> None:
+        check_layers(layers)
+        if not isinstance(loss, Loss):
+            loss = name_among("loss", loss, _core.losses)
+        self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
+
+    def _build(
+        self, layers: tuple[Layer, ...], loss: str | Loss, dtype: str, rng: np.random.Generator
+    ) -> None:
+        self._setup([layer_setup(layer) for layer in layers], loss_setup(loss), dtype)
+        self._layers = layers
+        self._loss = loss
+        self.rng = rng
+        bind(layers, self.parameters, rng)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"dtype": str(self.dtype), "attributes": self.__dict__.copy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["attributes"])
+        self._build(self._layers, self._loss, state["dtype"], self.rng)  # layers bring their parameters
+
+    def __copy__(self) -> Self:
+        """The same as `copy.deepcopy`: two networks never share parameters or a generator."""
+        import copy
+
+        return copy.deepcopy(self)
+
+    @classmethod
+    def dense(
+        cls,
+        *sizes: int,
+        hidden: str | Activation = "sigmoid",
+        output: str | Activation = "sigmoid",
+        bias: bool = True,
+        loss: str | Loss = "squared_error",
+        dtype: DTypeLike = "float32",
+        seed: Seed = None,
+    ) -> Self:
+        """A network of fully connected layers from its widths, the input layer's first.
+
+        Parameters
+        ----------
+        *sizes : int
+            At least two widths: inputs, any hidden ones, outputs.
+        hidden, output : str
+            The activation of all hidden layers, and that of the output layer.
+        bias, loss, dtype, seed
+            As for `Layer` and `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from `Layer` and `Network`; or if there are fewer than two sizes.
+        """
+        if len(sizes) < 2:
+            raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
+        names = (hidden, output)
+        inner, last = (g if isinstance(g, Activation) else Activation(g) for g in names)
+        activations = [inner] * (len(sizes) - 2) + [last]
+        layers = [
+            Layer(inputs, outputs, activation, bias=bias)
+            for (inputs, outputs), activation in zip(itertools.pairwise(sizes), activations, strict=True)
+        ]
+        return cls(*layers, loss=loss, dtype=dtype, seed=seed)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, from the first hidden one to the output layer."""
+        return self._layers
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss."""
+        return str(self._loss)
+
+    @property
+    def loss_function(self) -> str | Loss:
+        """The loss, as `Network` takes it."""
+        return self._loss
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.parameters.dtype
+
+    def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:
+        """The gradient of the loss by backpropagation; changes nothing.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        per_sample : bool
+            Whether to give one gradient of C_0 for each sample, with a leading n, instead of their mean.
+
+        Returns
+        -------
+        Gradient
+            ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
+            ``g.inputs`` (inputs,), ``g.loss``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
+        """
+        parameters, inputs, loss = self._gradient(x, y, per_sample)
+        layers = tuple(LayerGradient(*arrays) for arrays in arrays_of(self._layers, parameters))
+        return Gradient(layers, inputs, loss, parameters)
+
+    def trace(self, x: ArrayLike, y: ArrayLike | None = None) -> Trace:
+        """Every number of a forward pass and, with y, of the backward pass; changes nothing.
+
+        Parameters
+        ----------
+        x : array_like
+            As for `fit`.
+        y : array_like, optional
+            As for `fit`.
+
+        Returns
+        -------
+        Trace
+            ``t.layers[i].z``, ``.a``, ``.dC_da``, ``.da_dz``, ``.dC_dz``, each (n, nodes); da_dz is
+            (n, nodes, nodes) for softmax; the last three are None without y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
+        """
+        return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
+
+    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
+        """The derivatives of all outputs with respect to all inputs, by a backward pass for each output.
+
+        Parameters
+        ----------
+        x : array_like, (n, inputs)
+            Samples, or one as a 1-D x.
+
+        Returns
+        -------
+        ndarray, (n, outputs, inputs), or (outputs, inputs) for a 1-D x
+            ∂a_j^(L)/∂x_k of each sample.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit.
+        """
+        return self._jacobian(x)
+
+    def hessian_vector(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+        """The product of the Hessian of C with a vector, without the Hessian, at about twice the cost of a
+        gradient.
+
+        It is exact but for rounding: the derivative of backpropagation itself in the direction v
+        (Pearlmutter 1994). At a kink, where there is no second derivative, that of one side is taken.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`.
+        v : array_like, (parameters,)
+            In the order of ``parameters``.
+
+        Returns
+        -------
+        ndarray, (parameters,)
+            Σ_q ∂²C/∂w_p ∂w_q · v_q.
+
+        Raises
+        ------
+        ValueError
+            If v has another shape, or if the network has an activation or loss of the user's own, of
+            which there are no second derivatives.
+        """
+        direction = real_array("v", v, self.parameters.shape)
+        return self._hessian_vector(x, y, np.ascontiguousarray(direction, dtype=self.dtype))
+
+    def summary(self) -> str:
+        """The network as a table: a line for each layer, the input layer being layer 1.
+
+        Returns
+        -------
+        str
+        """
+        head = ("layer", "nodes", "activation", "weights", "biases")
+        rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
+        for number, layer in enumerate(self._layers, start=2):
+            weights = f"{layer.outputs} x {layer.inputs}"
+            biases = str(layer.outputs) if layer.has_bias else "none"
+            rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
+        return "\n".join([*lines, total])
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self._layers))
+        return f"Network({layers}, loss={str(self._loss)!r}, dtype={str(self.dtype)!r})"
+
+
+def _dtype_name(dtype: DTypeLike) -> str:
+    if dtype is None or isinstance(dtype, str):
+        return name_among("dtype", dtype, DTYPES)
+    return name_among("dtype", np.dtype(dtype).name, DTYPES)

@@ -1,0 +1,128 @@
+"""Networks for other programs: the methods that write a network in their formats, and read one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backprop._base import BaseNetwork
+
+if TYPE_CHECKING:
+    import os
+    from typing import Self
+
+    import onnx
+    import torch
+
+    from backprop._types import Seed
+
+
+class Exportable(BaseNetwork):
+    """A network that can be exported; a part of `Network`."""
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
+        """The network as an ONNX model, "x" (n, inputs) to "a" (n, outputs), n being free.
+
+        onnxruntime runs it in float32 and float64, except gelu in float64: it has no such Erf. Other
+        runtimes do.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it, all of it or nothing.
+
+        Returns
+        -------
+        onnx.ModelProto
+            The model.
+
+        Raises
+        ------
+        ImportError
+            If onnx, the extra ``onnx``, is missing.
+        ValueError
+            If the network has an activation of your own.
+        """
+        from backprop.exports import to_onnx
+
+        return to_onnx(self, path)
+
+    def to_torch(self) -> torch.nn.Sequential:
+        """A ``torch.nn.Sequential`` of Linear, activations and Dropout, with copies of the parameters.
+
+        It is in evaluation mode. Penalties and loss are not part of it.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Of float32 or float64, as the network.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+        ValueError
+            If the network has an activation of your own.
+        """
+        from backprop.exports import to_torch
+
+        return to_torch(self)
+
+    @classmethod
+    def from_torch(
+        cls, module: torch.nn.Sequential, *, loss: str = "squared_error", seed: Seed = None
+    ) -> Self:
+        """A network with the layers and copies of the parameters of a ``torch.nn.Sequential``.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            Of Linear, each with at most one activation behind it: Identity, Sigmoid, Tanh, ReLU, LeakyReLU
+            (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
+            with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
+            dropout. Sequentials within it are fine, and so is an activation that comes more than once; a
+            Linear that does is refused, because layers share no weights.
+        loss, seed
+            As for `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+        TypeError, ValueError
+            If the module has anything else; the message names it.
+        """
+        from backprop.exports import from_torch
+
+        return from_torch(cls, module, loss, seed)
+
+    def to_c(self, path: str | os.PathLike[str] | None = None, *, name: str = "network") -> str:
+        """The network as one C99 file that predicts and needs the C standard library only.
+
+        It defines ``void <name>_predict(const real *x, real *a)`` for one sample, and
+        ``int <name>_classify(const real *x)``; real is float or double, the network's dtype. They allocate
+        nothing, keep nothing between calls, and their constants are the exact parameters.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it, all of it or nothing.
+        name : str
+            What its names begin with: a C identifier.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        ValueError
+            If the name is none, a parameter is not finite, or an activation is of your own.
+        """
+        from backprop.c_source import to_c
+
+        return to_c(self, path, name)

@@ -1,0 +1,25 @@
+"""Types that several modules annotate with; imported where types are checked only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+# What `numpy.random.default_rng` takes.
+Seed = (
+    int
+    | Sequence[int]
+    | np.random.SeedSequence
+    | np.random.BitGenerator
+    | np.random.Generator
+    | np.random.RandomState
+    | None
+)
+
+# One step of an iterable that fit is given: x and y, or x, y and the weights of the samples.
+Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+
+# A learning rate: a number, or a function of the number of steps done.
+Rate = float | Callable[[int], float]
