@@ -1,5 +1,5 @@
 /* kernels.h: the arithmetic on vectors and matrices, one table of it per instruction set and
- * precision. Depends on libc only. Nothing here knows of layers, allocates, or can fail.
+ * precision. Depends on names.h and libc. Nothing here knows of layers, allocates, or can fail.
  *
  * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
  * panel is a cache line. `stride` is the distance in numbers from one panel to the next, at least
@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "names.h"
+
 enum { BP_PANEL_BYTES = 64 };
 
 /* numbers in a row of a panel */
@@ -20,31 +22,6 @@ enum { BP_PANEL_BYTES = 64 };
 
 /* A number of the table's precision: float or double. */
 typedef void bp_real;
-
-enum bp_dtype { BP_FLOAT32, BP_FLOAT64, BP_DTYPES };
-
-enum bp_activation {
-    BP_IDENTITY,
-    BP_SIGMOID,
-    BP_TANH,
-    BP_RELU,
-    BP_LEAKY_RELU,
-    BP_ELU,
-    BP_GELU,
-    BP_SILU,
-    BP_SOFTPLUS,
-    BP_SOFTMAX, /* takes a whole row: the only one that is not elementwise */
-    BP_ACTIVATIONS,
-};
-
-enum bp_loss {
-    BP_SQUARED_ERROR,
-    BP_MEAN_SQUARED_ERROR,
-    BP_BINARY_CROSS_ENTROPY,
-    BP_CROSS_ENTROPY,
-    BP_HUBER,
-    BP_LOSSES,
-};
 
 /* C[r][j] = start[j] + Σ_s A(r, s) B[s][j], the sum over s in order.
  *   A(r, s) = a[(s / P) * a_stride + r * a_row + s % P]      r < rows, s < depth
@@ -116,9 +93,6 @@ struct bp_chain {
     const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `stride` apart */
     size_t stride;
 };
-
-/* What an optimizer does with a gradient; PyTorch's rules of the same names. */
-enum bp_rule { BP_SGD, BP_ADAM, BP_ADAMW, BP_RMSPROP, BP_RULES };
 
 enum { BP_STATES = 2 }; /* vectors that a rule remembers, at most */
 
@@ -267,13 +241,6 @@ struct bp_kernels {
     double (*peak)(size_t rounds);
     size_t peak_flops;
 };
-
-/* Whether g' is computed from z; from a = g(z) otherwise. */
-static inline bool
-bp_derivative_needs_z(enum bp_activation g)
-{
-    return g == BP_ELU || g == BP_GELU || g == BP_SILU || g == BP_SOFTPLUS;
-}
 
 /* The tables this processor can use, best first, for one dtype; NULL ends them. */
 const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype);

@@ -7,22 +7,6 @@
 #include "core/base/memory.h"
 #include "core/train/train.h"
 
-const char *const bp_activation_names[] = {
-    [BP_IDENTITY] = "identity", [BP_SIGMOID] = "sigmoid",       [BP_TANH] = "tanh",
-    [BP_RELU] = "relu",         [BP_LEAKY_RELU] = "leaky_relu", [BP_ELU] = "elu",
-    [BP_GELU] = "gelu",         [BP_SILU] = "silu",             [BP_SOFTPLUS] = "softplus",
-    [BP_SOFTMAX] = "softmax",   [BP_ACTIVATIONS] = NULL,
-};
-
-const char *const bp_loss_names[] = {
-    [BP_SQUARED_ERROR] = "squared_error",
-    [BP_MEAN_SQUARED_ERROR] = "mean_squared_error",
-    [BP_BINARY_CROSS_ENTROPY] = "binary_cross_entropy",
-    [BP_CROSS_ENTROPY] = "cross_entropy",
-    [BP_HUBER] = "huber",
-    [BP_LOSSES] = NULL,
-};
-
 #define NAME(enumerator, name) [enumerator] = name,
 static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
 #undef NAME

@@ -41,7 +41,6 @@ PyObject *bp_fma_peak_function(PyObject *module, PyObject *args);
 PyObject *bp_raise(enum bp_status status);
 
 /* Names of the activations and losses, in the order of their enums; NULL ends each. */
-extern const char *const bp_activation_names[], *const bp_loss_names[];
 
 /* The place of `name` in `names`, or -1 and a ValueError that says what kind of name was wrong. */
 int bp_find_name(const char *const names[], const char *name, const char *kind);

@@ -557,8 +557,7 @@ network_setup(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "a network is set up only once");
         return NULL;
     }
-    static const char *const dtypes[] = {"float32", "float64", NULL};
-    const int precision = bp_find_name(dtypes, dtype, "dtype");
+    const int precision = bp_find_name(bp_dtype_names, dtype, "dtype");
     if (precision < 0)
         return NULL;
     net.count = (size_t)PyList_GET_SIZE(layers);

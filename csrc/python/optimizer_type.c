@@ -181,7 +181,6 @@ optimizer_setup(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"kind",   "momentum", "nesterov",  "weight_decay", "beta_1",
                             "beta_2", "epsilon",  "clip_norm", "clip_value",   NULL};
-    static const char *const kinds[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
     Optimizer *self = (Optimizer *)object;
     struct bp_optimizer *o = &self->optimizer;
     struct bp_optimizer next = {
@@ -194,7 +193,7 @@ optimizer_setup(PyObject *object, PyObject *args, PyObject *keywords)
                                      &next.beta_2, &next.epsilon, &next.clip_norm,
                                      &next.clip_value))
         return NULL;
-    const int rule = bp_find_name(kinds, kind, "optimizer");
+    const int rule = bp_find_name(bp_rule_names, kind, "optimizer");
     if (rule < 0)
         return NULL;
     next.rule = (enum bp_rule)rule;

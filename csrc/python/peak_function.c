@@ -6,15 +6,13 @@
 PyObject *
 bp_fma_peak_function(PyObject *module, PyObject *args)
 {
-    static const char *const dtypes[] = {
-        [BP_FLOAT32] = "float32", [BP_FLOAT64] = "float64", [BP_DTYPES] = NULL};
     const struct bp_module *state = PyModule_GetState(module);
     const char *name;
     double seconds, peak;
 
     if (!PyArg_ParseTuple(args, "sd:fma_peak", &name, &seconds))
         return NULL;
-    const int dtype = bp_find_name(dtypes, name, "dtype");
+    const int dtype = bp_find_name(bp_dtype_names, name, "dtype");
     if (dtype < 0)
         return NULL;
     if (!(seconds >= 0 && seconds <= 60)) {

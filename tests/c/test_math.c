@@ -1,7 +1,7 @@
-/* test_math: the elementary functions of csrc/kernels/math.inc and normal.inc against libm.
+/* test_math: the elementary functions of csrc/kernels/bodies/math.inc and normal.inc against libm.
  *
  * Build it once per instruction set, in the repository's root:
- *   cc -O3 -std=c11 -ffp-contract=off -Icsrc/kernels tests/c/test_math.c -lm -o test_math
+ *   cc -O3 -std=c11 -ffp-contract=off -Icsrc tests/c/test_math.c -lm -o test_math
  * as it stands for vectors of 16 bytes without a fused multiply-add (-DBYTES=32 or 64 -Wno-psabi:
  * longer ones), with -mavx2 -mfma for AVX2, with -mavx512f -mavx512dq -mavx512bw -mavx512vl for
  * AVX-512, and with aarch64-linux-gnu-gcc for NEON (-DBASELINE: without a fused multiply-add).
@@ -76,6 +76,21 @@ static const char *const names[] = {EACH_FUNCTION};
         for (int i = 0; i < BLOCK; i += LANES)                                                     \
             NAME(store)(y + i, NAME(v_##f)(NAME(load)(x + i)));                                    \
         break;
+/* Φ and its density, of which GELU and its derivatives are made */
+#define DEFINE_NORMAL                                                                              \
+    static vec NAME(v_normal_cdf)(vec x)                                                           \
+    {                                                                                              \
+        const vec zero = NAME(set)(0), one = NAME(set)(1);                                         \
+        vec density;                                                                               \
+        return NAME(select_normal)(x, zero, NAME(normal)(x, &density), one);                       \
+    }                                                                                              \
+    static vec NAME(v_normal_density)(vec x)                                                       \
+    {                                                                                              \
+        const vec zero = NAME(set)(0);                                                             \
+        vec density;                                                                               \
+        NAME(normal)(x, &density);                                                                 \
+        return NAME(select_normal)(x, zero, density, zero);                                        \
+    }
 #define DEFINE_APPLY                                                                               \
     static void NAME(apply)(int which, const REAL *x, REAL *y)                                     \
     {                                                                                              \
@@ -95,6 +110,7 @@ static const char *const names[] = {EACH_FUNCTION};
 #include "kernels/bodies/vector.inc"
 
 #include "kernels/bodies/math.inc"
+DEFINE_NORMAL
 DEFINE_APPLY
 #undef LANES
 #undef vec
@@ -115,6 +131,7 @@ DEFINE_APPLY
 #include "kernels/bodies/vector.inc"
 
 #include "kernels/bodies/math.inc"
+DEFINE_NORMAL
 DEFINE_APPLY
 #undef FUNCTION
 

@@ -11,9 +11,10 @@ bp_state_count(const struct bp_optimizer *o)
         return 2;
     case BP_RMSPROP:
         return o->momentum == 0 ? 1 : 2;
-    default:
-        return o->momentum == 0 ? 0 : 1;
+    case BP_SGD:
+        break;
     }
+    return o->momentum == 0 ? 0 : 1;
 }
 
 bool
