@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._version import __version__
-from backprop.files import refuse_own_functions, write_whole
+from backprop.files.writing import refuse_own_functions, write_whole
 
 if TYPE_CHECKING:
     import os

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from backprop._figures import improves, worst
 from backprop._validate import finite_number, name_among, whole_number
-from backprop.files import save
+from backprop.files.format import save
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

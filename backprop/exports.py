@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from backprop._base import BaseNetwork
-from backprop.files import refuse_own_functions, write_whole
+from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.layer import Layer
 
 if TYPE_CHECKING:

@@ -214,7 +214,7 @@ class Network(Explainable, Exportable):
             If the optimizer's state is of another network; or if an activation, the loss, the optimizer, its
             schedule or the generator is of your own making, because a file holds no code.
         """
-        from backprop.files import save
+        from backprop.files.format import save
 
         save(self, path, optimizer=optimizer)
 
@@ -246,7 +246,7 @@ def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | 
     OSError
         If the file cannot be read.
     """
-    from backprop.files import load_all
+    from backprop.files.format import load_all
 
     network, _, saved_optimizer = load_all(path, Network)
     if not optimizer:

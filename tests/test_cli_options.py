@@ -13,7 +13,7 @@ from conftest import assert_close, assert_same_bits, require_torch
 from test_cli import accuracy_in, run
 
 import backprop as bp
-from backprop import files
+from backprop.files.format import save
 
 TRAINED, TESTED = 1150, 288  # of the digits' 1438 training images, where 20 % of them validate
 STEPS = -(-TRAINED // 50)  # of an epoch
@@ -399,12 +399,12 @@ def test_resume_needs_what_it_needs(capsys, tmp_path):
     code, _, err = run(capsys, "train", "--resume", tmp_path / "bare")
     assert code == 1
     assert "without an optimizer" in err
-    files.save(net, tmp_path / "odd", {"scale": -1.0}, bp.SGD(0.1))
+    save(net, tmp_path / "odd", {"scale": -1.0}, bp.SGD(0.1))
     for command in (["train", "--resume"], ["predict"], ["info"]):
         code, _, err = run(capsys, *command, tmp_path / "odd")
         assert code == 1
         assert "scale" in err
-    files.save(net, tmp_path / "odd", {"mean": [1.0, 2.0]}, bp.SGD(0.1))
+    save(net, tmp_path / "odd", {"mean": [1.0, 2.0]}, bp.SGD(0.1))
     code, _, err = run(capsys, "predict", tmp_path / "odd")
     assert code == 1
     assert "mean must have shape (64,)" in err

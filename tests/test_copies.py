@@ -12,8 +12,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import backprop as bp
-from backprop import descriptions, optimizers, schedules
-from backprop.descriptions import BIT_GENERATORS, describe_rng, restore_optimizer, restore_rng
+from backprop import optimizers, schedules
+from backprop.files import descriptions
+from backprop.files.descriptions import BIT_GENERATORS, describe_rng, restore_optimizer, restore_rng
 
 
 def by_pickle(thing):

@@ -10,7 +10,8 @@ from conftest import assert_same_bits, make_data, make_network
 from safetensors.numpy import load_file, save_file
 
 import backprop as bp
-from backprop import _core, files
+from backprop import _core
+from backprop.files.format import load_all, save
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def test_equal_networks_have_equal_files(saved, tmp_path):
 
 
 def test_notes_come_back(saved, tmp_path):
-    files.save(saved[0], tmp_path / "noted", {"scale": 16.0})
-    assert files.load_all(tmp_path / "noted", bp.Network)[1] == {"scale": 16.0}
-    assert files.load_all(saved[1], bp.Network)[1] == {}
+    save(saved[0], tmp_path / "noted", {"scale": 16.0})
+    assert load_all(tmp_path / "noted", bp.Network)[1] == {"scale": 16.0}
+    assert load_all(saved[1], bp.Network)[1] == {}
 
 
 def test_saving_replaces_whole_and_leaves_nothing_beside(saved, tmp_path):

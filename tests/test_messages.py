@@ -11,8 +11,8 @@ from conftest import make_network
 from test_cli import run
 
 import backprop as bp
-from backprop import files
 from backprop._custom import CFunction
+from backprop.files.format import save
 
 
 def test_an_extension_that_is_not_built(monkeypatch):
@@ -117,7 +117,7 @@ def test_commands_that_do_not_fit_a_network(capsys, tmp_path):
 )
 def test_notes_that_do_not_fit(capsys, tmp_path, notes, bias, command, text):
     net = make_network((3, 1), "identity", bias=bias)
-    files.save(net, tmp_path / "net", notes)
+    save(net, tmp_path / "net", notes)
     np.savez(tmp_path / "data.npz", x=X, y=Y[:, 0])
     rest = ["--data", tmp_path / "data.npz"] if command == "check" else [tmp_path / "net.c"]
     code, _, err = run(capsys, command, tmp_path / "net", *rest)

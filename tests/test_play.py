@@ -226,10 +226,10 @@ def test_bad_play(capsys, arguments, told):
 @pytest.fixture
 def saved(tmp_path):
     """A saved network that remembers a scale of 2, its file and a data file."""
-    from backprop import files
+    from backprop.files.format import save
 
     net = bp.Network.dense(3, 4, 2, seed=0)
-    files.save(net, tmp_path / "net.safetensors", {"scale": 2.0})
+    save(net, tmp_path / "net.safetensors", {"scale": 2.0})
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 3)), np.arange(6) % 2
     np.savez(tmp_path / "own.npz", x=x, y=y)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from backprop import datasets, files
+from backprop import datasets
 from backprop.cli import reading
+from backprop.files.format import load_all
 from backprop.network import Network
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def scaling_of(network: Network, notes: Notes) -> Scaling:
 
 def load(path: str) -> tuple[Network, Scaling]:
     """A saved network, and its scaling."""
-    network, notes, _ = files.load_all(path, Network)
+    network, notes, _ = load_all(path, Network)
     return network, scaling_of(network, notes)
 
 

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backprop import files
 from backprop._validate import whole_number
 from backprop.callbacks import Checkpoint, EarlyStopping
 from backprop.cli.build import HIDDEN_NODES, new_network, new_optimizer, refuse_idle_options
 from backprop.cli.data import r_squared, scaling_of
 from backprop.cli.parts import BATCH_SIZE, Parts
+from backprop.files.format import load_all, save
+from backprop.files.writing import write_whole
 from backprop.network import Network
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
     if options.history is not None:
         _write_history(history, options.history)
     if options.save is not None:
-        files.save(network, options.save, parts.notes, optimizer)
+        save(network, options.save, parts.notes, optimizer)
         print(f"saved {options.save}")
     if parts.scaling.is_regression:
         predicted = parts.scaling.of_outputs(network(parts.x_test))
@@ -82,7 +83,7 @@ def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
 
 def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     """The network of a file, to go on with."""
-    network, notes, optimizer = files.load_all(options.resume, Network)
+    network, notes, optimizer = load_all(options.resume, Network)
     if optimizer is None:
         raise ValueError(f"{options.resume} was saved without an optimizer, so it cannot be resumed")
     parts = Parts(options, scaling_of(network, notes), notes)
@@ -110,7 +111,7 @@ class _Checkpoint(Checkpoint):
         self._notes = notes
 
     def write(self, network: BaseNetwork, path: str) -> None:
-        files.save(network, path, self._notes, self.optimizer)
+        save(network, path, self._notes, self.optimizer)
 
 
 def _callbacks(options: argparse.Namespace, parts: Parts, optimizer: Optimizer) -> list[Any]:
@@ -166,4 +167,4 @@ def _write_history(history: History, path: str) -> None:
         figures = zip(*columns.values(), strict=True)
         rows = [["epoch", *columns], *([n, *row] for n, row in enumerate(figures, start=1))]
         text = "".join(",".join(map(str, row)) + "\n" for row in rows)
-    files.write_whole(os.fspath(path), text.encode())
+    write_whole(os.fspath(path), text.encode())

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop as bp
-from backprop import _core, datasets, exports, files
+from backprop import _core, datasets, exports
 from backprop._validate import index_below, whole_number
 from backprop.cli import data, reading
 from backprop.cli.build import HIDDEN_NODES
 from backprop.cli.data import Scaling
+from backprop.files.format import load_all
 from backprop.fit.threads import usable_threads
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def bench(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """Describes the installation, or a saved network."""
     if options.model is not None:
-        network, notes, optimizer = files.load_all(options.model, bp.Network)
+        network, notes, optimizer = load_all(options.model, bp.Network)
         scaling = data.scaling_of(network, notes)
         print(network.summary())
         if optimizer is not None:

@@ -21,6 +21,7 @@ with atheris.instrument_imports(include=["backprop"]):
     import backprop as bp
     from backprop import datasets
     from backprop.cli import reading
+    from backprop.files.format import load_all
 
 READERS = ("safetensors", "npz", "csv", "csv.gz", "idx", "idx.gz", "mapped")
 FOLDER = tempfile.mkdtemp(prefix="fuzz_files")
@@ -82,7 +83,7 @@ def mutate(data, most, seed):
 
 
 def read_network(path):
-    net, _, optimizer = bp.files.load_all(path, bp.Network)
+    net, _, optimizer = load_all(path, bp.Network)
     out = net(np.zeros((2, net.layers[0].inputs)))
     assert out.shape == (2, net.layers[-1].outputs)
     saved = os.path.join(FOLDER, "saved")

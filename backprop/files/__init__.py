@@ -1,0 +1,1 @@
+"""Networks in files: how one is written whole, what describes it, and the format."""
