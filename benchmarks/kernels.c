@@ -107,7 +107,7 @@ once(const struct work *job)
 static bp_real *
 numbers(const struct bp_kernels *kernels, size_t count, double scale)
 {
-    bp_real *memory = bp_allocate(count * kernels->size);
+    bp_real *memory = bp_allocate(count, kernels->size);
     for (size_t i = 0; memory && i < count; i++) {
         const double x = scale * (rand() / (0.5 * RAND_MAX) - 1);
         if (kernels->dtype == BP_FLOAT32)

@@ -36,7 +36,8 @@ FIRST = {
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "shared": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"), "passes": ("gradients",),
+    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "shared": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"),
+    "forward": ("gradients",), "backward": ("gradients",), "update": ("gradients",), "gradient": ("gradients",),
 }  # fmt: skip
 
 
@@ -191,34 +192,46 @@ MUTANTS = [
         ("cross-entropy'' without its square", "bend = NAME(quotient)(y_j, a_j * a_j);\n", "bend = NAME(quotient)(y_j, a_j);\n"),
     ),
     *in_file(
-        "core/passes/passes.c",
+        "core/passes/forward.c",
         ("forward: the bias of the first panel", "weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL", "weights.bias"),
-        ("backward: the layer's own input", "const bp_real *a_prev = input_of(pass, l);", "const bp_real *a_prev = pass->ws->nodes[l].a;"),
-        ("backward: bias dropped", "update_bias(pass, l, first, last, update);", ";"),
+    ),
+    *in_file(
+        "core/passes/losses.c",
+        ("classes of the targets are those of the outputs", "net->kernels->classify(own.count, outputs, y,", "net->kernels->classify(own.count, outputs, a,"),
+    ),
+    *in_file(
+        "core/passes/backward.c",
         ("backward: slope dropped", "multiply_by_slope(pass, l - 1, k_first, k_last,", "if (0) multiply_by_slope(pass, l - 1, k_first, k_last,"),
         ("backward: rows are not scaled", "net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->stride);", ";"),
         ("backward: weights change before they carry", "if (carry)\n            propagate(pass, l, delta_turned, k_first, k_last);", "if (0)\n            ;"),
-        ("dropout is forgotten on the way back", "drop(pass, l, first, last, rows, nodes->dC_da, nodes->dC_da);", ";"),
+        ("dropout is forgotten on the way back", "if (bp_drops(pass, l))\n        bp_drop_nodes(pass, l, first,", "if (0)\n        bp_drop_nodes(pass, l, first,"),
+        ("a missing target pulls", "if (pass->masked && !net->fused)\n", "if (0)\n"),
+    ),
+    *in_file(
+        "core/passes/update.c",
+        ("backward: the layer's own input", "const bp_real *a_prev = bp_input_of(pass->ws, l);", "const bp_real *a_prev = pass->ws->nodes[l].a;"),
+        ("backward: bias dropped", "update_bias(pass, l, first, last, update);", ";"),
         ("backward: l1 and l2 are left out", "if (layer->l1 != 0 || layer->l2 != 0)", "if (0)"),
         ("backward: the optimizer moves pads", "if (columns % panel > 0)\n", "if (0)\n"),
         ("backward: the optimizer moves one panel of a chunk", "(q + i) * weights.stride + k * panel", "q * weights.stride + k * panel"),
         ("backward: the gradient of the first panel for all", "bp_at(net, outer->c, i * outer->c_stride)", "outer->c"),
-        ("backward: rows of the first chunk for all", "outer.a = bp_at(net, a_prev, k / panel * ws->stride);", ";"),
-        ("a missing target pulls", "if (pass->masked && !net->fused)\n", "if (0)\n"),
-        ("classes of the targets are those of the outputs", "net->kernels->classify(own.count, outputs, y,", "net->kernels->classify(own.count, outputs, a,"),
+        ("backward: rows of the first chunk for all", "outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);", ";"),
     ),
     *in_file(
         "core/train/online.c",
         ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
-        ("online: the input of this sample", ".a_last = l == 0 ? last->x", ".a_last = l == 0 ? ws->x"),
+        ("online: the input of this sample", ".a_last = bp_input_of(last, l)", ".a_last = bp_input_of(l == 0 ? ws : last, l)"),
     ),
     *in_file(
-        "core/evaluate/evaluate.c",
-        ("the gradient is a sum", "forward_to_delta(&pass, data, n, 1 / (double)samples);", "forward_to_delta(&pass, data, n, 1);"),
+        "core/evaluate/gradient.c",
+        ("the gradient is a sum", "bp_forward_to_delta(&pass, data, n, 1 / (double)samples);", "bp_forward_to_delta(&pass, data, n, 1);"),
         ("the gradient is of the last rows", "update.add = true;", "update.add = false;"),
-        ("a step of the sum", "forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
-         "forward_to_delta(&pass, data, 0, plain ? -optimizer->rate : 1);"),
+    ),
+    *in_file(
+        "core/train/step.c",
+        ("a step of the sum", "bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
+         "bp_forward_to_delta(&pass, data, 0, plain ? -optimizer->rate : 1);"),
         ("a step uphill", "(plain ? -optimizer->rate : 1) / samples", "(plain ? optimizer->rate : 1) / samples"),
     ),
     *in_file(
@@ -226,7 +239,7 @@ MUTANTS = [
         ("Hessian: V is used once", "propagate(&d, l, ws->nodes[l].delta, d.along, true);", ";"),
         ("Hessian: δ da is left out", "outer.add = true;\n    net->kernels->outer(&outer);", ";"),
         ("Hessian: W da is left out", "if (l > 0)\n        weighted_sums", "if (0)\n        weighted_sums"),
-        ("Hessian: not a mean", "ws->factors[i] = 1 / (double)data->x.rows;", "ws->factors[i] = 1;"),
+        ("Hessian: not a mean", "bp_forward_to_delta(&d.pass, data, n, 1 / (double)data->x.rows);", "bp_forward_to_delta(&d.pass, data, n, 1);"),
         ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),
     ),
     *in_file(

@@ -4,9 +4,12 @@
 
 #include <math.h>
 
-#include "core/evaluate/evaluate.h"
-#include "core/network/functions.h"
+#include "core/evaluate/gradient.h"
+#include "core/evaluate/outputs.h"
+#include "core/evaluate/trace.h"
 #include "core/base/memory.h"
+#include "core/network/functions.h"
+#include "core/train/step.h"
 #include "generator.h"
 #include "optimizer_type.h"
 
@@ -48,7 +51,7 @@ bp_enter(Network *self)
 void
 bp_leave(Network *self)
 {
-    if (self->ws.size > BYTES_KEPT)
+    if (self->ws.block.size > BYTES_KEPT)
         bp_workspace_free(&self->ws);
     self->owner = 0;
     self->reader = 0;
@@ -258,7 +261,7 @@ network_step(PyObject *object, PyObject *const *args, Py_ssize_t given, PyObject
             bp_draw_keys(&self->net, &generator.random, keys);
         }
         Py_BEGIN_ALLOW_THREADS
-        status = prepare(self, samples.data.x.rows, 0);
+        status = prepare(self, samples.data.x.rows, self->net.dropout ? BP_DROPOUT : 0);
         if (status == BP_OK && !bp_is_plain(&self->net, &optimizer)) {
             gradient = bp_allocate(bp_room(&self->net), self->net.kernels->size);
             status = gradient ? BP_OK : BP_NO_MEMORY;

@@ -3,7 +3,10 @@
 #ifndef FROM_BYTES_H
 #define FROM_BYTES_H
 
-#include "core/evaluate/evaluate.h"
+#include "core/evaluate/gradient.h"
+#include "core/evaluate/outputs.h"
+#include "core/evaluate/trace.h"
+#include "core/network/optimizer.h"
 
 /* What is left of the bytes; past the end come zeros. */
 struct bytes {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/evaluate/second_order.h"
+#include "core/train/step.h"
 #include "core/train/train.h"
 #include "from_bytes.h"
 
@@ -210,7 +211,7 @@ fuzz_step(struct bytes *bytes, const struct call *call)
         bp_is_plain(net, &optimizer) ? NULL : room(bp_room(net) * net->kernels->size);
 
     memset(keys, 7, net->count * sizeof(*keys));
-    lay_out(&ws, net, call->rows, 1, 0);
+    lay_out(&ws, net, call->rows, 1, net->dropout ? BP_DROPOUT : 0);
     (void)bp_step(net, &ws, call->drawn->parameters, call->data, &optimizer, gradient,
                   net->dropout ? &(struct bp_dropout){keys, draw(bytes, 0, 255)} : NULL);
     bp_workspace_free(&ws);

@@ -229,7 +229,7 @@ bp_read_panels(const struct bp_network *net, size_t rows, size_t columns, const 
     for (size_t j = 0, q = 0; j < columns; j += panel, q++) {
         const size_t width = columns - j < panel ? columns - j : panel;
         for (size_t n = 0; n < rows; n++)
-            memcpy(bp_at(net, out, n * out_row + j), bp_at(net, panels, q * stride + n * panel),
+            memcpy(bp_at(net, out, n * out_row + j), bp_const_at(net, panels, q * stride + n * panel),
                    width * size);
     }
 }

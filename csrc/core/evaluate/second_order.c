@@ -8,24 +8,7 @@
 #include "second_order.h"
 
 #include "core/network/functions.h"
-
-static struct bp_pass
-pass_of(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters)
-{
-    return (struct bp_pass){
-        .net = net,
-        .ws = ws,
-        .parameters = {(bp_real *)parameters, false},
-        .threads = 1,
-    };
-}
-
-static size_t
-rows_from(const struct bp_data *data, size_t n, const struct bp_workspace *ws)
-{
-    const size_t left = data->x.rows - n;
-    return left < ws->rows ? left : ws->rows;
-}
+#include "core/passes/alone.h"
 
 void
 bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
@@ -33,10 +16,10 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
 {
     const size_t inputs = net->layers[0].inputs, outputs = net->layers[net->count - 1].outputs;
     const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
-    struct bp_pass pass = pass_of(net, ws, parameters);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
 
     for (size_t n = 0; n < data->x.rows; n += pass.rows) {
-        pass.rows = rows_from(data, n, ws);
+        pass.rows = bp_rows_at_a_time(data, n, ws);
         bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
         bp_forward(&pass);
         for (size_t j = 0; j < outputs; j++) {
@@ -48,7 +31,7 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
             };
             bp_gather_targets(net, &one, (struct bp_rows){NULL, 0, pass.rows},
                               ws->nodes[net->count - 1].dC_da, ws->stride);
-            bp_delta_of_outputs(&pass);
+            bp_delta_from_dC_da(&pass);
             bp_backward(&pass, &update);
             bp_read_panels(net, pass.rows, inputs, ws->dC_dx, ws->stride,
                            bp_at(net, out, (n * outputs + j) * inputs), outputs * inputs);
@@ -59,7 +42,8 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
 /* all of a Hessian-vector product for one batch, whose pass has been done */
 struct direction {
     struct bp_pass pass;
-    const struct bp_workspace *moved; /* its z, a, dC_da and delta are how fast those of pass.ws move */
+    const struct bp_workspace
+        *moved; /* its z, a, dC_da and delta are how fast those of pass.ws move */
     struct bp_vector along;
 };
 
@@ -95,8 +79,7 @@ move_forward(const struct direction *d, size_t l)
     const struct bp_workspace *ws = d->pass.ws, *moved = d->moved;
     const struct bp_nodes *nodes = &ws->nodes[l], *change = &moved->nodes[l];
 
-    weighted_sums(d, l, l == 0 ? ws->x : ws->nodes[l - 1].a, bp_layer_weights(net, l, d->along),
-                  false);
+    weighted_sums(d, l, bp_input_of(ws, l), bp_layer_weights(net, l, d->along), false);
     if (l > 0)
         weighted_sums(d, l, moved->nodes[l - 1].a, bp_layer_weights(net, l, d->pass.parameters),
                       true);
@@ -119,7 +102,8 @@ move_delta(const struct direction *d, size_t l)
     const size_t rows = d->pass.rows, stride = d->moved->stride;
 
     if (layer->activation == BP_SOFTMAX) {
-        kernels->softmax_delta(rows, layer->outputs, nodes->a, change->dC_da, change->delta, stride);
+        kernels->softmax_delta(rows, layer->outputs, nodes->a, change->dC_da, change->delta,
+                               stride);
         kernels->softmax_delta_change(rows, layer->outputs, nodes->a, change->a, nodes->dC_da,
                                       change->delta, stride);
         return;
@@ -164,7 +148,7 @@ move_gradient(const struct direction *d, size_t l, struct bp_vector product, boo
         .rows = layer->inputs,
         .columns = layer->outputs,
         .depth = d->pass.rows,
-        .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+        .a = bp_input_of(ws, l),
         .a_stride = ws->stride,
         .delta = moved->nodes[l].delta,
         .delta_stride = ws->stride,
@@ -186,7 +170,7 @@ move_gradient(const struct direction *d, size_t l, struct bp_vector product, boo
     net->kernels->outer(&outer);
 }
 
-/* dC_da_turned = W delta, in the numbers of `moved`; resume: plus what is there */
+/* turned dC_da = W delta, in the numbers of `moved`; resume: plus what is there */
 static void
 propagate(const struct direction *d, size_t l, const bp_real *delta, struct bp_vector vector,
           bool resume)
@@ -197,8 +181,8 @@ propagate(const struct direction *d, size_t l, const bp_real *delta, struct bp_v
     const struct bp_workspace *moved = d->moved;
     const struct bp_weights weights = bp_layer_weights(net, l, vector);
 
-    kernels->transpose(d->pass.rows, layer->outputs, delta, moved->stride, moved->delta_turned[0],
-                       moved->turned_stride);
+    kernels->transpose(d->pass.rows, layer->outputs, delta, moved->stride, moved->turned.delta[0],
+                       moved->turned.stride);
     kernels->product(&(struct bp_product){
         .rows = layer->inputs,
         .columns = d->pass.rows,
@@ -206,34 +190,30 @@ propagate(const struct direction *d, size_t l, const bp_real *delta, struct bp_v
         .a = weights.w,
         .a_row = weights.row,
         .a_stride = weights.stride,
-        .b = moved->delta_turned[0],
+        .b = moved->turned.delta[0],
         .b_row = kernels->panel,
-        .b_stride = moved->turned_stride,
-        .c = moved->dC_da_turned,
-        .c_stride = moved->turned_stride,
+        .b_stride = moved->turned.stride,
+        .c = moved->turned.dC_da,
+        .c_stride = moved->turned.stride,
         .resume = resume,
     });
 }
 
 void
-bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws,
-                  struct bp_workspace *moved, const bp_real *parameters,
-                  const struct bp_data *data, const bp_real *along, bp_real *product)
+bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws, struct bp_workspace *moved,
+                  const bp_real *parameters, const struct bp_data *data, const bp_real *along,
+                  bp_real *product)
 {
     struct direction d = {
-        .pass = pass_of(net, ws, parameters),
+        .pass = bp_pass_alone(net, ws, parameters),
         .moved = moved,
-        .along = {(bp_real *)along, false},
+        .along = bp_reading(along, false),
     };
     const struct bp_vector target = {product, false};
 
     for (size_t n = 0; n < data->x.rows; n += d.pass.rows) {
-        d.pass.rows = rows_from(data, n, ws);
-        bp_load_batch(&d.pass, data, (struct bp_rows){NULL, n, d.pass.rows}, true);
-        for (size_t i = 0; i < d.pass.rows; i++)
-            ws->factors[i] = 1 / (double)data->x.rows;
-        bp_forward(&d.pass);
-        bp_output_delta(&d.pass);
+        d.pass.rows = bp_rows_at_a_time(data, n, ws);
+        bp_forward_to_delta(&d.pass, data, n, 1 / (double)data->x.rows);
         bp_backward(&d.pass, &(struct bp_update){.what = BP_NO_GRADIENT});
 
         for (size_t l = 0; l < net->count; l++)
@@ -245,8 +225,8 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws,
                 break;
             propagate(&d, l, moved->nodes[l].delta, d.pass.parameters, false);
             propagate(&d, l, ws->nodes[l].delta, d.along, true);
-            net->kernels->transpose(net->layers[l].inputs, d.pass.rows, moved->dC_da_turned,
-                                    moved->turned_stride, moved->nodes[l - 1].dC_da, moved->stride);
+            net->kernels->transpose(net->layers[l].inputs, d.pass.rows, moved->turned.dC_da,
+                                    moved->turned.stride, moved->nodes[l - 1].dC_da, moved->stride);
             move_delta(&d, l - 1);
         }
     }

@@ -4,8 +4,7 @@
 static size_t
 columns_in(const struct bp_network *net, size_t l, size_t first, size_t last)
 {
-    const size_t panel = net->kernels->panel, outputs = net->layers[l].outputs;
-    return (last * panel < outputs ? last * panel : outputs) - first * panel;
+    return bp_end_of(net, last, net->layers[l].outputs) - first * net->kernels->panel;
 }
 
 void
@@ -19,7 +18,7 @@ bp_apply_activation(const struct bp_network *net, size_t l, size_t first, size_t
         custom->g(custom->context, kernels, rows, columns_in(net, l, first, last), z, a, stride);
     for (size_t q = 0; !custom && q < last - first; q++)
         kernels->activate(net->layers[l].activation, rows * kernels->panel,
-                          bp_at(net, z, q * stride), bp_at(net, a, q * stride));
+                          bp_const_at(net, z, q * stride), bp_at(net, a, q * stride));
 }
 
 void
@@ -35,8 +34,8 @@ bp_apply_slope(const struct bp_network *net, size_t l, size_t first, size_t last
                         out, stride);
     for (size_t q = 0; !custom && q < last - first; q++)
         kernels->derivative(net->layers[l].activation, rows * kernels->panel,
-                            bp_at(net, z, q * stride), bp_at(net, a, q * stride),
-                            factor ? bp_at(net, factor, q * stride) : NULL,
+                            bp_const_at(net, z, q * stride), bp_const_at(net, a, q * stride),
+                            factor ? bp_const_at(net, factor, q * stride) : NULL,
                             bp_at(net, out, q * stride));
 }
 

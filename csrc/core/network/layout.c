@@ -128,7 +128,7 @@ void
 bp_pack(const struct bp_network *net, const bp_real *parameters, bp_real *packed, size_t me,
         size_t threads)
 {
-    copy_share(net, (struct bp_vector){(bp_real *)parameters, false},
+    copy_share(net, bp_reading(parameters, false),
                (struct bp_vector){packed, true}, me, threads);
 }
 
@@ -136,7 +136,7 @@ void
 bp_unpack(const struct bp_network *net, const bp_real *packed, bp_real *parameters, size_t me,
           size_t threads)
 {
-    copy_share(net, (struct bp_vector){(bp_real *)packed, true},
+    copy_share(net, bp_reading(packed, true),
                (struct bp_vector){parameters, false}, me, threads);
 }
 
@@ -171,7 +171,7 @@ bp_pads_are_zeros(const struct bp_network *net, const bp_real *packed)
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const struct bp_weights weights =
-            bp_layer_weights(net, l, (struct bp_vector){(bp_real *)packed, true});
+            bp_layer_weights(net, l, bp_reading(packed, true));
         const size_t last = bp_panels(net, layer->outputs) - 1;
 
         for (size_t j = layer->outputs - last * panel; j < panel; j++) {

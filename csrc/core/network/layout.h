@@ -110,11 +110,32 @@ bp_panels(const struct bp_network *net, size_t columns)
     return (columns + net->kernels->panel - 1) / net->kernels->panel;
 }
 
+/* The first column past panels [..., last) of `columns`. */
+static inline size_t
+bp_end_of(const struct bp_network *net, size_t last, size_t columns)
+{
+    const size_t end = last * net->kernels->panel;
+    return end < columns ? end : columns;
+}
+
 /* base + offset, in numbers */
 static inline bp_real *
-bp_at(const struct bp_network *net, const bp_real *base, size_t offset)
+bp_at(const struct bp_network *net, bp_real *base, size_t offset)
 {
     return (char *)base + offset * net->kernels->size;
+}
+
+static inline const bp_real *
+bp_const_at(const struct bp_network *net, const bp_real *base, size_t offset)
+{
+    return (const char *)base + offset * net->kernels->size;
+}
+
+/* A vector that is only read: the one place where it loses its const, as a struct has one kind. */
+static inline struct bp_vector
+bp_reading(const bp_real *numbers, bool packed)
+{
+    return (struct bp_vector){(bp_real *)numbers, packed};
 }
 
 /* The least odd number not below rows: panels one after the other then do not meet in the same

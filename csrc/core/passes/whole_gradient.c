@@ -30,7 +30,7 @@ finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gra
 double
 bp_finish_gradient(const struct bp_pass *pass, struct bp_vector gradient, double weight)
 {
-    double *sums = pass->ws->partial_sums, sum = 0;
+    double *sums = pass->ws->scratch.partial_sums, sum = 0;
     size_t end = 0; /* of the parts of the layers so far */
 
     for (size_t l = 0; l < pass->net->count; l++) {
@@ -64,5 +64,5 @@ bp_optimize_share(const struct bp_pass *pass, const struct bp_optimizer_step *ru
 
     bp_share(net->packed / panel, pass->threads, pass->me, &first, &last);
     bp_optimize(net, rule, pass->parameters.numbers, state, first * panel, (last - first) * panel,
-                bp_at(net, gradient, first * panel));
+                bp_const_at(net, gradient, first * panel));
 }

@@ -1,23 +1,26 @@
 /* whole_gradient.h: a step that needs all of the gradient before it moves anything, for clipping by
- * norm and for measuring. Depends on passes.h and network/.
+ * norm and for measuring. Depends on pass.h and network/.
  *
  * The sums do not depend on the layout, nor on the number of threads. */
 #ifndef BP_WHOLE_GRADIENT_H
 #define BP_WHOLE_GRADIENT_H
 
 #include "core/network/optimizer.h"
-#include "passes.h"
+#include "pass.h"
 
-/* Adds the penalties, `weight` times, to `weight` times the gradient; the square root of Σ gradient², of the
- * gradient itself, the same for every thread. Every thread of the team calls it when the gradient is complete, and
- * all meet in it. */
-double bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient, double weight);
+/* Adds the penalties, `weight` times, to `weight` times the gradient; the square root of Σ
+ * gradient², of the gradient itself, the same for every thread. Every thread of the team calls it
+ * when the gradient is complete, and all meet in it. */
+double
+bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient, double weight);
 
 /* What a gradient of this norm is multiplied by, as torch.nn.utils.clip_grad_norm_ does. */
-double bp_clip_scale(double norm, double clip_norm);
+double
+bp_clip_scale(double norm, double clip_norm);
 
 /* The thread's share of a step on packed parameters, with the packed gradient. Then bp_meet(). */
-void bp_optimize_share(const struct bp_pass *, const struct bp_optimizer_step *,
-                       const bp_real *gradient, bp_real *const state[BP_STATES]);
+void
+bp_optimize_share(const struct bp_pass *, const struct bp_optimizer_step *, const bp_real *gradient,
+                  bp_real *const state[BP_STATES]);
 
 #endif

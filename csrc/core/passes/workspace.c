@@ -8,18 +8,18 @@
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
  * nobody may touch. */
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FENCED
-#endif
+#    if __has_feature(address_sanitizer)
+#        define FENCED
+#    endif
 #elif defined(__SANITIZE_ADDRESS__)
-#define FENCED
+#    define FENCED
 #endif
 #ifdef FENCED
-#include <sanitizer/asan_interface.h>
+#    include <sanitizer/asan_interface.h>
 enum { FENCE = 64 };
 #else
-#define ASAN_POISON_MEMORY_REGION(memory, size) ((void)0)
-#define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)0)
+#    define ASAN_POISON_MEMORY_REGION(memory, size) ((void)0)
+#    define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)0)
 enum { FENCE = 0 };
 #endif
 
@@ -63,7 +63,7 @@ take_panels(struct block *block, const struct bp_network *net, size_t columns, s
 
 static void
 carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net, size_t threads,
-        unsigned flags)
+      unsigned flags)
 {
     const size_t rows = ws->rows, size = net->kernels->size;
 
@@ -87,36 +87,36 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
             nodes.delta = take_panels(block, net, layer->outputs, ws->stride);
             nodes.dC_da = flags & BP_KEEP_Z ? take_panels(block, net, layer->outputs, ws->stride)
                                             : nodes.delta;
-            if (layer->dropout > 0)
+            if ((flags & BP_DROPOUT) && layer->dropout > 0)
                 nodes.dropped = take_panels(block, net, layer->outputs, ws->stride);
         }
         if (ws->nodes)
             ws->nodes[l] = nodes;
     }
     if (!(flags & BP_FORWARD_ONLY)) {
-        ws->delta_turned[0] = take_panels(block, net, rows, ws->turned_stride);
-        ws->delta_turned[1] = take_panels(block, net, rows, ws->turned_stride);
-        ws->dC_da_turned = take_panels(block, net, rows, ws->turned_stride);
-        ws->gradient_chunks = take(block, threads, bp_gradient_chunk(net) * size);
+        ws->turned.delta[0] = take_panels(block, net, rows, ws->turned.stride);
+        ws->turned.delta[1] = take_panels(block, net, rows, ws->turned.stride);
+        ws->turned.dC_da = take_panels(block, net, rows, ws->turned.stride);
+        ws->scratch.gradient_chunks = take(block, threads, bp_gradient_chunk(net) * size);
     }
     if (!(flags & BP_FORWARD_ONLY)) {
         size_t parts = 0;
         for (size_t l = 0; l < net->count; l++)
             parts += bp_parts(net, l);
-        ws->partial_sums = take(block, parts, sizeof(*ws->partial_sums));
+        ws->scratch.partial_sums = take(block, parts, sizeof(*ws->scratch.partial_sums));
     }
     ws->losses = take(block, rows, sizeof(*ws->losses));
     ws->factors = take(block, rows, sizeof(*ws->factors));
     ws->classes = take(block, rows, sizeof(*ws->classes));
     ws->wanted = take(block, rows, sizeof(*ws->wanted));
-    ws->ahead = take(block, rows, sizeof(*ws->ahead));
+    ws->scratch.ahead = take(block, rows, sizeof(*ws->scratch.ahead));
 }
 
 enum bp_status
 bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size_t rows,
                      size_t threads, unsigned flags)
 {
-    if (ws->memory && ws->rows == rows && ws->flags == flags)
+    if (ws->block.memory && ws->rows == rows && ws->block.flags == flags)
         return BP_OK;
     if (rows > SIZE_MAX / 64 / net->kernels->panel) {
         bp_workspace_free(ws);
@@ -126,23 +126,21 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
     struct bp_workspace next = {
         .rows = rows,
         .stride = bp_padded(rows) * net->kernels->panel,
-        .turned_stride = bp_padded(net->widest) * net->kernels->panel,
-        .memory = ws->memory,
-        .size = ws->size,
-        .flags = flags,
+        .turned.stride = bp_padded(net->widest) * net->kernels->panel,
+        .block = {ws->block.memory, ws->block.size, flags},
     };
     carve(&next, &block, net, threads, flags);
-    if (block.overflow || block.used > next.size) {
+    if (block.overflow || block.used > next.block.size) {
         bp_workspace_free(ws);
         if (block.overflow)
             return BP_TOO_LARGE;
-        next.memory = bp_allocate(1, block.used);
-        next.size = block.used;
-        if (!next.memory)
+        next.block.memory = bp_allocate(1, block.used);
+        next.block.size = block.used;
+        if (!next.block.memory)
             return BP_NO_MEMORY;
     }
-    block = (struct block){.memory = next.memory};
-    ASAN_UNPOISON_MEMORY_REGION(next.memory, next.size);
+    block = (struct block){.memory = next.block.memory};
+    ASAN_UNPOISON_MEMORY_REGION(next.block.memory, next.block.size);
     carve(&next, &block, net, threads, flags);
     *ws = next;
     return BP_OK;
@@ -151,6 +149,6 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
 void
 bp_workspace_free(struct bp_workspace *ws)
 {
-    bp_free(ws->memory);
+    bp_free(ws->block.memory);
     memset(ws, 0, sizeof(*ws));
 }

@@ -10,41 +10,57 @@
 struct bp_nodes {
     bp_real *z, *a;
     bp_real *dC_da, *delta;
-    bp_real *dropped; /* a without the nodes left out; NULL for a layer without dropout */
+    bp_real *dropped; /* a without the nodes left out; NULL for a layer without dropout, or without
+                         BP_DROPOUT */
 };
 
-struct bp_workspace {
-    size_t rows; /* there is room for */
-    size_t stride; /* from a panel of [rows][P] to the next */
-    bp_real *x, *y;
-    bp_real *dC_dx;         /* NULL unless asked for */
-    bp_real *mask, *present; /* 1 where there is a target, else 0; a or z of these; or both NULL */
-    struct bp_nodes *nodes; /* one per layer */
-    /* delta and dC_da turned round, [rows / P][nodes][P], turned_stride from a panel to the next */
-    bp_real *delta_turned[2], *dC_da_turned;
-    size_t turned_stride;
-    double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
-    int64_t *classes, *wanted;
-    const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
+/* delta and dC_da turned round, [rows / P][nodes][P], `stride` from a panel to the next */
+struct bp_turned {
+    bp_real *delta[2], *dC_da;
+    size_t stride;
+};
+
+/* What a pass puts down and takes up again on its way. */
+struct bp_scratch {
     bp_real *gradient_chunks; /* one per thread, bp_gradient_chunk numbers */
     double *partial_sums;     /* bp_parts of every layer */
+    const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
+};
+
+/* The one block of memory that all of a workspace lies in. */
+struct bp_block {
     void *memory;
-    size_t size;    /* bytes of memory */
+    size_t size;    /* bytes */
     unsigned flags; /* it was laid out with */
 };
 
+struct bp_workspace {
+    size_t rows;   /* there is room for */
+    size_t stride; /* from a panel of [rows][P] to the next */
+    bp_real *x, *y;
+    bp_real *dC_dx;          /* NULL unless asked for */
+    bp_real *mask, *present; /* 1 where there is a target, else 0; a or z of these; or both NULL */
+    struct bp_nodes *nodes;  /* one per layer */
+    struct bp_turned turned;
+    double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
+    int64_t *classes, *wanted;
+    struct bp_scratch scratch;
+    struct bp_block block;
+};
+
 enum {
-    BP_KEEP_Z = 1,        /* z and dC_da of every layer can be read afterwards */
-    BP_FORWARD_ONLY = 2,  /* no room for a backward pass */
+    BP_KEEP_Z = 1,         /* z and dC_da of every layer can be read afterwards */
+    BP_FORWARD_ONLY = 2,   /* no room for a backward pass */
     BP_INPUT_GRADIENT = 4, /* dC_dx too */
-    BP_MASK = 8            /* mask and present too */
+    BP_MASK = 8,           /* mask and present too */
+    BP_DROPOUT = 16,       /* for passes with bp_pass.dropout, and for no others */
 };
 
 /* Rows of weights that are worked on at a time. */
 enum { BP_CHUNK_ROWS = 128 };
 
-/* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it, and panels
- * enough for groups of two and of three. */
+/* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it, and
+ * panels enough for groups of two and of three. */
 enum { BP_GRADIENT_ROWS = 64, BP_GRADIENT_PANELS = 6 };
 
 /* how many numbers that is */
@@ -56,15 +72,27 @@ bp_gradient_chunk(const struct bp_network *net)
 
 /* Parts of layer l's parameters whose squares are added up on their own: BP_CHUNK_ROWS rows of a
  * panel of weights, or a panel of the bias; the parts of a row come one after the other. */
-size_t bp_parts(const struct bp_network *, size_t l);
+size_t
+bp_parts(const struct bp_network *, size_t l);
 
 /* Makes room for `rows` rows: anew in an empty workspace, all zeros, or in the memory that `ws`
  * has, or in more. What it held is lost. BP_OK, or BP_NO_MEMORY or BP_TOO_LARGE and `ws` is
  * empty. */
-enum bp_status bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *,
-                                    size_t rows, size_t threads, unsigned flags);
+enum bp_status
+bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *, size_t rows,
+                     size_t threads, unsigned flags);
+
+/* What layer l reads. */
+static inline const bp_real *
+bp_input_of(const struct bp_workspace *ws, size_t l)
+{
+    if (l == 0)
+        return ws->x;
+    return ws->nodes[l - 1].dropped ? ws->nodes[l - 1].dropped : ws->nodes[l - 1].a;
+}
 
 /* Leaves it empty, all zeros. */
-void bp_workspace_free(struct bp_workspace *);
+void
+bp_workspace_free(struct bp_workspace *);
 
 #endif

@@ -20,7 +20,7 @@ make_room(struct run *run)
     }
     if (!t->stream->whole || rows <= run->ws->rows)
         return BP_OK;
-    return bp_workspace_lay_out(run->ws, t->net, rows, t->threads, 0);
+    return bp_workspace_lay_out(run->ws, t->net, rows, t->threads, run->ws->block.flags);
 }
 
 bool

@@ -1,5 +1,5 @@
 /* chain.h: plain gradient descent with one sample a step, for networks whose layers are a panel
- * wide at most: one kernel does the whole step, and many of them. The bits are those of passes.h.
+ * wide at most: one kernel does the whole step, and many of them. The bits are those of passes/.
  * Depends on workspace.h. */
 #ifndef BP_CHAIN_H
 #define BP_CHAIN_H

@@ -1,5 +1,7 @@
 #include "online.h"
 
+#include "core/passes/forward.h"
+
 /* With one row, panels lie one behind the other: a vector of nodes is plain, pads at its end. */
 
 void
@@ -26,9 +28,9 @@ bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
         kernels->descend_and_sum(&(struct bp_descent){
             .panels = end - first,
             .depth = layer->inputs,
-            .a_last = l == 0 ? last->x : last->nodes[l - 1].a,
+            .a_last = bp_input_of(last, l),
             .delta = bp_at(net, last->nodes[l].delta, first * panel),
-            .a = l == 0 ? ws->x : ws->nodes[l - 1].a,
+            .a = bp_input_of(ws, l),
             .start = weights.bias ? bp_at(net, weights.bias, first * panel) : NULL,
             .w = bp_at(net, weights.w, first * weights.stride),
             .w_stride = weights.stride,
@@ -117,7 +119,7 @@ bp_online_finish(const struct bp_pass *pass, const struct bp_workspace *last)
                 .rows = layer->inputs,
                 .columns = (end - first) * panel,
                 .depth = 1,
-                .a = l == 0 ? last->x : last->nodes[l - 1].a,
+                .a = bp_input_of(last, l),
                 .a_stride = last->stride,
                 .delta = bp_at(net, last->nodes[l].delta, first * panel),
                 .delta_stride = last->stride,

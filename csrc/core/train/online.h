@@ -1,6 +1,6 @@
 /* online.h: plain gradient descent with one sample a step, W being read once a step: the step of a
- * sample is put off until the next one comes by. The bits are those of passes.h.
- * Depends on passes.h.
+ * sample is put off until the next one comes by. The bits are those of passes/.
+ * Depends on passes/.
  *
  * Two workspaces of one row take turns: `pass->ws` is the sample's, `last` that of the sample
  * before, whose step is pending; NULL if none is. Every thread of a team calls these functions.
@@ -8,7 +8,7 @@
 #ifndef BP_ONLINE_H
 #define BP_ONLINE_H
 
-#include "core/passes/passes.h"
+#include "core/passes/pass.h"
 
 /* Does the pending step, and forward from pass->ws->x, in one. The last layer is complete after
  * bp_meet(). */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 #include "core/passes/whole_gradient.h"
 
 /* Where the rows of an epoch have come to; the same for all threads of a rank. */
@@ -145,7 +146,7 @@ compute(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
         set_factors(worker, rows, batch);
     bp_meet(pass->team);
     (void)bp_add_up(worker, pass->ws, rows); /* where it is not finite, run->status says so */
-    bp_output_delta(pass);
+    bp_delta_from_loss(pass);
     bp_meet(pass->team);
     bp_backward(pass, &(struct bp_update){.what = run->gradient ? BP_STORE : BP_NO_GRADIENT,
                                           .gradient = {run->gradient, true}});

@@ -10,7 +10,7 @@
 
 /* How the steps are done; the bits are the same. */
 enum way {
-    BATCHES, /* passes.h: any batch, any optimizer and any network */
+    BATCHES, /* passes/: any batch, any optimizer and any network */
     ONLINE,  /* online.h: a sample a step, plain descent */
     CHAIN,   /* chain.h: the same for the smallest networks */
 };

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 #include "core/base/memory.h"
 
 enum { PAGE = 4096, LINE = 64 };
@@ -234,7 +235,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
     const struct bp_network *net = pass->net;
     const struct bp_ranks *ranks = run->t->ranks;
     const size_t panel = net->kernels->panel, most = bp_gradient_chunk(net);
-    bp_real *chunk = bp_at(net, pass->ws->gradient_chunks, pass->me * most);
+    bp_real *chunk = bp_at(net, pass->ws->scratch.gradient_chunks, pass->me * most);
     size_t begin, end, first, last;
 
     /* ranks may have different numbers of threads */

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 #include "online.h"
 #include "core/passes/whole_gradient.h"
 
@@ -176,7 +177,7 @@ bp_train_batch(struct worker *worker, struct bp_rows rows, struct bp_rows next)
         return false;
 
     struct bp_optimizer_step rule = bp_next_step(&optimizer, run->first_step + worker->step);
-    bp_output_delta(pass);
+    bp_delta_from_loss(pass);
     bp_meet(pass->team);
     if (run->gradient) {
         const struct bp_vector gradient = {run->gradient, true};
@@ -577,9 +578,11 @@ init_run(struct run *run, struct bp_training *t)
         t->threads = most;
 
     const size_t loaded = run->way == CHAIN ? CHAIN_ROWS : t->batch; /* together */
+    const unsigned flags =
+        (t->data.mask.data ? BP_MASK : 0) | (net->dropout ? BP_DROPOUT : 0);
     for (int i = 0; status == BP_OK && i < (run->way == ONLINE ? 2 : 1); i++)
         status = bp_workspace_lay_out(&run->ws[i], net, is_shared(t) ? bp_shared_rows(t) : loaded,
-                                      t->threads, t->data.mask.data ? BP_MASK : 0);
+                                      t->threads, flags);
     if (status == BP_OK && t->validation) {
         const size_t rows = t->validation->x.rows;
         status = bp_workspace_lay_out(&run->held_out, net,

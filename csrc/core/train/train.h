@@ -2,7 +2,8 @@
 #ifndef BP_TRAIN_H
 #define BP_TRAIN_H
 
-#include "core/evaluate/evaluate.h"
+#include "core/evaluate/outputs.h"
+#include "core/network/optimizer.h"
 
 /* What one epoch left behind, in the order of a row of bp_training.record: an enumerator and its name. */
 #define BP_EACH_FIGURE(FIGURE)                                                                     \

@@ -1,0 +1,20 @@
+/* gradient.h: ∂C/∂w and ∂C/∂x, averaged or of each sample. Depends on passes/. Takes parameters
+ * [bp_room] in storage order and runs on the caller's thread. */
+#ifndef BP_GRADIENT_H
+#define BP_GRADIENT_H
+
+#include "core/passes/pass.h"
+
+/* ∂C/∂w of the mean loss into gradient [bp_room], storage order, ∂C/∂x, averaged, into
+ * inputs (inputs,), and C. ws: with BP_INPUT_GRADIENT. */
+double
+bp_gradient(const struct bp_network *, struct bp_workspace *ws, const bp_real *parameters,
+            const struct bp_data *, bp_real *gradient, bp_real *inputs);
+
+/* The same for each sample: gradient (n, parameters), inputs (n, inputs), losses (n,). */
+void
+bp_gradient_per_sample(const struct bp_network *, struct bp_workspace *ws,
+                       const bp_real *parameters, const struct bp_data *, bp_real *gradient,
+                       bp_real *inputs, double *losses);
+
+#endif

@@ -1,0 +1,27 @@
+/* outputs.h: what a network says of samples: outputs, classes and losses. Depends on passes/. */
+#ifndef BP_OUTPUTS_H
+#define BP_OUTPUTS_H
+
+#include "core/passes/pass.h"
+
+/* Where results of n samples go, plain matrices in the network's precision; NULL for what is not
+ * wanted. The last three need targets. */
+struct bp_results {
+    bp_real *outputs; /* (n, outputs) */
+    int64_t *classes; /* (n,) */
+    double *losses;   /* (n,) */
+    double total;     /* Σ C_0 over the samples */
+    size_t right;     /* samples whose class is the wanted one */
+    /* NULL, or asked on thread 0 between rows; true sets *stop, which the team shares, and ends
+     * the evaluation unfinished */
+    bool (*poll)(void *context);
+    void *context;
+    bool *stop;
+};
+
+/* As many rows at a time as pass.ws has room for. Every thread of pass.team calls it with a
+ * `results` of its own, of which each gets all of total and right; the arrays may be shared. */
+void
+bp_evaluate(struct bp_pass pass, const struct bp_data *, bool targets, struct bp_results *);
+
+#endif

@@ -1,0 +1,94 @@
+/* pass.h: one batch on its way through a network, and who does what of it.
+ * Depends on workspace.h, data/, network/ and base/.
+ *
+ * Every thread of a team calls the functions of this room with the same arguments but `me`; each
+ * does its share. A result is complete after the next bp_meet(). The bits do not depend on the
+ * number of threads, nor on how samples are grouped into batches.
+ */
+#ifndef BP_PASS_H
+#define BP_PASS_H
+
+#include "core/base/team.h"
+#include "core/data/arrays.h"
+#include "core/network/dropout.h"
+#include "workspace.h"
+
+struct bp_pass {
+    const struct bp_network *net;
+    struct bp_workspace *ws;
+    struct bp_vector parameters;
+    struct bp_team *team;
+    size_t me, threads;
+    size_t rows;                      /* of this batch, at most ws->rows */
+    const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
+    bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
+    /* rows of the next batch that bp_backward asks for, and bytes of a number in them */
+    const char *const *ahead;
+    size_t ahead_rows, ahead_bytes;
+};
+
+/* The rows of the batch that are this thread's */
+static inline struct bp_rows
+bp_own_rows(const struct bp_pass *pass)
+{
+    size_t first, last;
+    bp_share(pass->rows, pass->threads, pass->me, &first, &last);
+    return (struct bp_rows){NULL, first, last - first};
+}
+
+/* Whether layer l's weights are divided among threads by outputs j while they are changed. Rows k
+ * of W belong to one thread where the delta is carried past them: it reads them, then changes them.
+ * Where only the forward pass reads W, the same columns belong to it as there, and stay in its
+ * processor's cache, unless they are so few that the shares would be unequal. */
+static inline bool
+bp_by_columns(const struct bp_pass *pass, size_t l, bool carry)
+{
+    enum { FEW_PANELS = 8 };
+    return !carry &&
+           bp_panels(pass->net, pass->net->layers[l].outputs) >= FEW_PANELS * pass->threads;
+}
+
+/* Nodes of layer l that are left out while training: their entries of `from`, the layer's first
+ * panel, become 0 in `to`, which may be `from`. In panels [first, last) and rows `rows`. */
+void
+bp_drop_nodes(const struct bp_pass *, size_t l, size_t first, size_t last, struct bp_rows rows,
+              const bp_real *from, bp_real *to);
+
+/* Whether there are any. */
+static inline bool
+bp_drops(const struct bp_pass *pass, size_t l)
+{
+    return pass->dropout && pass->net->layers[l].dropout > 0;
+}
+
+/* out = m where there is a target, else fill: rows `own` of the last layer. */
+void
+bp_fill_missing(const struct bp_pass *, struct bp_rows own, const bp_real *m, double fill,
+                bp_real *out);
+
+/* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
+ * then stays in the nearest cache while all rows pass by. */
+enum { BP_DEPTH_BLOCK = 256 };
+
+/* The product over all of its depth, block by block; every panel's block in turn. Blocks are whole
+ * panels of a, about equally deep: a short one would be mostly loads and stores of its sums. */
+static inline void
+bp_product_over_depth(const struct bp_pass *pass, struct bp_product p)
+{
+    const struct bp_network *net = pass->net;
+    const size_t depth = p.depth, panels = bp_panels(net, depth);
+    const size_t blocks = (depth + BP_DEPTH_BLOCK - 1) / BP_DEPTH_BLOCK,
+                 panel = net->kernels->panel;
+
+    for (size_t i = 0; i < blocks; i++) {
+        size_t first, last;
+        bp_share(panels, blocks, i, &first, &last);
+        p.depth = bp_end_of(net, last, depth) - first * panel;
+        net->kernels->product(&p);
+        p.a = bp_const_at(net, p.a, (last - first) * p.a_stride);
+        p.b = bp_const_at(net, p.b, p.depth * p.b_row);
+        p.resume = true;
+    }
+}
+
+#endif

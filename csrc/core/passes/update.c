@@ -1,0 +1,197 @@
+#include "update.h"
+
+#include <string.h>
+
+/* The optimizer's rule on `count` packed parameters at w. */
+static void
+optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w, size_t count,
+         const bp_real *gradient)
+{
+    const size_t size = pass->net->kernels->size;
+    const size_t at = (size_t)((char *)w - (char *)pass->parameters.numbers) / size;
+
+    bp_optimize(pass->net, update->rule, pass->parameters.numbers, update->state, at, count,
+                gradient);
+}
+
+/* Whether sums are added to what is there. */
+static bool
+adds(const struct bp_update *update)
+{
+    return update->what == BP_DESCEND || update->add;
+}
+
+/* this thread's place for a gradient that is used at once */
+static bp_real *
+gradient_chunk(const struct bp_pass *pass)
+{
+    return bp_at(pass->net, pass->ws->scratch.gradient_chunks,
+                 pass->me * bp_gradient_chunk(pass->net));
+}
+
+/* What is left of another panel's gradient does not become the gradient of pads. */
+static void
+clear_pads(const struct bp_network *net, bp_real *panels, size_t columns, size_t stride)
+{
+    const size_t panel = net->kernels->panel;
+
+    if (columns % panel > 0)
+        memset(bp_at(net, panels, columns / panel * stride), 0, stride * net->kernels->size);
+}
+
+/* Panels of inputs k and of outputs j: a part of a layer's weights. */
+struct part {
+    size_t k_first, k_last, j_first, j_last;
+};
+
+/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of
+ * layer l's weights, whose gradient is in outer.c. */
+static void
+optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
+               const struct bp_outer *outer, const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+    const size_t panel = net->kernels->panel;
+
+    for (size_t i = 0; i < bp_panels(net, outer->columns); i++) {
+        const size_t left = outer->columns - i * panel;
+        bp_real *w = bp_at(net, weights.w, (q + i) * weights.stride + k * panel);
+        bp_real *gradient = bp_at(net, outer->c, i * outer->c_stride);
+        if (layer->l1 != 0 || layer->l2 != 0)
+            net->kernels->penalize(outer->rows, left < panel ? left : panel, layer->l1, layer->l2,
+                                   w, panel, gradient, panel);
+        optimize(pass, update, w, outer->rows * panel, gradient);
+    }
+}
+
+/* The gradient of a part of layer l's weights, and what is to be done with it. */
+static void
+update_weights(const struct bp_pass *pass, size_t l, struct part part,
+               const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = kernels->panel, first = part.k_first * panel;
+    const size_t k_end = bp_end_of(net, part.k_last, net->layers[l].inputs);
+    const size_t j_end = bp_end_of(net, part.j_last, net->layers[l].outputs);
+    const bp_real *a_prev = bp_input_of(pass->ws, l);
+    const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
+    const struct bp_weights weights = bp_layer_weights(net, l, target);
+    const bool ahead = l == 0 && pass->ahead_rows > 0;
+    struct bp_outer outer = {
+        .rows = k_end - first,
+        .columns = j_end - part.j_first * panel,
+        .depth = pass->rows,
+        .a = bp_const_at(net, a_prev, part.k_first * ws->stride),
+        .a_stride = ws->stride,
+        .delta = bp_at(net, ws->nodes[l].delta, part.j_first * ws->stride),
+        .delta_stride = ws->stride,
+        .c = bp_at(net, weights.w, part.j_first * weights.stride + first * weights.row),
+        .c_row = weights.row,
+        .c_stride = weights.stride,
+        .add = adds(update),
+        .ahead = ahead ? pass->ahead : NULL,
+        .ahead_rows = pass->ahead_rows,
+        .ahead_bytes = pass->ahead_bytes * panel,
+        .ahead_at = pass->ahead_bytes * first,
+    };
+
+    if (update->what != BP_OPTIMIZE) {
+        kernels->outer(&outer);
+        return;
+    }
+    /* chunk by chunk, so that the gradient never leaves the nearest cache */
+    outer.c = gradient_chunk(pass);
+    outer.c_row = panel;
+    outer.c_stride = BP_GRADIENT_ROWS * panel;
+    for (size_t q = part.j_first; q < part.j_last; q += BP_GRADIENT_PANELS) {
+        const size_t left = j_end - q * panel, most = BP_GRADIENT_PANELS * panel;
+        outer.columns = left < most ? left : most;
+        outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->stride);
+        outer.ahead = ahead && left <= most ? pass->ahead : NULL;
+        clear_pads(net, outer.c, outer.columns, outer.c_stride);
+        for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
+            outer.ahead_at = k * pass->ahead_bytes;
+            outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
+            outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);
+            kernels->outer(&outer);
+            optimize_chunk(pass, l, k, q, &outer, update);
+        }
+    }
+}
+
+/* The bias of layer l in panels [first, last) */
+static void
+update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+            const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const size_t panel = kernels->panel, outputs = net->layers[l].outputs;
+    const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
+    bp_real *bias = bp_layer_weights(net, l, target).bias;
+
+    if (!bias || first == last)
+        return;
+    const size_t end = bp_end_of(net, last, outputs);
+    const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->stride);
+    if (update->what != BP_OPTIMIZE) {
+        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->stride, adds(update),
+                             bp_at(net, bias, first * panel));
+        return;
+    }
+    bp_real *chunk = gradient_chunk(pass);
+    for (size_t q = first; q < last; q++) {
+        const size_t width = end - q * panel < panel ? end - q * panel : panel;
+        clear_pads(net, chunk, width, panel);
+        kernels->column_sums(pass->rows, width,
+                             bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->stride),
+                             pass->ws->stride, false, chunk);
+        optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
+    }
+}
+
+/* this thread's share of part i of `parts` of `count` */
+static void
+share_of_part(const struct bp_pass *pass, size_t count, size_t parts, size_t i, size_t *first,
+              size_t *last)
+{
+    size_t begin, end;
+
+    bp_share(count, parts, i, &begin, &end);
+    bp_share(end - begin, pass->threads, pass->me, first, last);
+    *first += begin;
+    *last += begin;
+}
+
+void
+bp_update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bool columns,
+                const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const size_t inputs = bp_panels(net, net->layers[l].inputs);
+    const size_t outputs = bp_panels(net, net->layers[l].outputs);
+    struct part part = {.k_last = inputs, .j_last = outputs};
+    size_t first, last;
+
+    share_of_part(pass, outputs, parts, i, &first, &last);
+    if (columns) {
+        part.j_first = first;
+        part.j_last = last;
+    }
+    else
+        share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
+    if (part.k_first < part.k_last)
+        update_weights(pass, l, part, update);
+    update_bias(pass, l, first, last, update);
+}
+
+void
+bp_update_part(const struct bp_pass *pass, size_t parts, size_t i, const struct bp_update *update)
+{
+    for (size_t l = 0; l < pass->net->count; l++)
+        bp_update_layer(pass, l, parts, i, false, update);
+}

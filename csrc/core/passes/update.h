@@ -1,0 +1,35 @@
+/* update.h: ∂C/∂w_jk = Σ_n delta_j a_k, and what is done with it. Depends on pass.h and network/.
+ */
+#ifndef BP_UPDATE_H
+#define BP_UPDATE_H
+
+#include "core/network/optimizer.h"
+#include "pass.h"
+
+/* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
+struct bp_update {
+    enum {
+        BP_NO_GRADIENT,
+        BP_DESCEND, /* w += Σ: a plain step, -rate being in the delta */
+        BP_STORE,   /* gradient = Σ, or += with `add` */
+        BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
+    } what;
+    bool add;                             /* for BP_STORE */
+    struct bp_vector gradient;            /* for BP_STORE */
+    const struct bp_optimizer_step *rule; /* for BP_OPTIMIZE */
+    bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES packed vectors */
+    bool inputs;                          /* leaves ∂C/∂x in ws->dC_dx */
+};
+
+/* This thread's share of part i of `parts` of layer l's parameters: nodes j, and rows k of W or, by
+ * columns, these nodes' weights. */
+void
+bp_update_layer(const struct bp_pass *, size_t l, size_t parts, size_t i, bool columns,
+                const struct bp_update *);
+
+/* The update alone, of part i of `parts` of each layer, from x and every a and delta in ws. Then
+ * bp_meet(). */
+void
+bp_update_part(const struct bp_pass *, size_t parts, size_t i, const struct bp_update *);
+
+#endif
