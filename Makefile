@@ -16,13 +16,13 @@ test: build  ## build, then run the tests
 	$(PYTHON) -m pytest
 
 test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser]'
-	$(PYTHON) -m pytest tests/test_browser.py
+	$(PYTHON) -m pytest tests/play/test_browser.py
 
 test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and qemu-user
 	.ci/neon
 
 durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a rank
-	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/test_durability.py tests/test_mpi_faults.py
+	BACKPROP_DAMAGED_FILES=600 BACKPROP_KILLS=25 $(PYTHON) -m pytest tests/files/test_durability.py tests/fit/test_mpi_faults.py
 
 sanitize: ## the core and the suite under AddressSanitizer and UndefinedBehaviorSanitizer; CC=clang-19 for that one
 	.ci/sanitize $(CC)
@@ -40,13 +40,13 @@ coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs
 	.ci/coverage
 
 mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
-	$(PYTHON) tests/mutants.py
+	$(PYTHON) tests/long/mutants.py
 
 soak: build  ## networks made, trained, saved, loaded and dropped, 10 000 of them and for 10 minutes
-	PYTHONPATH=. $(PYTHON) tests/soak.py --cycles 10000 --minutes 10
+	PYTHONPATH=. $(PYTHON) tests/long/soak.py --cycles 10000 --minutes 10
 
 interrupts: build  ## Ctrl-C at 200 random moments, each heeded within 100 ms
-	PYTHONPATH=. $(PYTHON) tests/interrupts.py --count 200 --most 0.1
+	PYTHONPATH=. $(PYTHON) tests/long/interrupts.py --count 200 --most 0.1
 
 lint:    ## ruff, and no warning from any compiler at hand
 	ruff check .
@@ -98,7 +98,7 @@ bench-bounds:  ## what the processor and its caches allow; x86-64 with AVX2 or A
 build/bench_kernels.so: benchmarks/kernels.c $(shell find csrc/core csrc/kernels -type f)
 	mkdir -p build
 	$(CC) -O3 -std=c11 -ffp-contract=off -fPIC -shared -fvisibility=hidden -Icsrc -o $@ \
-	    $< csrc/core/base/memory.c $(shell find csrc/kernels -name '*.c') -lm
+	    $< $(shell find csrc -name memory.c) $(shell .ci/sources kernels) -lm
 
 clean:   ## remove what a build leaves behind
 	rm -rf build dist .bench .docs docs/tutorial *.egg-info backprop/*.so

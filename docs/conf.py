@@ -28,7 +28,7 @@ numpydoc_show_class_members = False
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # the notebooks are saved with their outputs; tests/test_notebooks.py runs them
+nb_execution_mode = "off"  # they are saved with their outputs; tests/examples/test_notebooks.py runs them
 
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(numpy|copy|pickle|str|torch|onnx|matplotlib|sklearn)\b.*")]  # not ours

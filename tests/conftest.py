@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,8 @@ import reference
 
 import backprop as bp
 from backprop import _core
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Unit roundoff: the largest relative error of one rounded operation.
 ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}

@@ -11,7 +11,7 @@
 void *bp_allocate(size_t count, size_t size);
 
 /* a * b, or SIZE_MAX where that does not fit, which no request is granted: what any size of memory is
- * multiplied with. tests/test_structure.py looks for those that are not. */
+ * multiplied with. tests/structure/test_structure.py looks for those that are not. */
 static inline size_t
 bp_size_product(size_t a, size_t b)
 {

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import run_c
+from conftest import ROOT, run_c
 
 from backprop import _core
 
@@ -21,7 +21,7 @@ def test_kernels(isa):
     done = subprocess.run(
         [*command, HERE / "test_numbers.py", HERE / "test_kernels.py"],
         env={**os.environ, "BACKPROP_ISA": isa},
-        cwd=HERE.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=600,
@@ -42,7 +42,7 @@ FLAGS = {
 @pytest.mark.parametrize("isa", _core.candidates)
 def test_elementary_functions(isa, tmp_path, capfd):
     """tests/c/test_math.c, which says by how many ulp each may be off, with a part of float32's numbers."""
-    flags = ["-O2", "-ffp-contract=off", *FLAGS[isa], f"-I{HERE.parent / 'csrc'}"]
-    failed = run_c([HERE / "c/test_math.c"], flags, tmp_path, "25013")
+    flags = ["-O2", "-ffp-contract=off", *FLAGS[isa], f"-I{ROOT / 'csrc'}"]
+    failed = run_c([ROOT / "tests/c/test_math.c"], flags, tmp_path, "25013")
     report = capfd.readouterr().out
     assert failed == 0, report

@@ -1,6 +1,6 @@
 """Resident memory over many networks: created, trained, saved, loaded, used, and dropped.
 
-    python tests/soak.py [--cycles 10000] [--minutes 0] [--warm-up 500]
+    python tests/long/soak.py [--cycles 10000] [--minutes 0] [--warm-up 500]
 
 Ends with status 1 where the process has grown by more than 4 MiB, or keeps a block of the core. ``--minutes``
 goes on for as long, and prints the growth every minute. Linux only.

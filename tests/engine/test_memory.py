@@ -5,11 +5,10 @@ import subprocess
 import sys
 import textwrap
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_data, make_network
+from conftest import ROOT, make_data, make_network
 
 import backprop as bp
 from backprop import _core
@@ -189,8 +188,8 @@ def test_the_engine_frees_what_it_allocates():
 
 @LINUX
 def test_networks_of_many_kinds_are_gone_when_they_are_dropped():
-    """tests/soak.py, which `make soak` runs for longer: the process stays as small as it was."""
-    command = [sys.executable, Path(__file__).with_name("soak.py"), "--cycles", "150", "--warm-up", "100"]
+    """tests/long/soak.py, which `make soak` runs for longer: the process stays as small as it was."""
+    command = [sys.executable, ROOT / "tests/long/soak.py", "--cycles", "150", "--warm-up", "100"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -7,11 +7,10 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, exit_code_of, make_data, make_network
+from conftest import ROOT, assert_same_bits, exit_code_of, make_data, make_network
 
 import backprop as bp
 
@@ -87,8 +86,8 @@ def test_ctrl_c_leaves_a_usable_network(interrupt_soon, dtype, threads, momentum
 
 
 def test_ctrl_c_at_random_moments_leaves_whole_steps():
-    """tests/interrupts.py, which `make interrupts` runs for longer: the bits after as many steps."""
-    command = [sys.executable, Path(__file__).with_name("interrupts.py"), "--count", "10"]
+    """tests/long/interrupts.py, which `make interrupts` runs for longer: the bits after as many steps."""
+    command = [sys.executable, ROOT / "tests/long/interrupts.py", "--count", "10"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=5 * HANGING, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

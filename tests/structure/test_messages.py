@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from command_line import run
 from conftest import make_network
-from test_cli import run
 
 import backprop as bp
 from backprop._custom import CFunction

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 import backprop as bp
 from backprop import _core
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(bp.__file__).parent
 
 

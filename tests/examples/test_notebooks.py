@@ -6,11 +6,11 @@ import io
 import json
 import re
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 LARGEST = 400_000  # bytes of a notebook
 

@@ -9,8 +9,9 @@ import subprocess
 
 import numpy as np
 import pytest
+from command_line import run
 from conftest import assert_close, assert_same_bits, require_torch
-from test_cli import accuracy_in, run
+from test_cli import accuracy_in
 
 import backprop as bp
 from backprop.files.format import save

@@ -1,6 +1,6 @@
 """Ranks, as the engine of one of them sees them: an exchange fails, or another rank is in trouble.
 
-No MPI is needed: the others are functions. tests/test_mpi.py has real ones.
+No MPI is needed: the others are functions. tests/fit/test_mpi.py has real ones.
 """
 
 import itertools

@@ -13,21 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run
 
 import backprop as bp
-from backprop.__main__ import main
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(bp.__file__).parent.parent)}
 COMMAND = [sys.executable, "-m", "backprop"]
-
-
-def run(capsys, *arguments):
-    """The exit code, stdout and stderr of a command, run in this process."""
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as leaving:
-        code = leaving.code
-    return code, *capsys.readouterr()
 
 
 def accuracy_in(out):

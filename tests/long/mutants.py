@@ -1,7 +1,7 @@
 # ruff: noqa: E501
 """Mutation testing: every mistake below, made on purpose in a copy of the sources, must fail a test.
 
-    python tests/mutants.py [--list] [--work FOLDER] [name ...]
+    python tests/long/mutants.py [--list] [--work FOLDER] [name ...]
 
 Each mutant is one replacement in one file. It is built with -O1 for one instruction set, and the tests that
 guard the arithmetic run until the first failure; those of ranks need mpi4py and mpiexec. A text that is not
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 900  # after which a mutant hangs
 
 TESTS = (
@@ -317,6 +317,12 @@ def includes(path, seen):
     return seen
 
 
+def module_of(name):
+    """The path of the only module of tests that has a name."""
+    (path,) = (ROOT / "tests").rglob(f"test_{name}.py")
+    return path.relative_to(ROOT).as_posix()
+
+
 def csrc_of(path):
     return next(parent for parent in path.parents if parent.name == "csrc")
 
@@ -348,6 +354,9 @@ class Copy:
         (kernels / "select_kernels.c").write_text(text, encoding="utf-8")
         self.objects.mkdir(exist_ok=True)
 
+    def object_of(self, source):
+        return self.objects / "_".join(source.relative_to(self.csrc).with_suffix(".o").parts)
+
     def build(self, changed=None):
         """Compiles what depends on a changed file, or all; links. The compiler's message, or None."""
         compiler = [*os.environ.get("CC", "cc").split(), "-O1", "-std=c11", "-fPIC", "-ffp-contract=off"]
@@ -356,7 +365,7 @@ class Copy:
         for source in sources:
             if changed and changed not in includes(source, set()):
                 continue
-            target = self.objects / f"{source.stem}_{source.parent.name}.o"
+            target = self.object_of(source)
             done = subprocess.run(
                 [*compiler, *paths, "-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION",
                  "-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION", "-c", source, "-o", target],
@@ -364,7 +373,7 @@ class Copy:
             )  # fmt: skip
             if done.returncode:
                 return done.stderr
-        objects = [self.objects / f"{source.stem}_{source.parent.name}.o" for source in sources]
+        objects = [self.object_of(source) for source in sources]
         target = self.folder / "backprop" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
         subprocess.run([*compiler, "-shared", *objects, "-o", target, "-lm", "-lpthread"], check=True)
         return None
@@ -372,7 +381,7 @@ class Copy:
     def test(self, file=""):
         """What killed a mutant of a file, or None."""
         names = dict.fromkeys([*FIRST.get(Path(file).stem, ()), *TESTS])
-        files = [f"tests/test_{name}.py" for name in names]
+        files = [module_of(name) for name in names]
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
                    "--no-header", *files]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,4 +1,4 @@
-"""Memory running out at every request: tests/out_of_memory.py, which a crash would end, as a process."""
+"""Memory running out at every request: out_of_memory.py, which a crash would end, as a process."""
 
 import re
 import subprocess

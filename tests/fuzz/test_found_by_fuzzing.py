@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import backprop as bp
 from backprop.cli import reading
@@ -71,10 +71,9 @@ def test_a_large_hint_for_an_iterable_takes_no_memory(batch_size):
 def test_the_fuzzers_follow_the_package(fuzzer, tmp_path):
     """One that calls what is no longer there stops at its first input."""
     pytest.importorskip("atheris")
-    root = Path(__file__).resolve().parent.parent
-    run = [sys.executable, "-W", "ignore", root / "tests" / "fuzz" / f"fuzz_{fuzzer}.py"]
+    run = [sys.executable, "-W", "ignore", ROOT / "tests" / "fuzz" / f"fuzz_{fuzzer}.py"]
     setting = {"capture_output": True, "text": True, "check": False, "cwd": tmp_path,
-               "env": {**os.environ, "PYTHONPATH": str(root)}}  # fmt: skip
+               "env": {**os.environ, "PYTHONPATH": str(ROOT)}}  # fmt: skip
     if fuzzer == "files":
         subprocess.run([*run, "--seeds", tmp_path], **setting)
     done = subprocess.run([*run, "-seed=1", "-runs=100", tmp_path], **setting)

@@ -1,6 +1,6 @@
 """Ctrl-C at random moments of many kinds of training: how soon it is heeded, and what it leaves.
 
-    python tests/interrupts.py [--count 200] [--seed 0] [--most SECONDS]
+    python tests/long/interrupts.py [--count 200] [--seed 0] [--most SECONDS]
 
 After each, parameters and optimizer must be exactly those after as many steps as the optimizer counts, as
 a twin has them that was not interrupted. Prints the times from the signal to the exception; ``--most`` makes

@@ -1,6 +1,6 @@
 """Every call of the package with the n-th request for memory refused, for every n until it succeeds.
 
-    python tests/out_of_memory.py core|numpy|python|python-for-ever [call ...]
+    python tests/engine/out_of_memory.py core|numpy|python|python-for-ever [call ...]
 
 ``core`` refuses one request of the core, for memory or for a thread; ``numpy`` one for the numbers of an
 array; ``python`` one of the interpreter's, and ``python-for-ever`` all of them from the n-th on. Every failed

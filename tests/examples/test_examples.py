@@ -4,15 +4,15 @@ import gzip
 import runpy
 import struct
 import sys
-from pathlib import Path
 
 import mpi_ranks
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import backprop as bp
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def write_idx(path, array):

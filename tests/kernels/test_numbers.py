@@ -1,5 +1,5 @@
 """Every kernel at the sizes where tiles and panels end, against sums of higher precision; NaN, infinity and
-numbers below the normal ones. tests/test_instruction_sets.py runs this file for each instruction set.
+numbers below the normal ones. tests/kernels/test_instruction_sets.py runs this file for each instruction set.
 
 A sum of k products in order, each product and each addition rounded once at most, is off by no more than
 (k + 1) u Σ |factors|, to first order in the roundoff u: that bound, entry by entry, is the tolerance.
