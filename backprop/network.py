@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-from backprop import training
 from backprop._explainable import Explainable
 from backprop._exportable import Exportable
 
@@ -171,6 +170,8 @@ class Network(Explainable, Exportable):
         RuntimeError
             With comm, if another rank raised something else.
         """
+        from backprop import training
+
         return training.run(
             self,
             x,
