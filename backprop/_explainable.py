@@ -190,6 +190,6 @@ class Explainable(BaseNetwork):
         TypeError, ValueError
             If x or y does not fit, or entries is not a whole number of at least 1.
         """
-        from backprop.check import check_gradient
+        from backprop.check.gradient import check_gradient
 
         return check_gradient(self, x, y, entries, rng)

@@ -1,18 +1,18 @@
 """`Explanation.check`: the product of the three terms against a central difference of each sample's C_0.
 
-The difference is that of check.py, taken in float64 on a network with the same parameters: the stencil, h
-and the tolerance are explained there; rounding.py says for each sample what rounding may do. Errors are
+The difference is that of `backprop.check.differences`, where the stencil, h and the tolerance are explained;
+`backprop.check.rounding` says for each sample what rounding may do. Errors are
 relative to the largest |∂C_0/∂w_jk| of the layer for that sample, max_j |∂C_0/∂z_j| · max_k |a_k|.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from backprop import check
-from backprop.rounding import rounding_errors
+from backprop.check.differences import LARGEST_TOLERANCE, TOLERANCE, Differences, rounded_to, twin_of
+from backprop.check.rounding import rounding_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +48,8 @@ class ExplanationCheck(NamedTuple):
     def __str__(self) -> str:
         lines = ["sample      product   difference   relative error   tolerance"]
         for n, (product, difference, error, tolerance) in enumerate(zip(*self, strict=True)):
-            told = "skipped" if np.isnan(error) else f"{error:14.1e}{tolerance:12.1e}"
-            lines.append(f"{n:6}{product:13.5g}{difference:13.5g}   {told}")
+            result = "skipped" if np.isnan(error) else f"{error:14.1e}{tolerance:12.1e}"
+            lines.append(f"{n:6}{product:13.5g}{difference:13.5g}   {result}")
         if np.isnan(self.error).all():
             return "\n".join([*lines, "nothing to compare"])
         return "\n".join([*lines, "passed" if self.passed else "FAILED"])
@@ -60,59 +60,37 @@ class ExplanationCheck(NamedTuple):
 
 def check_explanation(explanation: Explanation) -> ExplanationCheck:
     """`Explanation.check`, which documents it."""
-    run, layer = explanation._run, explanation.layer
-    twin = check._twin(run.network)
+    run, layer, k = explanation._run, explanation.layer, explanation.k
+    twin = twin_of(run.network)
     twin.parameters[:] = run.parameters
-    x, y = check._as_the_engine_sees_them(run.network, run.x, run.targets())
-    kinks = check._sides(twin, x, y).size > 0
-    h, stencil = (1e-5, ((1, 1 / 2),)) if kinks else (1e-3, ((1, 2 / 3), (2, -1 / 12)))
-
+    x, y = rounded_to(run.network, run.x, run.targets())
+    differences = Differences(twin, x, y)
     before = np.atleast_2d(run.before(layer)).astype(np.float64)
-    multiplied = 1.0 if explanation.k is None else float(np.abs(before[:, explanation.k]).max())
-    step = h / max(1.0, multiplied)
-    views = twin.layers[layer].weights, twin.layers[layer].bias
-    if explanation.k is None:
-        bias = views[1]
-        assert bias is not None
-        number = bias[explanation.j : explanation.j + 1]
-    else:
-        number = views[0][explanation.j, explanation.k : explanation.k + 1]
-    difference = _difference(twin, x, y, number, step, stencil)
+    factor = 1.0 if k is None else max(1.0, float(np.abs(before[:, k]).max()))
+    difference = differences.of_each(_number(twin, explanation), differences.h / factor)
 
     delta = run.trace[layer].dC_dz
     assert delta is not None
     scale = np.abs(np.atleast_2d(delta)).max(axis=1).astype(np.float64)
-    if explanation.k is not None:
+    if k is not None:
         scale *= np.abs(before).max(axis=1)
-    z = np.abs(np.atleast_2d(run.trace[-1].z)).max(axis=1)
-    noise = np.finfo(np.float64).eps * (np.abs(twin.losses(x, y)) + z) / step
+    largest_z = np.abs(np.atleast_2d(run.trace[-1].z)).max(axis=1)
+    noise = factor * differences.noise(twin.losses(x, y), largest_z)
     unit = float(np.finfo(run.network.dtype).eps) / 2
     bounds = (rounding_errors(twin, x[i : i + 1], y[i : i + 1], unit) for i in range(len(x)))
-    rounding = [bound.bias[layer] if explanation.k is None else bound.weights[layer] for bound in bounds]
+    rounding = [bound.bias[layer] if k is None else bound.weights[layer] for bound in bounds]
     product = np.atleast_1d(explanation.product).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        tolerance = check.DIFFERENCES_TOLERANCE + np.array(rounding) / scale
-        told = (scale > 0) & (scale * tolerance >= noise) & (tolerance <= check.LARGEST_TOLERANCE)
-        error = np.where(told & ~np.isnan(difference), np.abs(product - difference) / scale, np.nan)
+        tolerance = TOLERANCE + np.array(rounding) / scale
+        comparable = (scale > 0) & (scale * tolerance >= noise) & (tolerance <= LARGEST_TOLERANCE)
+        error = np.where(comparable & ~np.isnan(difference), np.abs(product - difference) / scale, np.nan)
     return ExplanationCheck(product, difference, error, tolerance)
 
 
-def _difference(
-    twin: BaseNetwork,
-    x: NDArray[Any],
-    y: NDArray[Any],
-    number: NDArray[Any],
-    h: float,
-    stencil: tuple[tuple[int, float], ...],
-) -> NDArray[np.float64]:
-    """dC_0/dw for each sample, w being the twin's number in the view; NaN where a step crosses a kink."""
-    old, total = float(number[0]), np.zeros(len(x))
-    for steps, weight in stencil:
-        number[0] = old + steps * h
-        high, up, sides_up = float(number[0]), twin.losses(x, y), check._sides(twin, x, y)
-        number[0] = old - steps * h
-        width = high - float(number[0])
-        total += 2 * steps * weight * (up - twin.losses(x, y)) / width
-        total[(sides_up != check._sides(twin, x, y)).any(axis=1)] = np.nan
-    number[0] = old
-    return total
+def _number(twin: BaseNetwork, explanation: Explanation) -> NDArray[np.float64]:
+    """The twin's weight or bias that is explained, as a view (1,)."""
+    layer, j, k = twin.layers[explanation.layer], explanation.j, explanation.k
+    if k is not None:
+        return layer.weights[j, k : k + 1]
+    assert layer.bias is not None
+    return layer.bias[j : j + 1]
