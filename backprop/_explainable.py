@@ -162,7 +162,7 @@ class Explainable(BaseNetwork):
         TypeError, ValueError
             If x or y does not fit, or is missing where it is needed.
         """
-        from backprop.draw import draw
+        from backprop.draw.scene import draw
 
         return draw(self, x, y, show, nodes)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._notation import Notation, subscript
-from backprop.draw import _largest as largest
-from backprop.draw import _share as share
-from backprop.draw import _short as short
-from backprop.draw import shown_nodes
+from backprop.draw.scales import fraction_of as share
+from backprop.draw.scales import largest_size as largest
+from backprop.draw.scales import short_number as short
+from backprop.draw.scales import shown_nodes
 from backprop.explain import SOFTMAX
 from backprop.explain_html import Html, html
 from backprop.explain_text import names, row_sum

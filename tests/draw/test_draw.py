@@ -124,21 +124,21 @@ def contrast(one, other):
 
 def test_numbers_are_legible_on_every_node_light_and_dark():
     """At least 4.5 : 1, the guidelines' AA, on the fullest nodes too."""
-    from backprop import draw
+    from backprop.draw import shapes, svg
 
     def mixed(colour, ground):
         pairs = zip(*([int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (colour, ground)), strict=True)
         return "#" + "".join(
-            f"{round(draw.FULLEST * c + (1 - draw.FULLEST) * g):02x}" for c, g in pairs
+            f"{round(shapes.FULLEST * c + (1 - shapes.FULLEST) * g):02x}" for c, g in pairs
         )
 
-    for ink, ground in ((draw.INK, draw.GROUND), ("#f2f2f2", "#16191d")):
-        assert ink in draw.STYLE
-        assert ground in draw.STYLE
-        for colour in (draw.POSITIVE, draw.NEGATIVE):
+    for ink, ground in ((shapes.INK, shapes.GROUND), ("#f2f2f2", "#16191d")):
+        assert ink in svg.STYLE
+        assert ground in svg.STYLE
+        for colour in (shapes.POSITIVE, shapes.NEGATIVE):
             assert contrast(ink, mixed(colour, ground)) >= 4.5
-    assert contrast(draw.POSITIVE, draw.GROUND) >= 3
-    assert contrast(draw.NEGATIVE, draw.GROUND) >= 3
+    assert contrast(shapes.POSITIVE, shapes.GROUND) >= 3
+    assert contrast(shapes.NEGATIVE, shapes.GROUND) >= 3
 
 
 def test_odd_numbers_are_drawn(small):

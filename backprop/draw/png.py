@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from backprop import draw
+from backprop.draw import shapes as kinds
 from backprop.plots import needs_matplotlib
-
-if TYPE_CHECKING:
-    from backprop.draw import Drawing
 
 UNITS_PER_INCH = 100
 POINTS_PER_UNIT = 72 / UNITS_PER_INCH
 ALIGNMENT = {"start": "left", "middle": "center", "end": "right"}
 
 
-def save_png(drawing: Drawing, path: str, dpi: float) -> None:
-    """Writes the drawing as PNG; `Drawing.save` documents it."""
+def save_png(
+    shapes: Sequence[kinds.Shape], width: float, height: float, description: str, path: str, dpi: float
+) -> None:
+    """Writes shapes as a PNG of this size, in units of the SVG; `Drawing.save` documents it."""
     with needs_matplotlib():
         from matplotlib.figure import Figure
         from matplotlib.patches import Circle, FancyArrowPatch
-    figure = Figure(figsize=(drawing.width / UNITS_PER_INCH, drawing.height / UNITS_PER_INCH), dpi=dpi)
+    figure = Figure(figsize=(width / UNITS_PER_INCH, height / UNITS_PER_INCH), dpi=dpi)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
-    ax.set(xlim=(0, drawing.width), ylim=(drawing.height, 0))
-    for order, shape in enumerate(drawing._shapes):
-        if isinstance(shape, draw.Line):
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    for order, shape in enumerate(shapes):
+        if isinstance(shape, kinds.Line):
             dashes = (0, (6 / shape.width, 3 / shape.width))  # Matplotlib counts in line widths
             ax.plot(
                 (shape.x1, shape.x2),
                 (shape.y1, shape.y2),
-                color=draw.POSITIVE if shape.positive else draw.NEGATIVE,
+                color=kinds.POSITIVE if shape.positive else kinds.NEGATIVE,
                 linestyle="-" if shape.positive else dashes,
                 linewidth=shape.width * POINTS_PER_UNIT,
                 alpha=0.8,
                 zorder=order,
             )
-        elif isinstance(shape, draw.Circle):
+        elif isinstance(shape, kinds.Circle):
             place = (shape.x, shape.y)
-            colour = draw.POSITIVE if shape.positive else draw.NEGATIVE
-            ax.add_patch(Circle(place, draw.RADIUS, color=draw.GROUND, zorder=order))
-            ax.add_patch(Circle(place, draw.RADIUS, color=colour, alpha=shape.fullness, lw=0, zorder=order))
+            colour = kinds.POSITIVE if shape.positive else kinds.NEGATIVE
+            ax.add_patch(Circle(place, kinds.RADIUS, color=kinds.GROUND, zorder=order))
+            ax.add_patch(Circle(place, kinds.RADIUS, color=colour, alpha=shape.fullness, lw=0, zorder=order))
             ax.add_patch(
-                Circle(place, draw.RADIUS, fill=False, edgecolor=draw.LINE, linewidth=0.72, zorder=order)
+                Circle(place, kinds.RADIUS, fill=False, edgecolor=kinds.LINE, linewidth=0.72, zorder=order)
             )
-        elif isinstance(shape, draw.Text):
+        elif isinstance(shape, kinds.Text):
             ax.text(
                 shape.x,
                 shape.y,
                 shape.text,
                 fontsize=shape.size * POINTS_PER_UNIT,
-                color=draw.INK,
+                color=kinds.INK,
                 ha=ALIGNMENT[shape.anchor],
                 va="center",
                 zorder=order,
@@ -65,8 +64,8 @@ def save_png(drawing: Drawing, path: str, dpi: float) -> None:
                     shrinkA=0,
                     shrinkB=0,
                     linewidth=1.8,
-                    color=draw.POSITIVE if shape.length > 0 else draw.NEGATIVE,
+                    color=kinds.POSITIVE if shape.length > 0 else kinds.NEGATIVE,
                     zorder=order,
                 )
             )
-    figure.savefig(path, dpi=dpi, facecolor=draw.GROUND, metadata={"Description": drawing.description})
+    figure.savefig(path, dpi=dpi, facecolor=kinds.GROUND, metadata={"Description": description})
