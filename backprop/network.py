@@ -170,9 +170,9 @@ class Network(Explainable, Exportable):
         RuntimeError
             With comm, if another rank raised something else.
         """
-        from backprop import training
+        from backprop.fit.loop import fit
 
-        return training.run(
+        return fit(
             self,
             x,
             y,

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import backprop as bp
-from backprop import ranks
+from backprop.fit import ranks
 
 NETWORKS = {  # widths, batch, steps in an epoch, rounds
     "8-8-4, batch 16": ((8, 8, 4), 16, 4000, 15),

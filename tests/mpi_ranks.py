@@ -34,13 +34,13 @@ def same_bits(net):
 # What a script begins with besides, so that small networks lie in memory of all ranks as large ones do;
 # `shared` notes for each fit whether they did. MPI promises nothing about what that memory holds: here NaN.
 SHARING = """
-from backprop import ranks
+from backprop.fit import ranks
 ranks.LEAST_TO_SHARE, shared = 0, []
 def note(self, *arguments, share=ranks.Ranks.share_memory):
     share(self, *arguments)
-    shared.append(self._shared is not None)
-    if rank == 0 and self._shared is not None:
-        self._shared[0][:] = 255
+    shared.append(self.common_memory is not None)
+    if rank == 0 and self.common_memory is not None:
+        self.common_memory[0][:] = 255
     comm.Barrier()
 ranks.Ranks.share_memory = note
 """

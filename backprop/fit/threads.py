@@ -21,15 +21,15 @@ def threads_asked(threads: int | None) -> int | None:
     return None if threads is None else min(whole_number("threads", threads), MOST_THREADS_ASKED)
 
 
-def suitable_threads(parameters: int, batch: int) -> int:
-    """One thread where a step's work is below about 100 µs at 30 GFLOP/s, else one per usable core.
+def suitable_threads(parameters: int, batch: int, usable: int) -> int:
+    """One thread where a step's work is below about 100 µs at 30 GFLOP/s, else all that are usable.
 
     A step multiplies and adds every parameter with every sample three times: forward, for the deltas
     and for the gradient.
     """
     if 6 * parameters * batch < 100e-6 * 30e9:
         return 1
-    return usable_threads()
+    return usable
 
 
 def usable_threads() -> int:

@@ -18,7 +18,7 @@ import numpy as np
 with atheris.instrument_imports(include=["backprop"]):
     import backprop as bp
     from backprop import callbacks, check, draw, explain, intuition, results  # noqa: F401
-    from backprop.fit import reader, streams  # noqa: F401
+    from backprop.fit import loop, reader, streams  # noqa: F401
 
 DOCUMENTED = (TypeError, ValueError, IndexError, KeyError)
 FOLDER = tempfile.mkdtemp(prefix="fuzz_api")

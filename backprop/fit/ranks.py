@@ -1,6 +1,6 @@
 """The processes that train one network together: `fit`'s ``comm``, on mpi4py.
 
-Every rank calls fit. What may raise on one rank is done by all of them in `Ranks.together`, after which each
+Every rank calls fit. What may raise on one rank is done by all of them in `Ranks.gather`, after which each
 knows whether all are well; and a signal is only noted while others might wait for this rank. So either all
 go on or all raise, and nobody waits for ever. A rank that dies is the business of mpiexec, which ends all.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from backprop import _core
+from backprop.fit.threads import MOST_THREADS, usable_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,10 +30,11 @@ LEAST_TO_SHARE = 1 << 16  # bytes of parameters
 
 
 class Alone:
-    """One process, to which nobody listens."""
+    """One process."""
 
     rank, size = 0, 1
     sharded = False
+    average_every = 0
 
     def __enter__(self) -> Alone:
         return self
@@ -40,24 +42,28 @@ class Alone:
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         pass
 
-    def asked_to_stop(self) -> bool:
+    def is_interrupted(self) -> bool:
         """Never: a signal's handler raises by itself."""
         return False
 
-    def together(self, act: Callable[[], T]) -> list[T]:
+    def gather(self, act: Callable[[], T]) -> list[T]:
         """What act returns, for each rank."""
         return [act()]
 
-    def engine(self, steps: int) -> Any:
-        """What _train takes."""
-        return None
+    def attempt(self, act: Callable[[], T]) -> T:
+        """What act returns on this rank."""
+        return act()
 
-    def share(self, record: NDArray[np.float64]) -> None:
+    def broadcast(self, record: NDArray[np.float64]) -> None:
         """Makes rank 0's record everyone's."""
 
-    def fingerprint(self, network: BaseNetwork) -> int:
+    def checksum(self, network: BaseNetwork) -> int:
         """A number that tells networks of different parameters apart."""
         return 0
+
+    def usable_threads(self) -> int:
+        """The cores that this process may use."""
+        return usable_threads()
 
 
 class Ranks(Alone):
@@ -83,15 +89,15 @@ class Ranks(Alone):
             raise TypeError(f"comm must be a communicator of mpi4py such as MPI.COMM_WORLD, got {comm!r:.60}")
         if comm == MPI.COMM_NULL:
             raise ValueError("comm must be a communicator that this process is part of, got MPI.COMM_NULL")
-        self.comm, self._mpi = comm, MPI
+        self.comm, self.mpi = comm, MPI
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.sharded = sharded
         self.average_every = average_every
-        self._interrupted = np.zeros(1, bool)
+        self.interrupted = np.zeros(1, bool)  # by a signal
+        self.common_memory: SharedMemory | None = None
         self._handler: Any = None
         self._window: Any = None  # memory that all ranks have in common
-        self._agreed: BaseException | None = None  # what this rank raises while all others raise as well
-        self._shared: SharedMemory | None = None
+        self._raised_by_all: BaseException | None = None  # while all others raise as well
 
     def __enter__(self) -> Ranks:
         import signal
@@ -100,12 +106,12 @@ class Ranks(Alone):
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is threading.main_thread() and callable(handler):
             self._handler = handler
-            signal.signal(signal.SIGINT, self._note)
+            signal.signal(signal.SIGINT, self._set_interrupted)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
-        if self._window is not None and (error is None or error is self._agreed):
-            self._shared = None
+        if self._window is not None and (error is None or error is self._raised_by_all):
+            self.common_memory = None
             self._window.Unlock_all()
             self._window.Free()  # by all ranks; one that is here by itself leaves it to MPI's end
         if self._handler is None:
@@ -113,36 +119,42 @@ class Ranks(Alone):
         import signal
 
         signal.signal(signal.SIGINT, self._handler)
-        if self._interrupted[0] and error is None:  # too late for the others to hear of it
+        if self.interrupted[0] and error is None:  # too late to end the others' training
             self._handler(signal.SIGINT, None)
 
-    def _note(self, number: int, frame: object) -> None:
-        self._interrupted[0] = True
+    def _set_interrupted(self, number: int, frame: object) -> None:
+        self.interrupted[0] = True
 
-    def asked_to_stop(self) -> bool:
+    def is_interrupted(self) -> bool:
         """Whether Ctrl-C was pressed, or the like."""
-        return bool(self._interrupted[0])
+        return bool(self.interrupted[0])
 
-    def together(self, act: Callable[[], T]) -> list[T]:
+    def gather(self, act: Callable[[], T]) -> list[T]:
         """Every rank acts; what each act returned, or, on every rank, what went wrong on one."""
         result: Any = None
         error: BaseException | None = None
         try:
             result = act()
-        except self._mpi.Exception:
+        except self.mpi.Exception:
             self._abort()
         except BaseException as caught:
             error = caught
-        if error is None and self.asked_to_stop():
+        if error is None and self.is_interrupted():
             error = KeyboardInterrupt()
         try:
-            told = self.comm.allgather((_described(error), result if error is None else None))
-        except self._mpi.Exception:
+            gathered = self.comm.allgather((_described(error), result if error is None else None))
+        except self.mpi.Exception:
             self._abort()
-        troubles = [(rank, trouble) for rank, (trouble, _) in enumerate(told) if trouble is not None]
+        troubles = [(rank, trouble) for rank, (trouble, _) in enumerate(gathered) if trouble is not None]
         if troubles:
             self._raise(troubles, error)
-        return [result for _, result in told]
+        return [result for _, result in gathered]
+
+    def attempt(self, act: Callable[[], T]) -> T:
+        """Every rank acts; what this rank's act returned, or, on every rank, what went wrong on one."""
+        own: list[T] = []
+        self.gather(lambda: own.append(act()))
+        return own[0]
 
     def _raise(self, troubles: list[tuple[int, dict[str, Any]]], own: BaseException | None) -> None:
         """The divergence that concerns the lowest layer, as on one process; else each its own trouble."""
@@ -151,42 +163,28 @@ class Ranks(Alone):
             first = min(diverged, key=lambda trouble: int(trouble["layer"]))
             error = _core.DivergenceError(first["text"])
             error.epoch, error.layer = first["epoch"], first["layer"]
-            self._agreed = error
+            self._raised_by_all = error
         elif own is not None:
-            self._agreed = own
+            self._raised_by_all = own
         else:
             rank, trouble = troubles[0]
             what = f"{trouble['kind']}: {trouble['text']}"
-            self._agreed = RuntimeError(f"rank {rank} of {self.size} ended the training: {what}")
-        raise self._agreed
+            self._raised_by_all = RuntimeError(f"rank {rank} of {self.size} ended the training: {what}")
+        raise self._raised_by_all
 
     def _abort(self) -> None:
-        """Where ranks cannot speak to each other any more, there is nothing left but to end all."""
+        """Ends all processes: after an exchange has failed there is no other way to end the other ranks."""
         import traceback
 
         traceback.print_exc()
         sys.stderr.flush()
         self.comm.Abort(1)
 
-    def engine(self, steps: int) -> Any:
-        """What _train takes."""
-        return (
-            self.rank,
-            self.size,
-            self.sharded,
-            steps,
-            self.average_every,
-            self.comm.Allreduce,
-            self._mpi.IN_PLACE,
-            self._interrupted,
-            self._shared,
-        )
-
-    def share(self, record: NDArray[np.float64]) -> None:
+    def broadcast(self, record: NDArray[np.float64]) -> None:
         """Makes rank 0's record everyone's: the seconds differ."""
         self.comm.Bcast(record, 0)
 
-    def fingerprint(self, network: BaseNetwork) -> int:
+    def checksum(self, network: BaseNetwork) -> int:
         """A number that tells networks of different parameters apart."""
         import zlib
 
@@ -205,41 +203,35 @@ class Ranks(Alone):
         every = self.comm.allgather(rows)
         rows = max(every) if all(every) else 0
         room = network._room_to_share(optimizer, self.size, rows)
-        node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        node = self.comm.Split_type(self.mpi.COMM_TYPE_SHARED)
         alone = self.size == 1 or node.Get_size() < self.size
         node.Free()
         fits = not os.path.isdir("/dev/shm") or shutil.disk_usage("/dev/shm").free > 1.25 * room
         suits = network.parameters.nbytes >= LEAST_TO_SHARE and room > 0 and not alone and fits
         if not all(self.comm.allgather(suits)):
             return
-        self._window = self._mpi.Win.Allocate_shared(room if self.rank == 0 else 0, 1, comm=self.comm)
+        self._window = self.mpi.Win.Allocate_shared(room if self.rank == 0 else 0, 1, comm=self.comm)
         self._window.Lock_all()
         memory = np.frombuffer(self._window.Shared_query(0)[0], np.uint8)
-        self._shared = memory, rows, self.comm.Barrier, self._window.Sync
+        self.common_memory = memory, rows, self.comm.Barrier, self._window.Sync
 
     def usable_threads(self) -> int:
-        """The cores that ranks on this machine may use, divided among them; at least 1."""
-        node = self.comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        """The cores that ranks on this machine may use, divided among them; 1 to 16."""
+        node = self.comm.Split_type(self.mpi.COMM_TYPE_SHARED)
         every = set(range(os.cpu_count() or 1))
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every
         together: set[int] = set().union(*node.allgather(cores))
         threads = max(1, min(len(cores), len(together) // node.Get_size()))
         node.Free()
-        return threads
+        return min(threads, MOST_THREADS)
 
-    def start_alike(
-        self,
-        network: BaseNetwork,
-        optimizer: _core.Optimizer,
-        generator: np.random.Generator,
-        settings: dict[str, Any],
-    ) -> None:
-        """Once all have the same settings, gives them rank 0's parameters, optimizer state and generator.
+    def require_same(self, settings: dict[str, Any]) -> None:
+        """Compares settings by name.
 
         Raises
         ------
         ValueError
-            If a setting differs; on every rank.
+            If one differs; on every rank.
         """
         every = self.comm.allgather(settings)
         names = dict.fromkeys(itertools.chain.from_iterable(every))  # an optimizer names what it was given
@@ -250,6 +242,11 @@ class Ranks(Alone):
                     f"every rank must call fit alike, but {name} is {here} on rank 0 and {there} on "
                     f"rank {rank}"
                 )
+
+    def broadcast_state(
+        self, network: BaseNetwork, optimizer: _core.Optimizer, generator: np.random.Generator
+    ) -> None:
+        """Gives all ranks the parameters, the optimizer's state and the generator's of rank 0."""
         kinds = [(len(array), array.dtype.str) for array in optimizer.state]
         first = (optimizer.steps, kinds, generator.bit_generator.state)
         steps, wanted, draws = self.comm.bcast(first)
@@ -266,11 +263,7 @@ class Ranks(Alone):
             if kinds != wanted:
                 optimizer._set_state(state)
 
-        self.together(follow if self.rank > 0 else lambda: None)
-
-    def own(self, generator: np.random.Generator) -> np.random.Generator:
-        """A generator of this rank's own for one epoch; all ranks draw the same from the one they share."""
-        return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), self.rank])
+        self.attempt(follow if self.rank > 0 else lambda: None)
 
 
 def _described(error: BaseException | None) -> dict[str, Any] | None:

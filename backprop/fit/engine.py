@@ -1,0 +1,125 @@
+"""A plan as what the engine takes: the only place that calls ``_train``."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop.fit.ranks import Alone, Ranks
+from backprop.fit.reader import Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.fit.plan import Plan
+    from backprop.fit.rates import Rates
+
+
+def train(
+    plan: Plan,
+    ranks: Alone,
+    rates: Rates,
+    *,
+    epochs: int,
+    first_epoch: int,
+    budget: float,
+    record: NDArray[np.float64],
+) -> int:
+    """One call of the engine, which trains whole epochs.
+
+    Parameters
+    ----------
+    plan : Plan
+    ranks : Alone or Ranks
+    rates : Rates
+    epochs : int
+        To be done at most; one where the plan has a source.
+    first_epoch : int
+        Epochs done before, for the message of a divergence.
+    budget : float
+        Seconds after which no further epoch is begun.
+    record : ndarray, (epochs, figures)
+        Is filled, a row for each epoch done.
+
+    Returns
+    -------
+    int
+        The epochs done, or -1 where another rank ended the training.
+    """
+    generator, before = plan.generator, plan.optimizer.steps
+    x, y, weights, mask = _arrays(plan)
+    if ranks.sharded and plan.draws:
+        generator = _own_generator(generator, ranks.rank)
+    reader = all_rates = None
+    if plan.source is not None:
+        reader = Reader(plan.source.epoch(generator), ranks.is_interrupted)
+    elif rates.scheduled:
+        all_rates = rates.of_steps(before, epochs * plan.steps)
+    try:
+        with generator.bit_generator.lock if plan.draws else contextlib.nullcontext():
+            return plan.network._train(
+                x,
+                y,
+                plan.optimizer,
+                epochs,
+                plan.batch_size,
+                generator.bit_generator if plan.draws else None,
+                plan.threads,
+                all_rates,
+                weights,
+                plan.held_out,
+                budget,
+                first_epoch,
+                record,
+                bool(plan.shuffle),
+                mask,
+                plan.norms,
+                _stream(plan, reader, rates, before),
+                _ranks(ranks, plan.steps),
+            )
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+def _arrays(plan: Plan) -> tuple[Any, Any, Any, Any]:
+    """x, y, weights and mask of the samples; None where a source gives them."""
+    samples = plan.samples
+    if samples is None or plan.source is not None:
+        return None, None, None, None
+    return samples.x, samples.y, samples.weights, samples.mask
+
+
+def _own_generator(generator: np.random.Generator, rank: int) -> np.random.Generator:
+    """A generator of this rank's own for one epoch; all ranks draw the same from the one they share."""
+    return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), rank])
+
+
+def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> Any:
+    """What feeds the engine block by block; `before` counts the steps done before this call."""
+    if reader is None or plan.source is None:
+        return None
+
+    def of_steps(first: int, count: int) -> NDArray[np.float64]:
+        return rates.of_steps(before + first, count)
+
+    return reader.next_block, of_steps if rates.scheduled else None, plan.source.whole, reader.thread
+
+
+def _ranks(ranks: Alone, steps: int) -> Any:
+    """What joins the engine with other ranks."""
+    if not isinstance(ranks, Ranks):
+        return None
+    return (
+        ranks.rank,
+        ranks.size,
+        ranks.sharded,
+        steps,
+        ranks.average_every,
+        ranks.comm.Allreduce,
+        ranks.mpi.IN_PLACE,
+        ranks.interrupted,
+        ranks.common_memory,
+    )

@@ -1,0 +1,151 @@
+"""The loop of `Network.fit`: epochs, a call of the engine after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop._validate import whole_number
+from backprop.fit import engine
+from backprop.fit.figures import columns_of, new_record, quantities
+from backprop.fit.observers import Observers
+from backprop.fit.plan import plan_of
+from backprop.fit.progress import Progress, is_watched
+from backprop.fit.ranks import Alone, Ranks
+from backprop.fit.rates import Rates, epochs_at_a_time, first_rates
+from backprop.history import History
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop._base import BaseNetwork
+    from backprop._core import Optimizer
+    from backprop.fit.plan import Plan
+
+ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
+
+
+def fit(
+    network: BaseNetwork,
+    x: Any,
+    y: ArrayLike | None,
+    optimizer: Optimizer,
+    *,
+    comm: Any,
+    sharded: bool,
+    sync_every: int | None,
+    progress: bool | None,
+    **settings: Any,
+) -> History:
+    """`Network.fit`, which documents it."""
+    with _ranks_of(comm, sharded, sync_every) as ranks:
+        usable = ranks.usable_threads()
+        plan = ranks.attempt(partial(plan_of, network, x, y, optimizer, ranks, usable, **settings))
+        if isinstance(ranks, Ranks):
+            plan = _start_alike(plan, ranks)
+        observers = Observers(network, optimizer, plan.callbacks)
+        history = History(quantities(plan.held_out is not None, plan.norms))
+        ranks.attempt(partial(observers.start, tuple(history)))
+        watched = ranks.rank == 0 and is_watched() if progress is None else progress
+        with Progress(bool(watched), plan.epochs) as bar:
+            _train(plan, ranks, observers, history, bar)
+        ranks.attempt(observers.finish)
+        return history
+
+
+def _ranks_of(comm: Any, sharded: bool, sync_every: int | None) -> Alone:
+    """The processes that train together."""
+    if comm is None:
+        if sharded or sync_every is not None:
+            raise ValueError("sharded and sync_every are for training with comm, but comm is None")
+        return Alone()
+    return Ranks(comm, bool(sharded), 0 if sync_every is None else whole_number("sync_every", sync_every))
+
+
+def _start_alike(plan: Plan, ranks: Ranks) -> Plan:
+    """Makes sure that all ranks are about to do the same, from the same state; the plan of all of them."""
+    of_ranks = ranks.gather(lambda: (plan.steps, plan.observed, first_rates(plan.optimizer)))
+    steps, observed, rates = zip(*of_ranks, strict=True)
+    plan = dataclasses.replace(plan, steps=max(steps), observed=any(observed))
+    ranks.require_same(plan.settings(ranks) | {"the schedule's first rates": rates[ranks.rank]})
+    ranks.broadcast_state(plan.network, plan.optimizer, plan.generator)
+    if not (plan.norms or ranks.average_every):
+        rows = plan.batch_size if ranks.sharded else -(-plan.batch_size // ranks.size)
+        whole = plan.source is not None and plan.source.whole
+        ranks.share_memory(plan.network, plan.optimizer, 0 if whole else rows)
+    return plan
+
+
+def _train(plan: Plan, ranks: Alone, observers: Observers, history: History, bar: Progress) -> None:
+    """All epochs, in as few calls of the engine as observers, norms and sources allow."""
+    optimizer = plan.optimizer
+    looked_at = plan.observed or bool(observers) or plan.norms
+    one_by_one = looked_at or plan.source is not None or (ranks.sharded and plan.draws)
+    most = 1 if one_by_one else ROWS_OF_RECORD
+    rates, stop = Rates(optimizer), False
+    if rates.scheduled:
+        most = min(most, epochs_at_a_time(plan.steps))
+    while history.epochs < plan.epochs and not stop:
+        epochs, before = min(plan.epochs - history.epochs, most), optimizer.steps
+        if rates.scheduled and plan.source is None:
+            rates.of_steps(before, epochs * plan.steps)  # raises here, where no rank waits for this one
+        record = new_record(epochs)
+        done = ranks.attempt(
+            partial(
+                engine.train,
+                plan,
+                ranks,
+                rates,
+                epochs=epochs,
+                first_epoch=history.epochs,
+                budget=bar.budget,
+                record=record,
+            )
+        )
+        ranks.broadcast(record)
+        last = _extend(history, plan, record[:done], _rates_of_epochs(rates, before, optimizer.steps, done))
+        bar.advance(done, last)
+        if one_by_one:
+            stop = _observe(plan, ranks, observers, last)
+            rates = Rates(optimizer)  # an observer may have changed it
+
+
+def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> list[float]:
+    """The rate of the last step of each of these epochs, between two numbers of steps."""
+    steps = (after - before) // epochs
+    return rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)])
+
+
+def _extend(
+    history: History, plan: Plan, record: NDArray[np.float64], rates: list[float]
+) -> dict[str, float]:
+    """Adds an engine's record to the history; the last epoch's figures."""
+    columns = columns_of(record) | {"lr": rates}
+    if plan.norms:
+        columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]
+    if plan.samples is not None and plan.samples.mask is not None:
+        columns["accuracy"] = len(record) * [math.nan]
+    for key, values in history.items():
+        values.extend(columns[key])
+    return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+
+
+def _observe(plan: Plan, ranks: Alone, observers: Observers, record: dict[str, float]) -> bool:
+    """Calls all observers; whether one on any rank wants to stop."""
+
+    def call() -> tuple[bool, int, object]:
+        stop = observers.after_epoch(record)
+        lr = plan.optimizer.lr
+        return stop, ranks.checksum(plan.network), None if callable(lr) else lr
+
+    stops, *after = zip(*ranks.gather(call), strict=True)
+    if any(len(set(of_ranks)) > 1 for of_ranks in after):
+        raise RuntimeError(
+            "after the callbacks the ranks no longer have the same weights and learning rate: a callback "
+            "must change them alike on every rank"
+        )
+    return any(stops)
