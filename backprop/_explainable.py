@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from backprop._types import Seed
     from backprop.check import GradientCheck
     from backprop.draw import Drawing
-    from backprop.explain import Explanation, LayerExplanation
-    from backprop.intuition import Moves, StepEffect
+    from backprop.explain import Explanation, LayerExplanation, Moves, StepEffect
 
 
 class Explainable(BaseNetwork):
@@ -76,7 +75,7 @@ class Explainable(BaseNetwork):
         TypeError, ValueError
             If x or y does not fit, or there is no such layer, node or bias.
         """
-        from backprop.explain import explain
+        from backprop.explain.explanation import explain
 
         return explain(self, x, y, layer, j, k, bias)
 
@@ -101,12 +100,12 @@ class Explainable(BaseNetwork):
         TypeError, ValueError
             If x or y does not fit, or count is not a whole number of at least 1.
         """
-        from backprop.intuition import largest_moves
+        from backprop.explain.moves import largest_moves
 
         return largest_moves(self, x, y, count)
 
     def watch_step(self, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
-        """Takes one step, as `step` does, and tells what it did to each output and to C.
+        """Takes one step, as `step` does, and measures what it did to each output and to C.
 
         Parameters
         ----------
@@ -118,16 +117,16 @@ class Explainable(BaseNetwork):
         Returns
         -------
         StepEffect
-            ``s.nudges``, where the loss wanted the outputs to go, ``s.before``, ``s.after``, ``s.change``,
+            ``s.nudges``, the direction that lowers the loss, ``s.before``, ``s.after``, ``s.change``,
             each (n, outputs); ``s.loss_before``, ``s.loss_after``, and ``s.expected``, the change of C that
-            the gradient alone foretells. It prints as a table.
+            the gradient alone predicts. It prints as a table.
 
         Raises
         ------
         TypeError, ValueError
             If x, y or the optimizer does not fit.
         """
-        from backprop.intuition import watch_step
+        from backprop.explain.moves import watch_step
 
         return watch_step(self, x, y, optimizer)
 

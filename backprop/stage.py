@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from backprop import datasets, stage_view
 from backprop._validate import as_array, index_below, name_among, positive, whole_number
-from backprop.explain import Explanation, Run
+from backprop.explain import Explanation
+from backprop.explain import Snapshot as Run
 from backprop.layer import parts_of
 from backprop.network import Network
 from backprop.optimizers import SGD, Optimizer

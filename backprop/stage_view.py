@@ -18,9 +18,9 @@ from backprop.draw.scales import fraction_of as share
 from backprop.draw.scales import largest_size as largest
 from backprop.draw.scales import short_number as short
 from backprop.draw.scales import shown_nodes
-from backprop.explain import SOFTMAX
-from backprop.explain_html import Html, html
-from backprop.explain_text import names, row_sum
+from backprop.explain.html import Html, html
+from backprop.explain.terms import SOFTMAX
+from backprop.explain.wording import names, row_sum
 from backprop.optimizers import SGD
 from backprop.plots import class_labels, plane_of
 

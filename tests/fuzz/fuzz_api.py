@@ -17,7 +17,7 @@ import numpy as np
 
 with atheris.instrument_imports(include=["backprop"]):
     import backprop as bp
-    from backprop import callbacks, check, draw, explain, intuition, results  # noqa: F401
+    from backprop import callbacks, check, draw, explain, results  # noqa: F401
     from backprop.fit import loop, reader, streams  # noqa: F401
 
 DOCUMENTED = (TypeError, ValueError, IndexError, KeyError)

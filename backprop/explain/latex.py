@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._notation import Notation, subscript
-from backprop.explain_text import (
+from backprop.explain.wording import (
     SHOWN_SUMMANDS,
     largest,
     names,
@@ -18,7 +18,7 @@ from backprop.explain_text import (
 )
 
 if TYPE_CHECKING:
-    from backprop.explain import Chain, Explanation
+    from backprop.explain.terms import Chain, WeightTerms
 
 
 class Latex(Notation):
@@ -47,22 +47,22 @@ class Latex(Notation):
         return rf"{digits} \times 10^{{{int(exponent)}}}" if exponent else digits
 
 
-def latex(e: Explanation) -> str:
+def latex(e: WeightTerms) -> str:
     """The chain rule with the numbers put in, an ``aligned`` block without dollars around it."""
     n = Latex()
     s = names(e, n)
-    one = e if e._run.single else e.sample(0)
+    one = e if e.snapshot.single else e.sample(0)
     if e.row is not None:
         lines = [rf"{s.gradient} &= \left({row_sum(e, n)}\right){n.times}{s.dz_dw}"]
         factors = [rf"\left({row_put_in(one, n)}\right)", n.factor(one.dz_dw)]
     else:
         lines = [f"{s.gradient} &= {n.times.join((s.dC_da, s.da_dz, s.dz_dw))}"]
-        g = n.symbol("z", subscript(e.j), e._run.layer_name(e.layer))
+        g = n.symbol("z", subscript(e.j), e.snapshot.layer_name(e.layer))
         lines.append(rf"&= {s.slope}{n.times}g'\!\left({g}\right){n.times}{s.before}")
         factors = [n.factor(term) for term in (one.dC_da, one.da_dz, one.dz_dw)]
     lines.append(f"&= {n.times.join(factors)} = {n.number(one.product)}")
-    if not e._run.single:
-        samples = len(e._run.x)
+    if not e.snapshot.single:
+        samples = len(e.snapshot.x)
         average = s.gradient.replace("C_0", "C", 1)
         each = s.gradient.replace("C_0", "C_n", 1)
         values = [n.factor(value) for value in e.product[:SHOWN_SUMMANDS]]
@@ -77,10 +77,10 @@ def latex(e: Explanation) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def _chain(e: Explanation, n: Latex) -> list[str]:
+def _chain(e: WeightTerms, n: Latex) -> list[str]:
     """∂C_0/∂a_j of a hidden layer as a sum over the layer after, its largest entries put in."""
     chain: Chain = e.chain  # type: ignore[assignment]
-    a = n.symbol("a", subscript(e.j), e._run.layer_name(e.layer))
+    a = n.symbol("a", subscript(e.j), e.snapshot.layer_name(e.layer))
     parts = []
     for j in sorted(largest(chain.products, SHOWN_SUMMANDS)):
         parts.append(put_in(chain[j], n))

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from backprop._notation import Notation, subscript
-from backprop.explain_text import (
+from backprop.explain.wording import (
     SHOWN_ENTRIES,
     SHOWN_SAMPLES,
     columns,
@@ -26,7 +26,7 @@ from backprop.explain_text import (
 )
 
 if TYPE_CHECKING:
-    from backprop.explain import Chain, Explanation, Node
+    from backprop.explain.terms import Chain, Node, WeightTerms
 
 WIDER = 2  # a click away there is room for more entries than in a text
 
@@ -55,17 +55,18 @@ class Html(Notation):
         return f"({shown})" if shown.startswith("−") else shown
 
 
-def html(e: Explanation) -> str:
+def html(e: WeightTerms) -> str:
     """An explanation as HTML."""
     n = Html()
     s = names(e, n)
     parts = [f"<p>{s.weight} = {n.number(e.value)}, {escape(where(e))}</p>", f"<p>{_formula(e, n)}</p>"]
     one = e
-    if not e._run.single:
+    if not e.snapshot.single:
         parts += [_table(e, n)]
         one = e.sample(0)
         if one.chain or one.row is not None:
-            parts.append(f"<p>For sample 0 of {len(e._run.x)}; <code>e.sample(n)</code> opens another:</p>")
+            samples = len(e.snapshot.x)
+            parts.append(f"<p>For sample 0 of {samples}; <code>e.sample(n)</code> opens another:</p>")
     if one.row is not None:
         parts.append(f"<p>{s.dC_dz} = {row_sum(one, n)} = {row_put_in(one, n)} = {n.number(one.dC_dz)}</p>")
     if one.chain:
@@ -75,7 +76,7 @@ def html(e: Explanation) -> str:
     return '<div class="backprop-explanation">' + "".join(parts) + "</div>"
 
 
-def _formula(e: Explanation, n: Html) -> str:
+def _formula(e: WeightTerms, n: Html) -> str:
     s = names(e, n)
     if e.row is None:
         symbols, numbers = [s.dC_da, s.da_dz, s.dz_dw], [e.dC_da, e.da_dz, e.dz_dw]
@@ -83,17 +84,17 @@ def _formula(e: Explanation, n: Html) -> str:
         symbols, numbers = [f"({row_sum(e, n)})", s.dz_dw], [e.dC_dz, e.dz_dw]
     formula = f"{s.gradient} = {n.times.join(symbols)}"
     if e.row is None:
-        z = n.symbol("z", subscript(e.j), e._run.layer_name(e.layer))
+        z = n.symbol("z", subscript(e.j), e.snapshot.layer_name(e.layer))
         slope = s.slope.replace(" - ", " − ").replace("(-", "(−")
         formula += f" = {slope}{n.times}<i>g</i>′({z}){n.times}{s.before}"
-    if e._run.single:
+    if e.snapshot.single:
         formula += f" = {n.times.join(map(n.factor, numbers))} = <b>{n.number(e.product)}</b>"
     return formula + ("" if e.row is not None else f", where <i>g</i> is {escape(e.activation)}")
 
 
-def _table(e: Explanation, n: Html) -> str:
+def _table(e: WeightTerms, n: Html) -> str:
     parts = columns(e, names(e, n))
-    samples = len(e._run.x)
+    samples = len(e.snapshot.x)
     rows = [
         (str(i), [n.number(numbers[i]) for _, numbers, _ in parts])
         for i in range(min(samples, SHOWN_SAMPLES))
@@ -112,8 +113,8 @@ def _table(e: Explanation, n: Html) -> str:
 def _chain(node: Node, n: Html, depth: int) -> str:
     """A node's dC_da, to be opened into its entries, and theirs in turn."""
     chain: Chain = node.chain  # type: ignore[assignment]
-    after = node._run.layer_name(node.layer + 1)
-    a = n.symbol("a", subscript(node.j), node._run.layer_name(node.layer))
+    after = node.snapshot.layer_name(node.layer + 1)
+    a = n.symbol("a", subscript(node.j), node.snapshot.layer_name(node.layer))
     products = chain.products
     shown = largest(products, SHOWN_ENTRIES[depth] + (WIDER if depth == 0 else 0))
     items = []

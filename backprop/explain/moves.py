@@ -1,7 +1,6 @@
-"""The lesson's intuition as numbers: what backpropagation wants, which weights it will move, what a step did.
+"""Which weights gradient descent moves most, and what a step does: `largest_moves` and `watch_step`.
 
-The wished-for direction of the outputs is `Trace.nudges`, -∂C_0/∂a; this file has `Network.largest_moves` and
-`Network.watch_step`.
+The direction in which an output lowers C_0 is `Trace.nudges`, -∂C_0/∂a.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 
 from backprop._notation import Notation, layer_name, subscript
 from backprop._validate import whole_number
-from backprop.explain_text import largest
+from backprop.explain.wording import largest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,7 +24,7 @@ SHOWN_OUTPUTS = 12
 
 
 class Move(NamedTuple):
-    """One parameter and how strongly the batch pulls at it."""
+    """One parameter and its gradient."""
 
     layer: int  #: which of ``net.layers``, from 0
     j: int  #: the node of that layer, from 0
@@ -43,6 +42,10 @@ class Moves(tuple[Move, ...]):
         self = super().__new__(cls, moves)
         self.layers = layers
         return self
+
+    def __getnewargs__(self) -> tuple[list[Move], int]:
+        """What `copy` and `pickle` make it from."""
+        return list(self), self.layers
 
     def __str__(self) -> str:
         n = Notation()
@@ -62,7 +65,7 @@ class Moves(tuple[Move, ...]):
 class StepEffect(NamedTuple):
     """What one step of an optimizer did; the arrays lack the leading n for a 1-D x."""
 
-    nudges: NDArray[Any]  #: -∂C_0/∂a before the step: where the loss wanted the outputs to go, (n, outputs)
+    nudges: NDArray[Any]  #: -∂C_0/∂a before the step: the direction that lowers C_0, (n, outputs)
     before: NDArray[Any]  #: the outputs before, (n, outputs)
     after: NDArray[Any]  #: and after
     loss_before: float  #: C before
@@ -81,11 +84,11 @@ class StepEffect(NamedTuple):
         rows: list[tuple[str, ...]] = [("sample", "output", "before", "nudge", "change", "after", "")]
         for i in range(min(len(before), SHOWN_SAMPLES)):
             for j in range(min(before.shape[1], SHOWN_OUTPUTS)):
-                told = "as wished" if change[i, j] * nudges[i, j] > 0 else "against"
+                verdict = "as wished" if change[i, j] * nudges[i, j] > 0 else "against"
                 if not change[i, j] or not nudges[i, j]:
-                    told = ""
+                    verdict = ""
                 numbers = (before[i, j], nudges[i, j], change[i, j], np.atleast_2d(self.after)[i, j])
-                rows.append((str(i), n.symbol("a", subscript(j)), *map(n.number, numbers), told))
+                rows.append((str(i), n.symbol("a", subscript(j)), *map(n.number, numbers), verdict))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["   ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
         left_out = before.size - len(rows) + 1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop._base import BaseNetwork
-    from backprop.explain import Explanation
+    from backprop.explain.terms import WeightTerms
 
 
 class ExplanationCheck(NamedTuple):
@@ -58,28 +58,28 @@ class ExplanationCheck(NamedTuple):
         return str(self)
 
 
-def check_explanation(explanation: Explanation) -> ExplanationCheck:
+def check_explanation(terms: WeightTerms) -> ExplanationCheck:
     """`Explanation.check`, which documents it."""
-    run, layer, k = explanation._run, explanation.layer, explanation.k
-    twin = twin_of(run.network)
-    twin.parameters[:] = run.parameters
-    x, y = rounded_to(run.network, run.x, run.targets())
+    snapshot, layer, k = terms.snapshot, terms.layer, terms.k
+    twin = twin_of(snapshot.network)
+    twin.parameters[:] = snapshot.parameters
+    x, y = rounded_to(snapshot.network, snapshot.x, snapshot.targets())
     differences = Differences(twin, x, y)
-    before = np.atleast_2d(run.before(layer)).astype(np.float64)
+    before = np.atleast_2d(snapshot.before(layer)).astype(np.float64)
     factor = 1.0 if k is None else max(1.0, float(np.abs(before[:, k]).max()))
-    difference = differences.of_each(_number(twin, explanation), differences.h / factor)
+    difference = differences.of_each(_number(twin, terms), differences.h / factor)
 
-    delta = run.trace[layer].dC_dz
+    delta = snapshot.trace[layer].dC_dz
     assert delta is not None
     scale = np.abs(np.atleast_2d(delta)).max(axis=1).astype(np.float64)
     if k is not None:
         scale *= np.abs(before).max(axis=1)
-    largest_z = np.abs(np.atleast_2d(run.trace[-1].z)).max(axis=1)
+    largest_z = np.abs(np.atleast_2d(snapshot.trace[-1].z)).max(axis=1)
     noise = factor * differences.noise(twin.losses(x, y), largest_z)
-    unit = float(np.finfo(run.network.dtype).eps) / 2
+    unit = float(np.finfo(snapshot.network.dtype).eps) / 2
     bounds = (rounding_errors(twin, x[i : i + 1], y[i : i + 1], unit) for i in range(len(x)))
     rounding = [bound.bias[layer] if k is None else bound.weights[layer] for bound in bounds]
-    product = np.atleast_1d(explanation.product).astype(np.float64)
+    product = np.atleast_1d(terms.product).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         tolerance = TOLERANCE + np.array(rounding) / scale
         comparable = (scale > 0) & (scale * tolerance >= noise) & (tolerance <= LARGEST_TOLERANCE)
@@ -87,9 +87,9 @@ def check_explanation(explanation: Explanation) -> ExplanationCheck:
     return ExplanationCheck(product, difference, error, tolerance)
 
 
-def _number(twin: BaseNetwork, explanation: Explanation) -> NDArray[np.float64]:
+def _number(twin: BaseNetwork, terms: WeightTerms) -> NDArray[np.float64]:
     """The twin's weight or bias that is explained, as a view (1,)."""
-    layer, j, k = twin.layers[explanation.layer], explanation.j, explanation.k
+    layer, j, k = twin.layers[terms.layer], terms.j, terms.k
     if k is not None:
         return layer.weights[j, k : k + 1]
     assert layer.bias is not None

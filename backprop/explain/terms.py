@@ -1,4 +1,4 @@
-"""`Network.explain`: the chain rule of one weight, of one bias, or of all weights of a layer.
+"""The terms of the chain rule, for one weight, for one bias, or for all weights of a layer:
 
     ∂C_0/∂w_jk^(l) = ∂C_0/∂a_j^(l) · ∂a_j^(l)/∂z_j^(l) · ∂z_j^(l)/∂w_jk^(l)
 
@@ -7,7 +7,7 @@ and, for a hidden layer, its first term opened into one entry for each node i of
     ∂C_0/∂a_j^(l) = Σ_i ∂C_0/∂a_i^(l+1) · ∂a_i^(l+1)/∂z_i^(l+1) · w_ij^(l+1)
 
 whose first terms open in turn, up to the output layer. Every number is one of the engine's trace, or the
-product of two: no sum is formed here. What is shown of them is in explain_text.py and its neighbours.
+product of two: no sum is formed here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from backprop._validate import as_array, index_below
 from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import ArrayLike, NDArray
 
     from backprop._base import BaseNetwork
-    from backprop.explain_check import ExplanationCheck
 
 SOFTMAX = "softmax"
 
@@ -43,7 +44,7 @@ class Terms(NamedTuple):
     product: Any
 
 
-class Run:
+class Snapshot:
     """One forward and backward pass of a network and all that it used, kept as it was then."""
 
     def __init__(self, network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> None:
@@ -79,14 +80,27 @@ class Run:
         """Whether x was one sample, 1-D."""
         return self.x.ndim == 1
 
+    def sample(self, n: int) -> Snapshot:
+        """That of sample n alone."""
+        one = object.__new__(Snapshot)
+        one.__dict__.update(self.__dict__)
+        one.x, one.y = self.x[n], self.y[n]
+        one.trace = tuple(type(layer)(*(term[n] for term in layer)) for layer in self.trace)  # type: ignore[index]
+        return one
+
 
 class Node:
-    """The terms of one node j of a layer; what `Explanation` and `ChainEntry` have in common."""
+    """The terms of one node j of a layer; what `WeightTerms` and `ChainEntry` have in common."""
 
-    def __init__(self, run: Run, layer: int, j: int) -> None:
-        self._run = run
+    def __init__(self, snapshot: Snapshot, layer: int, j: int) -> None:
+        self._run = snapshot  # the name in older pickles
         self.layer = layer  #: which of ``net.layers``, from 0
         self.j = j  #: which node of it, from 0
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The pass whose terms they are."""
+        return self._run
 
     @property
     def activation(self) -> str:
@@ -126,8 +140,8 @@ class Node:
 class Chain(Sequence["ChainEntry"]):
     """∂C_0/∂a_k opened: entry j is ∂C_0/∂a_j · ∂a_j/∂z_j · w_jk. Entries are made when they are asked for."""
 
-    def __init__(self, run: Run, layer: int, k: int) -> None:
-        self._run, self._layer, self._k = run, layer, k
+    def __init__(self, snapshot: Snapshot, layer: int, k: int) -> None:
+        self._run, self._layer, self._k = snapshot, layer, k
 
     @property
     def products(self) -> NDArray[Any]:
@@ -159,8 +173,8 @@ class Chain(Sequence["ChainEntry"]):
 class ChainEntry(Node):
     """One summand of ∂C_0/∂a_k of a layer, through node j of the layer after: `layer`, `j`, `k` from 0."""
 
-    def __init__(self, run: Run, layer: int, j: int, k: int) -> None:
-        super().__init__(run, layer, j)
+    def __init__(self, snapshot: Snapshot, layer: int, j: int, k: int) -> None:
+        super().__init__(snapshot, layer, j)
         self.k = k  #: the node of the layer before whose ∂C_0/∂a_k is opened
 
     @property
@@ -177,15 +191,11 @@ class ChainEntry(Node):
         return f"<ChainEntry of layers[{self.layer}] j={self.j} k={self.k}: product {self.product}>"
 
 
-class Explanation(Node):
-    """What `Network.explain` returns for one weight or bias.
+class WeightTerms(Node):
+    """The terms of one weight or bias."""
 
-    ``print`` shows the chain rule with the numbers put in, a notebook the same to open level by level;
-    `latex` gives it in the lesson's notation, nodes counted from 1 and layers as L, L-1, ….
-    """
-
-    def __init__(self, run: Run, layer: int, j: int, k: int | None) -> None:
-        super().__init__(run, layer, j)
+    def __init__(self, snapshot: Snapshot, layer: int, j: int, k: int | None) -> None:
+        super().__init__(snapshot, layer, j)
         self.k = k  #: the node of the layer before, from 0; None for a bias
 
     @property
@@ -223,8 +233,8 @@ class Explanation(Node):
         with np.errstate(invalid="ignore", over="ignore"):
             return Terms(*(np.mean(term, axis=0) for term in terms))
 
-    def sample(self, n: int) -> Explanation:
-        """The explanation for sample n of the batch alone.
+    def sample(self, n: int) -> Self:
+        """The same for sample n of the batch alone.
 
         Raises
         ------
@@ -235,52 +245,25 @@ class Explanation(Node):
             index_below("the number of the sample", n, 1)
             return self
         n = index_below("the number of the sample", n, len(self._run.x))
-        one = object.__new__(Run)
-        one.__dict__.update(self._run.__dict__)
-        one.x, one.y = self._run.x[n], self._run.y[n]
-        one.trace = tuple(type(layer)(*(term[n] for term in layer)) for layer in self._run.trace)  # type: ignore[index]
-        return Explanation(one, self.layer, self.j, self.k)
-
-    def check(self) -> ExplanationCheck:
-        """Compares the product of every sample with a central difference of its C_0, taken in float64."""
-        from backprop.explain_check import check_explanation
-
-        return check_explanation(self)
-
-    def latex(self) -> str:
-        """The chain rule with the numbers put in, as LaTeX without dollars around it."""
-        from backprop.explain_latex import latex
-
-        return latex(self)
-
-    def __str__(self) -> str:
-        from backprop.explain_text import text
-
-        return text(self)
-
-    __repr__ = __str__
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
-
-    def _repr_html_(self) -> str:
-        from backprop.explain_html import html
-
-        return html(self)
+        return type(self)(self._run.sample(n), self.layer, self.j, self.k)
 
 
-class LayerExplanation:
-    """What `Network.explain` returns for all weights, or all biases, of a layer.
+class LayerTerms:
+    """The terms of all weights, or of all biases, of a layer.
 
-    The terms are read-only views of the shape of the product, (n, outputs, inputs), or (n, outputs) for
-    biases, without the leading n for a 1-D x; ``e[j, k]``, or ``e[j]`` for a bias, is the `Explanation` of
-    one.
+    They are read-only views of the shape of the product, (n, outputs, inputs), or (n, outputs) for biases,
+    without the leading n for a 1-D x.
     """
 
-    def __init__(self, run: Run, layer: int, bias: bool) -> None:
-        self._run = run
+    def __init__(self, snapshot: Snapshot, layer: int, bias: bool) -> None:
+        self._run = snapshot  # the name in older pickles
         self.layer = layer  #: which of ``net.layers``, from 0
         self.bias = bias  #: whether it is about the biases
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The pass whose terms they are."""
+        return self._run
 
     def _spread(self, term: Any, axis: int, rest: int = 0) -> NDArray[Any]:
         """A view of a term (n, nodes) in the shape of the product; `rest` axes follow."""
@@ -329,46 +312,6 @@ class LayerExplanation:
         if not self.bias:
             return _core.weight_gradient(delta, np.ascontiguousarray(np.atleast_2d(before)))
         return _core.weight_gradient(delta, np.ones((len(delta), 1), delta.dtype))[:, 0]
-
-    def __getitem__(self, index: int | tuple[int, int]) -> Explanation:
-        nodes = index if isinstance(index, tuple) else (index,)
-        if len(nodes) != (1 if self.bias else 2):
-            raise ValueError(f"expected {'e[j]' if self.bias else 'e[j, k]'}, got the index {index}")
-        return _one(self._run, self.layer, *nodes)
-
-    def __str__(self) -> str:
-        from backprop.explain_text import layer_text
-
-        return layer_text(self)
-
-    __repr__ = __str__
-
-
-def explain(
-    network: BaseNetwork, x: ArrayLike, y: ArrayLike, layer: int, j: int | None, k: int | None, bias: bool
-) -> Explanation | LayerExplanation:
-    """`Network.explain`, which documents it."""
-    layer = index_below("layer", layer, len(network.layers), "layers")
-    if bias and k is not None:
-        raise ValueError(f"a bias has no k, the node of the layer before; got k={k}")
-    if bias and network.layers[layer].bias is None:
-        raise ValueError(f"layers[{layer}], {network.layers[layer]!r}, has no bias")
-    if not bias and (j is None) != (k is None):
-        raise ValueError(f"give j and k for one weight, or neither for all of the layer; got j={j}, k={k}")
-    if j is not None:
-        _check_nodes(network, layer, j, k)
-    run = Run(network, x, y)
-    return LayerExplanation(run, layer, bias) if j is None else _one(run, layer, j, k)
-
-
-def _check_nodes(network: BaseNetwork, layer: int, j: int, k: int | None) -> tuple[int, int | None]:
-    shape = network.layers[layer]
-    j = index_below("j", j, shape.outputs, f"outputs of layers[{layer}]")
-    return j, k if k is None else index_below("k", k, shape.inputs, f"inputs of layers[{layer}]")
-
-
-def _one(run: Run, layer: int, j: int, k: int | None = None) -> Explanation:
-    return Explanation(run, layer, *_check_nodes(run.network, layer, j, k))
 
 
 def _column(term: NDArray[Any] | None, j: int) -> Any:

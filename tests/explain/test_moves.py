@@ -1,5 +1,7 @@
 """Nudges, the weights that move most, and what a step did."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
@@ -46,6 +48,17 @@ def test_moves_print_as_the_lesson_writes_them(small):
     assert ("down" in lines[1]) == (moves[0].gradient > 0)
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         small.net.largest_moves(small.x, small.y, 0)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, *(lambda m, p=p: pickle.loads(pickle.dumps(m, p)) for p in range(6))]
+)
+def test_copies_of_moves_are_moves(small, copied):
+    moves = small.net.largest_moves(small.x, small.y, 3)
+    again = copied(moves)
+    assert type(again) is type(moves)
+    assert again == moves
+    assert str(again) == str(moves)
 
 
 def test_no_gradient_no_share():
