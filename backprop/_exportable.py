@@ -42,7 +42,7 @@ class Exportable(BaseNetwork):
         ValueError
             If the network has an activation of your own.
         """
-        from backprop.exports import to_onnx
+        from backprop.exports.onnx import to_onnx
 
         return to_onnx(self, path)
 
@@ -63,7 +63,7 @@ class Exportable(BaseNetwork):
         ValueError
             If the network has an activation of your own.
         """
-        from backprop.exports import to_torch
+        from backprop.exports.torch import to_torch
 
         return to_torch(self)
 
@@ -95,7 +95,7 @@ class Exportable(BaseNetwork):
         TypeError, ValueError
             If the module has anything else; the message names it.
         """
-        from backprop.exports import from_torch
+        from backprop.exports.torch import from_torch
 
         return from_torch(cls, module, loss, seed)
 
@@ -123,6 +123,6 @@ class Exportable(BaseNetwork):
         ValueError
             If the name is none, a parameter is not finite, or an activation is of your own.
         """
-        from backprop.c_source import to_c
+        from backprop.exports.c99 import to_c
 
         return to_c(self, path, name)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import backprop as bp
-from backprop import _core, datasets, exports
+from backprop import _core, datasets
 from backprop._validate import index_below, whole_number
 from backprop.cli import data, reading
 from backprop.cli.build import HIDDEN_NODES
 from backprop.cli.data import Scaling
+from backprop.exports.torch import save_torch_state
 from backprop.files.format import load_all
 from backprop.fit.threads import usable_threads
 
@@ -96,7 +97,7 @@ def export(options: argparse.Namespace) -> None:
     elif path.endswith(".c"):
         network.to_c(path, name=options.name)
     elif path.endswith(".pt"):
-        exports.save_torch_state(network, path)
+        save_torch_state(network, path)
     else:
         raise ValueError(f"a file to export to ends in .onnx, .c or .pt, got {path!r}")
     what = "scaled inputs, as in training" if options.as_trained else "inputs as they are in the data"

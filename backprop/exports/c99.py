@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop._base import BaseNetwork
+    from backprop.layer import Layer
 
 NUMBERS_A_LINE = 8
 
@@ -98,6 +100,8 @@ DECIDE_BETWEEN_MANY = """\
     return best;
 """
 
+DECIDE_ONE = "    return a[0] >= (real)0.5;\n"
+
 
 def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -> str:
     """`Network.to_c`, which documents it."""
@@ -114,24 +118,8 @@ def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -
 
 def _source(network: BaseNetwork, name: str) -> str:
     layers = network.layers
-    single = network.dtype == np.float32
-    suffix = "f" if single else ""
-    inputs, outputs = layers[0].inputs, layers[-1].outputs
-    widest = max((layer.outputs for layer in layers[:-1]), default=0)
-    buffers = min(2, len(layers) - 1)
-    many = outputs > 1
-    parts = [
-        HEAD.format(
-            version=__version__,
-            summary="-".join(str(size) for size in (inputs, *(layer.outputs for layer in layers))),
-            name=name,
-            real="float" if single else "double",
-            inputs=inputs,
-            outputs=outputs,
-            classify="index of the largest output" if many else "1 if the output is at least 0.5, else 0",
-            stack=buffers * widest * network.dtype.itemsize,
-        )
-    ]
+    suffix = "f" if network.dtype == np.float32 else ""
+    parts = [_head(network, name)]
     for number, layer in enumerate(layers, start=2):
         parts.append(_constants(f"w{number}", layer.weights, suffix))
         if layer.bias is not None:
@@ -143,8 +131,37 @@ def _source(network: BaseNetwork, name: str) -> str:
         elif activation != "identity":
             body = ELEMENTWISE[activation].format(f=suffix)
             parts.append(ACTIVATION.format(name=activation, body=body))
+    parts.append(_predict(layers, name))
+    outputs = layers[-1].outputs
+    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if outputs > 1 else DECIDE_ONE
+    parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
+    return "\n".join(parts)
 
+
+def _hidden(layers: Sequence[Layer]) -> tuple[int, int]:
+    """How many arrays the hidden layers need in turn, and how long."""
+    return min(2, len(layers) - 1), max((layer.outputs for layer in layers[:-1]), default=0)
+
+
+def _head(network: BaseNetwork, name: str) -> str:
+    layers = network.layers
+    inputs, outputs = layers[0].inputs, layers[-1].outputs
+    buffers, widest = _hidden(layers)
+    return HEAD.format(
+        version=__version__,
+        summary="-".join(str(size) for size in (inputs, *(layer.outputs for layer in layers))),
+        name=name,
+        real="float" if network.dtype == np.float32 else "double",
+        inputs=inputs,
+        outputs=outputs,
+        classify="index of the largest output" if outputs > 1 else "1 if the output is at least 0.5, else 0",
+        stack=buffers * widest * network.dtype.itemsize,
+    )
+
+
+def _predict(layers: Sequence[Layer], name: str) -> str:
     lines = [f"void {name}_predict(const real *x, real *a)", "{"]
+    buffers, widest = _hidden(layers)
     if buffers:
         lines.append("    real " + ", ".join(f"h{i}[{widest}]" for i in range(buffers)) + ";")
     source = "x"
@@ -157,11 +174,7 @@ def _source(network: BaseNetwork, name: str) -> str:
         if str(layer.activation) != "identity":
             lines.append(f"    g_{layer.activation}({target}, {layer.outputs});")
         source = target
-    lines.append("}\n")
-    parts.append("\n".join(lines))
-    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if many else "    return a[0] >= (real)0.5;\n"
-    parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
-    return "\n".join(parts)
+    return "\n".join([*lines, "}\n"])
 
 
 def _constants(name: str, values: NDArray[Any], suffix: str) -> str:
