@@ -42,6 +42,9 @@ coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs
 mutants: ## a mistake at a time in a copy of the C sources: each must fail a test; about 40 minutes
 	$(PYTHON) tests/long/mutants.py
 
+bits: build  ## a hash of what every way of training computes; BITS=FILE compares with an earlier one's
+	@PYTHONPATH=. $(PYTHON) tests/long/bits.py $(if $(BITS),--compare $(BITS))
+
 soak: build  ## networks made, trained, saved, loaded and dropped, 10 000 of them and for 10 minutes
 	PYTHONPATH=. $(PYTHON) tests/long/soak.py --cycles 10000 --minutes 10
 
