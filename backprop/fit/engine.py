@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.reader import Reader
+from backprop.fit.streams import Batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,14 +51,16 @@ def train(
     """
     generator, before = plan.generator, plan.optimizer.steps
     x, y, weights, mask = _arrays(plan)
-    if ranks.sharded and plan.draws:
-        generator = _own_generator(generator, ranks.rank)
+    if plan.draws and (ranks.sharded or isinstance(plan.source, Batches)):
+        generator = _own_generator(generator, ranks.rank if ranks.sharded else 0)
     reader = all_rates = None
     if plan.source is not None:
         reader = Reader(plan.source.epoch(generator), ranks.is_interrupted)
     elif rates.scheduled:
         all_rates = rates.of_steps(before, epochs * plan.steps)
     try:
+        if reader is not None:
+            reader.start()
         with generator.bit_generator.lock if plan.draws else contextlib.nullcontext():
             return plan.network._train(
                 x,
@@ -93,7 +96,11 @@ def _arrays(plan: Plan) -> tuple[Any, Any, Any, Any]:
 
 
 def _own_generator(generator: np.random.Generator, rank: int) -> np.random.Generator:
-    """A generator of this rank's own for one epoch; all ranks draw the same from the one they share."""
+    """A generator for one epoch, made of draws from the one that all ranks share.
+
+    Each rank has one of its own where its data are its own; and so has the engine where the user's iterable
+    may draw from the generator that fit was given, whose lock the engine would hold meanwhile.
+    """
     return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), rank])
 
 

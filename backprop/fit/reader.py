@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backprop._core import Block
+
+    # A block, or None after the last one; and what reading raised.
+    Item = tuple[Block | None, BaseException | None]
 
 READ_AHEAD = 2  # blocks that wait, besides the one trained on and the one being read
 SECONDS_BETWEEN_LOOKS = 0.05  # at whether someone wants to stop
@@ -17,7 +21,9 @@ SECONDS_TO_FINISH = 1.0  # that a reader is given at an early end
 
 
 class Reader:
-    """Reads one epoch's blocks ahead, in a thread.
+    """Reads one epoch's blocks ahead, in a thread, from `start` to `close`.
+
+    The thread ends as well where nobody has the reader any more: Ctrl-C may come as close begins.
 
     Parameters
     ----------
@@ -27,11 +33,16 @@ class Reader:
     """
 
     def __init__(self, epoch: Iterator[Block], asked_to_stop: Callable[[], bool]) -> None:
-        self._blocks: queue.Queue[tuple[Block | None, BaseException | None]] = queue.Queue(READ_AHEAD)
+        self._blocks: queue.Queue[Item] = queue.Queue(READ_AHEAD)
         self._asked, self._ended = threading.Event(), threading.Event()
         self._asked_to_stop = asked_to_stop
         self._any = False
-        self._thread = threading.Thread(target=self._read, args=(epoch,), name="backprop reader", daemon=True)
+        self._epoch = [epoch]  # until the thread takes it: a thread that never began keeps its arguments
+        arguments = weakref.ref(self), self._epoch, self._blocks, self._asked
+        self._thread = threading.Thread(target=_read, args=arguments, name="backprop reader", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread, which reads once a block has been asked for."""
         self._thread.start()
 
     @property
@@ -39,26 +50,10 @@ class Reader:
         """The thread's identifier: it is refused the network, which waits for it."""
         return self._thread.ident or 0
 
-    def _read(self, epoch: Iterator[Block]) -> None:
-        try:
-            self._asked.wait()  # so that whether the network is refused does not depend on who is faster
-            for block in () if self._ended.is_set() else epoch:
-                if not self._put((block, None)):
-                    return
-                del block  # so that no block is held that the engine has done with
-            self._put((None, None))
-        except BaseException as error:
-            self._put((None, error))
-        finally:
-            if hasattr(epoch, "close"):
-                epoch.close()
-
-    def _put(self, item: tuple[Block | None, BaseException | None]) -> bool:
-        while not self._ended.is_set():
-            with contextlib.suppress(queue.Full):
-                self._blocks.put(item, timeout=SECONDS_BETWEEN_LOOKS)
-                return True
-        return False
+    @property
+    def ended(self) -> bool:
+        """Whether the epoch's blocks are no longer wanted."""
+        return self._ended.is_set()
 
     def next_block(self) -> Block | None:
         """The next block, None after the last; raises what reading it raised."""
@@ -81,4 +76,42 @@ class Reader:
         """Ends the thread; one that hangs in the user's iterator ends with its next batch."""
         self._ended.set()
         self._asked.set()
-        self._thread.join(SECONDS_TO_FINISH)
+        self._epoch.clear()
+        if self._thread.is_alive():
+            self._thread.join(SECONDS_TO_FINISH)
+
+
+def _read(
+    reader: weakref.ref[Reader],
+    epochs: list[Iterator[Block]],
+    blocks: queue.Queue[Item],
+    asked: threading.Event,
+) -> None:
+    """What the thread does, without keeping the reader alive."""
+
+    def is_wanted() -> bool:
+        alive = reader()
+        return alive is not None and not alive.ended
+
+    def put(item: Item) -> bool:
+        while is_wanted():
+            with contextlib.suppress(queue.Full):
+                blocks.put(item, timeout=SECONDS_BETWEEN_LOOKS)
+                return True
+        return False
+
+    # To wait makes whether the network is refused independent of who is faster.
+    while not asked.wait(SECONDS_BETWEEN_LOOKS) and is_wanted():
+        pass
+    epoch = epochs.pop() if epochs else iter(())
+    try:
+        for block in epoch if is_wanted() else ():
+            if not put((block, None)):
+                return
+            del block  # so that no block is held that the engine has done with
+        put((None, None))
+    except BaseException as error:
+        put((None, error))
+    finally:
+        if hasattr(epoch, "close"):
+            epoch.close()

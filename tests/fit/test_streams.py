@@ -1,10 +1,13 @@
 """Data that do not lie in memory: iterables of batches, and memory maps read in blocks."""
 
+import gc
 import itertools
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -152,6 +155,99 @@ def test_an_endless_source_can_be_stopped_early():
         net.fit(endless, None, bp.SGD(0.1))
     assert given <= 20 + reader.READ_AHEAD + 1
     assert not any(thread.name == "backprop reader" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["the network's", "rng"])
+def test_a_source_may_draw_from_the_generator_of_fit(own):
+    """The engine draws dropout meanwhile, and holds a lock: of another generator."""
+
+    def train():
+        layers = bp.Layer(3, 4, "tanh", dropout=0.5), bp.Layer(4, 2, "sigmoid")
+        net = bp.Network(*layers, seed=1)
+        rng = np.random.default_rng(2) if own else net.rng
+        drawn = []
+
+        def source():
+            for _ in range(5):
+                drawn.append(rng.normal(size=(4, 3)))
+                yield drawn[-1], [0, 1, 0, 1]
+
+        net.fit(source, None, bp.SGD(0.1), epochs=3, rng=rng if own else None)
+        return net.parameters.tobytes(), np.array(drawn)
+
+    thread_of_test = threading.Thread(target=lambda: results.append(train()), daemon=True)
+    results = []
+    thread_of_test.start()
+    thread_of_test.join(60)
+    assert results, "fit waits for ever"
+    (bits, drawn), (again, _) = results[0], train()
+    assert bits == again
+    assert len(np.unique(drawn)) == drawn.size
+
+
+def interrupted_at(line, act):
+    """Whether act was ended by a KeyboardInterrupt at its n-th line where a reader starts, waits and ends."""
+    count = itertools.count()
+
+    def trace(frame, event, argument):
+        if not frame.f_code.co_filename.endswith(("fit/engine.py", "fit/reader.py")):
+            return None
+        if event == "line" and next(count) == line:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def assert_nothing_is_left(data, where):
+    """No reader that reads, and no data: a weak reference to them."""
+    for thread in threading.enumerate():
+        if thread.name == "backprop reader":
+            thread.join(10)
+            assert not thread.is_alive(), where
+    gc.collect()
+    assert data() is None, where
+
+
+def test_ctrl_c_leaves_no_reader_and_no_data():
+    """Wherever it comes: while a stream starts, while it is read, and while it ends."""
+    for line in itertools.count():
+        net = make_network(*SMALL_NETWORK)
+        x, y = make_data(net, 20)
+        data = weakref.ref(x)
+        act = partial(net.fit, [(x, y)], None, bp.SGD(0.1))
+        interrupted = interrupted_at(line, act)
+        del act, x, y
+        assert_nothing_is_left(data, f"line {line}")
+        if not interrupted:
+            break
+    assert line > 50
+
+
+def test_ctrl_c_while_the_reader_starts(monkeypatch):
+    start = threading.Thread.start
+
+    def started_and_interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    net = make_network(*SMALL_NETWORK)
+    x, y = make_data(net, 20)
+    data = weakref.ref(x)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", started_and_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            net.fit([(x, y)], None, bp.SGD(0.1))
+    del x, y
+    assert_nothing_is_left(data, "start")
 
 
 def mapped(path, array):
