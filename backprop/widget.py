@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from backprop import page
@@ -83,6 +84,9 @@ class Widget(anywidget.AnyWidget):
         )
         super().__init__()
         self.on_msg(self._receive)
+
+    # Shown by help, notebooks and the API pages, which would else take it from a base class's __new__.
+    __signature__ = inspect.Signature(list(inspect.signature(__init__).parameters.values())[1:])
 
     def _receive(self, widget: object, content: Any, buffers: object) -> None:
         """A question of the page: ``{"id": ..., "message": ...}``; the answer goes back with its id."""

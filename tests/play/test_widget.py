@@ -1,5 +1,6 @@
 """`bp.Widget` without a browser: what goes to the page and comes back. test_browser.py shows it."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,12 @@ def test_it_shows_itself_with_the_page_of_play(widget):
     assert widget._esm == (page / "widget.js").read_text(encoding="utf-8")
     assert widget._css == (page / "widget.css").read_text(encoding="utf-8")
     assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()[0]
+
+
+def test_its_signature_is_what_sphinx_and_notebooks_read(widget):
+    """traitlets' __new__ takes anything; Sphinx asks for __signature__ before that."""
+    assert list(bp.Widget.__signature__.parameters)[:3] == ["network", "x", "y"]
+    assert inspect.signature(bp.Widget) == bp.Widget.__signature__
 
 
 def test_without_anywidget_the_error_names_the_extra():
