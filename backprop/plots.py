@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._classes import at_threshold, classes_of
 from backprop._notation import layer_name
 from backprop._validate import as_array, index_below, whole_number
 
@@ -152,9 +153,9 @@ def class_labels(y: ArrayLike, samples: int) -> NDArray[np.int64]:
             f"{targets.dtype}"
         )
     if targets.ndim == 2 and targets.shape[1] > 1:
-        return np.asarray(targets.argmax(axis=1), np.int64)
+        return classes_of(targets)
     column = targets.reshape(-1)
-    return np.asarray(column >= 0.5 if column.dtype.kind == "f" else column, np.int64)
+    return at_threshold(column) if column.dtype.kind == "f" else np.asarray(column, np.int64)
 
 
 def plot_weights(

@@ -28,6 +28,7 @@ except ImportError as error:
     ) from error
 
 from backprop import _core
+from backprop._classes import at_threshold, classes_of
 from backprop._validate import name_among, not_negative, whole_number
 from backprop.layer import Layer
 from backprop.network import Network
@@ -434,8 +435,8 @@ class BackpropClassifier(ClassifierMixin, _Estimator):
 
     def _decide(self, a: NDArray[Any]) -> NDArray[Any]:
         if self._multilabel:
-            return (a > 0.5).astype(np.int64)
-        index = a.argmax(axis=1) if a.shape[1] > 1 else (a[:, 0] > 0.5).astype(np.int64)
+            return at_threshold(a)
+        index = classes_of(a)
         return np.asarray(self.classes_[index])
 
     def _score_of(self, x: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None) -> float:

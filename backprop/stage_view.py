@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._classes import classes_of
 from backprop._notation import Notation, subscript
 from backprop.draw.scales import fraction_of as share
 from backprop.draw.scales import largest_size as largest
@@ -289,10 +290,11 @@ def _plane(stage: Stage) -> dict[str, Any] | None:
         return None
     _, _, outputs = plane_of(stage.network, stage.x, RESOLUTION, MARGIN)
     if outputs.shape[2] == 1:
-        classes, sure = outputs[..., 0] > 0.5, 2 * np.abs(outputs[..., 0] - 0.5)
+        sure = 2 * np.abs(outputs[..., 0] - 0.5)
     else:
         best = np.sort(outputs, axis=2)
-        classes, sure = outputs.argmax(axis=2), best[..., -1] - best[..., -2]
+        sure = best[..., -1] - best[..., -2]
+    classes = classes_of(outputs)
     sure = np.clip(np.nan_to_num(sure), 0, 1)
     return {"side": RESOLUTION, "classes": _bytes(classes), "sure": _bytes(255 * sure), "points": points}
 

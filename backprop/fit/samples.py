@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._classes import classes_of
 from backprop._validate import as_array, finite_number, real_array
 
 if TYPE_CHECKING:
@@ -131,10 +132,7 @@ def _weights_of_classes(
     if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
         return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
     targets = y.reshape(samples, -1)
-    if outputs == 1:
-        labels = (targets[:, 0] >= 0.5).astype(np.int64)
-    else:
-        labels = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
+    labels = targets[:, 0] if outputs > 1 and targets.shape[1] == 1 else classes_of(targets)
     classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if isinstance(class_weight, Mapping):
         of_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)

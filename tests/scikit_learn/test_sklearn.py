@@ -83,6 +83,17 @@ def test_two_classes_have_one_output(iris):
     assert model.score(x, y == 2) > 0.95
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_an_output_of_exactly_a_half_is_class_1_as_in_classify(iris, several):
+    x, y = iris
+    labels = np.stack([y == 0, y == 1], axis=1).astype(int) if several else y == 2
+    model = BackpropClassifier(random_state=0).fit(x, labels)
+    model.network_.parameters[:] = 0
+    assert (model.network_(x[:4]) == 0.5).all()
+    assert np.all(model.predict(x[:4]) == 1)
+    assert several or model.network_.classify(x[:4]).tolist() == [1, 1, 1, 1]
+
+
 def test_several_labels_a_sample(iris):
     x, y = iris
     labels = np.stack([y == 0, y >= 1, x[:, 0] > 0], axis=1).astype(int)
