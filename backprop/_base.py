@@ -7,15 +7,16 @@ The arithmetic is in the engine, `backprop._core`, from which the class inherits
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from backprop import _core
+from backprop._attributes import KnownAttributes
 from backprop._validate import name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer, arrays_of, bind, check_layers, layer_setup
-from backprop.losses import Loss, loss_setup
+from backprop.losses import Loss, check_output, loss_setup, output_for
 from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
 
 if TYPE_CHECKING:
@@ -28,11 +29,21 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "float64")
 
 
-class BaseNetwork(_core.Network):
+class BaseNetwork(KnownAttributes, _core.Network):
     """Layers, a loss, the parameters of both, and every number of a pass; `Network` documents it.
 
     What is given a network names this class, and so knows nothing of fit, files, pictures and exports.
     """
+
+    rng: np.random.Generator
+
+    remedies: ClassVar[dict[str, str]] = {
+        "loss": "the loss is fixed, Network(..., loss=...), and net.loss_name is its name",
+        "weights": "a network's are net.layers[i].weights, or net.parameters as one vector",
+        "optimizer": "fit and step take it, and keep none",
+        "learning_rate": "it is the optimizer's: optimizer.lr",
+        "lr": "it is the optimizer's: optimizer.lr",
+    }
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class BaseNetwork(_core.Network):
         check_layers(layers)
         if not isinstance(loss, Loss):
             loss = name_among("loss", loss, _core.losses)
+        check_output(loss, layers[-1].activation, layers[-1].outputs)
         self._build(layers, loss, _dtype_name(dtype), np.random.default_rng(seed))
 
     def _build(
@@ -73,7 +85,7 @@ class BaseNetwork(_core.Network):
         cls,
         *sizes: int,
         hidden: str | Activation = "sigmoid",
-        output: str | Activation = "sigmoid",
+        output: str | Activation | None = None,
         bias: bool = True,
         loss: str | Loss = "squared_error",
         dtype: DTypeLike = "float32",
@@ -86,7 +98,8 @@ class BaseNetwork(_core.Network):
         *sizes : int
             At least two widths: inputs, any hidden ones, outputs.
         hidden, output : str
-            The activation of all hidden layers, and that of the output layer.
+            The activation of all hidden layers, and that of the output layer; by default softmax for the loss
+            "cross_entropy", and sigmoid for all others.
         bias, loss, dtype, seed
             As for `Layer` and `Network`.
 
@@ -101,7 +114,7 @@ class BaseNetwork(_core.Network):
         """
         if len(sizes) < 2:
             raise ValueError(f"dense takes at least two sizes, inputs and outputs; got {sizes}")
-        names = (hidden, output)
+        names = (hidden, output_for(loss) if output is None else output)
         inner, last = (g if isinstance(g, Activation) else Activation(g) for g in names)
         activations = [inner] * (len(sizes) - 2) + [last]
         layers = [

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from backprop._attributes import KnownAttributes
 from backprop._validate import fraction, name_among, not_negative, real_array, whole_number
 from backprop.activations import Activation, activation_setup
 
@@ -41,7 +42,7 @@ DRAWN_TOGETHER = 2**16  # numbers in float64, so that they take little memory be
 HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
 
 
-class Layer:
+class Layer(KnownAttributes):
     """A fully connected layer.
 
     Parameters
@@ -79,6 +80,14 @@ class Layer:
     A copy of a layer that is in a network, by `copy` or `pickle`, has its own copy of the parameters and
     is in no network; a network that takes it starts from them.
     """
+
+    remedies: ClassVar[dict[str, str]] = {
+        "weight": "the weights are layer.weights",
+        "biases": "the bias is layer.bias",
+        "kernel": "the weights are layer.weights",
+        "trainable": "every layer is trained",
+        "requires_grad": "every layer is trained",
+    }
 
     def __init__(
         self,

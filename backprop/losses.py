@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backprop import _core
 from backprop._custom import as_function, check_loss, for_engine, summed
-from backprop.activations import own_name
+from backprop.activations import Activation, own_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+# For which output activations a cross-entropy has its logarithms and a lower bound.
+OUTPUTS_OF = {
+    "cross_entropy": ("softmax", "sigmoid"),
+    "binary_cross_entropy": ("sigmoid", "softmax"),
+}
 
 
 class Loss:
@@ -107,6 +115,41 @@ class Loss:
 
     def __repr__(self) -> str:
         return f"Loss({self._name!r})"
+
+
+def output_for(loss: str | Loss) -> str:
+    """The activation of the output layer that goes with a loss: softmax for cross-entropy, else sigmoid."""
+    return "softmax" if str(loss) == "cross_entropy" else "sigmoid"
+
+
+def check_output(loss: str | Loss, activation: Activation, outputs: int) -> None:
+    """Raises a ValueError where no training can lower the loss of such outputs to a minimum.
+
+    Cross-entropies need outputs between 0 and 1: for others there is no logarithm, or the loss falls without
+    end. Plain cross-entropy rewards a_j for targets y_j > 0 only: with a sigmoid nothing keeps the other
+    outputs down, which is a warning, as soft targets may mean it so; one softmax output is always 1.
+    Activations of the user's own are taken as they are.
+    """
+    name = str(activation)
+    if not isinstance(loss, str) or loss not in OUTPUTS_OF or name not in _core.activations:
+        return
+    if name not in OUTPUTS_OF[loss]:
+        raise ValueError(
+            f"loss {loss!r} takes logarithms of outputs between 0 and 1, but the output layer has the "
+            f"activation {name!r}; use {output_for(loss)!r} there, or the loss 'squared_error'"
+        )
+    if loss == "cross_entropy" and name == "softmax" and outputs == 1:
+        raise ValueError(
+            "loss 'cross_entropy' needs an output for each class: a single softmax output is always 1; use "
+            "two outputs, or 'sigmoid' with the loss 'binary_cross_entropy'"
+        )
+    if loss == "cross_entropy" and name == "sigmoid":
+        warnings.warn(
+            "loss 'cross_entropy' with 'sigmoid' outputs is lowest where all outputs are 1; use 'softmax' "
+            "for one class of several, or the loss 'binary_cross_entropy'",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def loss_setup(loss: str | Loss) -> str | tuple[Callable[..., Any] | int, Callable[..., Any] | int]:

@@ -6,16 +6,17 @@ over its samples. Weight decay applies to weights and biases alike, as it does t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backprop import _core
+from backprop._attributes import KnownAttributes
 from backprop._validate import fraction, not_negative, positive
 
 if TYPE_CHECKING:
     from backprop._types import Rate
 
 
-class Optimizer(_core.Optimizer):
+class Optimizer(KnownAttributes, _core.Optimizer):
     """What all optimizers have in common; make one of `SGD`, `Adam`, `AdamW`, `RMSprop`.
 
     Every optimizer takes, besides the settings of its own,
@@ -34,6 +35,12 @@ class Optimizer(_core.Optimizer):
     `Network.parameters`, and ``optimizer.steps`` the steps done. State belongs to the network first
     stepped; one of another layout is refused with a ValueError.
     """
+
+    remedies: ClassVar[dict[str, str]] = {
+        "learning_rate": "the learning rate is optimizer.lr",
+        "clip_norm": "it is fixed; give it to a new optimizer, such as SGD(0.1, clip_norm=...)",
+        "clip_value": "it is fixed; give it to a new optimizer, such as SGD(0.1, clip_value=...)",
+    }
 
     def _start(
         self,

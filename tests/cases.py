@@ -15,7 +15,7 @@ TARGETS = ("soft", "labels")
 # Where the logarithms of a loss are defined whatever z is; None for everywhere.
 POSITIVE_OUTPUTS = {
     "binary_cross_entropy": ("sigmoid", "softmax"),
-    "cross_entropy": ("softmax", "sigmoid", "softplus"),
+    "cross_entropy": ("softmax", "sigmoid"),
 }
 OUTPUTS_AND_LOSSES = [
     (name, loss)

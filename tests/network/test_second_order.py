@@ -17,7 +17,7 @@ PAIRS = [
     (("elu", "softmax"), "squared_error"),
     (("relu", "softmax"), "binary_cross_entropy"),
     (("softmax", "sigmoid"), "cross_entropy"),
-    (("leaky_relu", "softplus"), "cross_entropy"),
+    (("leaky_relu", "sigmoid"), "cross_entropy"),
     (("tanh", "elu"), "squared_error"),
 ]
 SHAPES = [((5, 7, 3), 6), ((19, 33, 17), 150)]
