@@ -164,7 +164,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
         TypeError, ValueError
             If x or y does not fit.
         """
-        parameters, inputs, loss = self._gradient(x, y, per_sample)
+        parameters, inputs, loss = self._gradient(x, y, per_sample=per_sample)
         layers = tuple(LayerGradient(*arrays) for arrays in arrays_of(self._layers, parameters))
         return Gradient(layers, inputs, loss, parameters)
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,8 +9,39 @@ Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 Function = Callable[..., Any] | int
 Rate = float | Callable[[int], float]
 Rates = Callable[[int, int], NDArray[np.float64]]
-SharedMemory = tuple[NDArray[np.uint8], int, Callable[[], None], Callable[[], None]]
 Block = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
+
+class LayerArguments(TypedDict):
+    inputs: int
+    outputs: int
+    activation: str | tuple[Function, ...]
+    bias: bool
+    l1: float
+    l2: float
+    dropout: float
+
+class StreamArguments(TypedDict):
+    next_block: Callable[[], Block | None]
+    rates: Rates | None
+    whole: bool
+    thread: int
+
+class CommonMemoryArguments(TypedDict):
+    memory: NDArray[np.uint8]
+    rows: int
+    barrier: Callable[[], None]
+    sync: Callable[[], None]
+
+class RanksArguments(TypedDict):
+    rank: int
+    size: int
+    sharded: bool
+    steps: int
+    average_every: int
+    allreduce: Callable[..., None]
+    in_place: Any
+    interrupted: NDArray[np.bool_]
+    common_memory: CommonMemoryArguments | None
 
 isa: str
 candidates: tuple[str, ...]
@@ -52,15 +83,10 @@ class Network:
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
     def step(self, x: ArrayLike, y: ArrayLike, optimizer: Optimizer) -> float: ...
     def _setup(
-        self,
-        layers: list[
-            tuple[int, int, str | tuple[Function, Function], bool, float, float, float]
-        ],  # inputs, outputs, activation, bias, l1, l2, dropout
-        loss: str | tuple[Function, Function],
-        dtype: str,
+        self, layers: list[LayerArguments], loss: str | tuple[Function, Function], dtype: str
     ) -> None: ...
     def _gradient(
-        self, x: ArrayLike, y: ArrayLike, per_sample: bool
+        self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False
     ) -> tuple[NDArray[Any], NDArray[Any], float | NDArray[Any]]: ...
     def _trace(
         self, x: ArrayLike, y: ArrayLike | None = None
@@ -71,30 +97,29 @@ class Network:
     def _hessian_vector(self, x: ArrayLike, y: ArrayLike, direction: NDArray[Any]) -> NDArray[Any]: ...
     def _train(
         self,
-        x: NDArray[Any] | None,
+        *,
+        x: NDArray[Any] | None,  # None with a stream, as y
         y: NDArray[Any] | None,
         optimizer: Optimizer,
         epochs: int,
         batch_size: int,
-        bit_generator: np.random.BitGenerator | None,
-        threads: int,
-        rates: NDArray[np.float64] | None,
-        sample_weight: ArrayLike | None,
-        validation: tuple[ArrayLike, ArrayLike] | None,
-        budget: float,
-        first_epoch: int,
-        record: NDArray[np.float64],
-        shuffle: bool,
-        target_mask: NDArray[np.bool_] | None,
-        norms: bool,
-        stream: tuple[Callable[[], Block | None], Rates | None, bool, int] | None,
-        ranks: tuple[
-            int, int, bool, int, int, Callable[..., None], Any, NDArray[np.bool_], SharedMemory | None
-        ]
-        | None,
+        record: NDArray[np.float64],  # (epochs, figures)
+        bit_generator: np.random.BitGenerator | None = None,
+        threads: int = 1,
+        rates: NDArray[np.float64] | None = None,
+        sample_weight: ArrayLike | None = None,
+        target_mask: NDArray[Any] | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        budget: float = ...,
+        first_epoch: int = 0,
+        shuffle: bool = False,
+        norms: bool = False,
+        stream: StreamArguments | None = None,
+        ranks: RanksArguments | None = None,
     ) -> int: ...
-    def _room_to_share(self, optimizer: Optimizer, ranks: int, rows: int) -> int: ...
+    def _room_to_share(self, optimizer: Optimizer, *, ranks: int, rows: int) -> int: ...
 
+def arguments() -> dict[str, tuple[str, ...]]: ...  # what the engine takes by name, for tests
 def capsule_address(capsule: object) -> int: ...
 def call_address(address: int, first: NDArray[Any], second: NDArray[Any] = ...) -> NDArray[np.float64]: ...
 def weighted_sum(a: Real, weights: Real, bias: Real | None = None, out: Real | None = None) -> Real: ...

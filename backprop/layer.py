@@ -19,6 +19,8 @@ from backprop.activations import Activation, activation_setup
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from backprop._core import LayerArguments
+
     Initializer = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
 
 MOST_NODES = 2**31 - 1
@@ -266,10 +268,17 @@ def check_layers(layers: Sequence[Layer]) -> None:
         raise ValueError(f"a Network may have at most {MOST_PARAMETERS:,} parameters, got {parameters:,}")
 
 
-def layer_setup(layer: Layer) -> tuple[int, int, Any, bool, float, float, float]:
+def layer_setup(layer: Layer) -> LayerArguments:
     """What the engine takes for a layer."""
-    g = activation_setup(layer._activation)
-    return layer._inputs, layer._outputs, g, layer._has_bias, layer._l1, layer._l2, layer._dropout
+    return {
+        "inputs": layer._inputs,
+        "outputs": layer._outputs,
+        "activation": activation_setup(layer._activation),
+        "bias": layer._has_bias,
+        "l1": layer._l1,
+        "l2": layer._l2,
+        "dropout": layer._dropout,
+    }
 
 
 def parts_of(layers: Sequence[Layer], flat: NDArray[Any]) -> list[NDArray[Any]]:

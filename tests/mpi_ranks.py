@@ -40,7 +40,7 @@ def note(self, *arguments, share=ranks.Ranks.share_memory):
     share(self, *arguments)
     shared.append(self.common_memory is not None)
     if rank == 0 and self.common_memory is not None:
-        self.common_memory[0][:] = 255
+        self.common_memory["memory"][:] = 255
     comm.Barrier()
 ranks.Ranks.share_memory = note
 """
@@ -49,7 +49,7 @@ ranks.Ranks.share_memory = note
 # After SHARING: the network is so wide that ranks have x, a and delta in common, and no gradients.
 ROWS = """
 def note_rows(self, network, optimizer, rows, share=ranks.Ranks.share_memory):
-    room = [network._room_to_share(optimizer, size, n) for n in (max(comm.allgather(rows)), 0)]
+    room = [network._room_to_share(optimizer, ranks=size, rows=n) for n in (max(comm.allgather(rows)), 0)]
     assert room[0] < room[1] or room == [0, 0] or rows == 0
     share(self, network, optimizer, rows)
 ranks.Ranks.share_memory = note_rows

@@ -14,6 +14,7 @@ from backprop.fit.streams import Batches
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._core import RanksArguments, StreamArguments
     from backprop.fit.plan import Plan
     from backprop.fit.rates import Rates
 
@@ -63,24 +64,24 @@ def train(
             reader.start()
         with generator.bit_generator.lock if plan.draws else contextlib.nullcontext():
             return plan.network._train(
-                x,
-                y,
-                plan.optimizer,
-                epochs,
-                plan.batch_size,
-                generator.bit_generator if plan.draws else None,
-                plan.threads,
-                all_rates,
-                weights,
-                plan.held_out,
-                budget,
-                first_epoch,
-                record,
-                bool(plan.shuffle),
-                mask,
-                plan.norms,
-                _stream(plan, reader, rates, before),
-                _ranks(ranks, plan.steps),
+                x=x,
+                y=y,
+                sample_weight=weights,
+                target_mask=mask,
+                validation=plan.held_out,
+                stream=_stream(plan, reader, rates, before),
+                optimizer=plan.optimizer,
+                rates=all_rates,
+                epochs=epochs,
+                batch_size=plan.batch_size,
+                shuffle=bool(plan.shuffle),
+                bit_generator=generator.bit_generator if plan.draws else None,
+                threads=plan.threads,
+                norms=plan.norms,
+                record=record,
+                first_epoch=first_epoch,
+                budget=budget,
+                ranks=_ranks(ranks, plan.steps),
             )
     finally:
         if reader is not None:
@@ -104,7 +105,7 @@ def _own_generator(generator: np.random.Generator, rank: int) -> np.random.Gener
     return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), rank])
 
 
-def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> Any:
+def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> StreamArguments | None:
     """What feeds the engine block by block; `before` counts the steps done before this call."""
     if reader is None or plan.source is None:
         return None
@@ -112,21 +113,26 @@ def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> Any
     def of_steps(first: int, count: int) -> NDArray[np.float64]:
         return rates.of_steps(before + first, count)
 
-    return reader.next_block, of_steps if rates.scheduled else None, plan.source.whole, reader.thread
+    return {
+        "next_block": reader.next_block,
+        "rates": of_steps if rates.scheduled else None,
+        "whole": plan.source.whole,
+        "thread": reader.thread,
+    }
 
 
-def _ranks(ranks: Alone, steps: int) -> Any:
+def _ranks(ranks: Alone, steps: int) -> RanksArguments | None:
     """What joins the engine with other ranks."""
     if not isinstance(ranks, Ranks):
         return None
-    return (
-        ranks.rank,
-        ranks.size,
-        ranks.sharded,
-        steps,
-        ranks.average_every,
-        ranks.comm.Allreduce,
-        ranks.mpi.IN_PLACE,
-        ranks.interrupted,
-        ranks.common_memory,
-    )
+    return {
+        "rank": ranks.rank,
+        "size": ranks.size,
+        "sharded": ranks.sharded,
+        "steps": steps,
+        "average_every": ranks.average_every,
+        "allreduce": ranks.comm.Allreduce,
+        "in_place": ranks.mpi.IN_PLACE,
+        "interrupted": ranks.interrupted,
+        "common_memory": ranks.common_memory,
+    }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop._base import BaseNetwork
-    from backprop._core import SharedMemory
+    from backprop._core import CommonMemoryArguments
 
     T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Ranks(Alone):
         self.sharded = sharded
         self.average_every = average_every
         self.interrupted = np.zeros(1, bool)  # by a signal
-        self.common_memory: SharedMemory | None = None
+        self.common_memory: CommonMemoryArguments | None = None
         self._handler: Any = None
         self._window: Any = None  # memory that all ranks have in common
         self._raised_by_all: BaseException | None = None  # while all others raise as well
@@ -202,7 +202,7 @@ class Ranks(Alone):
 
         every = self.comm.allgather(rows)
         rows = max(every) if all(every) else 0
-        room = network._room_to_share(optimizer, self.size, rows)
+        room = network._room_to_share(optimizer, ranks=self.size, rows=rows)
         node = self.comm.Split_type(self.mpi.COMM_TYPE_SHARED)
         alone = self.size == 1 or node.Get_size() < self.size
         node.Free()
@@ -213,7 +213,12 @@ class Ranks(Alone):
         self._window = self.mpi.Win.Allocate_shared(room if self.rank == 0 else 0, 1, comm=self.comm)
         self._window.Lock_all()
         memory = np.frombuffer(self._window.Shared_query(0)[0], np.uint8)
-        self.common_memory = memory, rows, self.comm.Barrier, self._window.Sync
+        self.common_memory = {
+            "memory": memory,
+            "rows": rows,
+            "barrier": self.comm.Barrier,
+            "sync": self._window.Sync,
+        }
 
     def usable_threads(self) -> int:
         """The cores that ranks on this machine may use, divided among them; 1 to 16."""

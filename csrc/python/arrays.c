@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include <math.h>
+
 PyObject *
 bp_shape_text(PyArrayObject *array)
 {
@@ -240,4 +242,48 @@ bp_release_samples(struct bp_samples *samples)
     Py_CLEAR(samples->mask);
     Py_CLEAR(samples->x);
     Py_CLEAR(samples->y);
+}
+
+double *
+bp_doubles(PyObject *object, const char *name, size_t count)
+{
+    PyArrayObject *array = (PyArrayObject *)object;
+
+    if (!PyArray_Check(object) || PyArray_TYPE(array) != NPY_DOUBLE || !PyArray_ISCARRAY(array) ||
+        (size_t)PyArray_SIZE(array) != count) {
+        PyErr_Format(PyExc_ValueError, "%s must be a contiguous float64 array of %zu numbers", name,
+                     count);
+        return NULL;
+    }
+    return PyArray_DATA(array);
+}
+
+double *
+bp_read_sample_weights(PyObject *object, size_t samples, bool zeros)
+{
+    double *weights = bp_doubles(object, "sample_weight", samples), sum = 0;
+
+    for (size_t n = 0; weights && n < samples; n++) {
+        if (!(weights[n] >= 0 && isfinite(weights[n]))) {
+            PyErr_Format(PyExc_ValueError,
+                         "sample_weight must be finite and not negative, but entry %zu is not", n);
+            return NULL;
+        }
+        sum += weights[n];
+    }
+    if (weights && !(sum > 0) && !zeros) {
+        PyErr_SetString(PyExc_ValueError, "sample_weight must not be zero for every sample");
+        return NULL;
+    }
+    return weights;
+}
+
+int
+bp_check_sample_count(const struct bp_data *data, const char *name)
+{
+    if (data->x.rows <= UINT32_MAX)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s has %zu samples, but at most %lu can be trained on", name,
+                 data->x.rows, (unsigned long)UINT32_MAX);
+    return -1;
 }

@@ -32,10 +32,13 @@ PyArrayObject *bp_read_numbers(PyObject *object, const char *name, struct bp_arr
 /* "(3, 4)", a new reference, for messages */
 PyObject *bp_shape_text(PyArrayObject *array);
 
-static inline int
-bp_type_number(enum bp_dtype dtype)
-{
-    return dtype == BP_FLOAT32 ? NPY_FLOAT : NPY_DOUBLE;
-}
+/* The numbers of a C-contiguous, writable float64 array of `count`; NULL with an exception. */
+double *bp_doubles(PyObject *object, const char *name, size_t count);
+
+/* The weights of the samples: finite, none negative, not all zero unless `zeros`; NULL with an exception. */
+double *bp_read_sample_weights(PyObject *object, size_t samples, bool zeros);
+
+/* -1 with a ValueError where there are more samples than the core counts when it trains. */
+int bp_check_sample_count(const struct bp_data *, const char *name);
 
 #endif

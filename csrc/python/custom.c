@@ -1,6 +1,7 @@
 #include "custom.h"
 
 #include "arrays.h"
+#include "numbers.h"
 #include "core/base/memory.h"
 
 typedef double (*function_of_1)(double);
@@ -220,7 +221,7 @@ bp_new_customs(size_t layers)
 }
 
 static int
-read_function(struct bp_customs *owner, PyObject *object, struct bp_function *function)
+read_callable_or_address(struct bp_customs *owner, PyObject *object, struct bp_function *function)
 {
     if (PyLong_Check(object)) {
         function->address = PyLong_AsVoidPtr(object);
@@ -244,8 +245,8 @@ read_pair(struct bp_customs *owner, PyObject *tuple, struct bp_pair *pair)
 
     pair->owner = owner;
     return PyArg_ParseTuple(tuple, "OO", &function, &derivative) &&
-                   read_function(owner, function, &pair->function) == 0 &&
-                   read_function(owner, derivative, &pair->derivative) == 0
+                   read_callable_or_address(owner, function, &pair->function) == 0 &&
+                   read_callable_or_address(owner, derivative, &pair->derivative) == 0
                ? 0
                : -1;
 }

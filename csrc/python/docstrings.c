@@ -1,5 +1,5 @@
 /* docstrings.c: what help() says about the methods that are called straight in C. */
-#include "network_type.h"
+#include "network_methods.h"
 
 #define X_AND_Y                                                                                    \
     "x : array_like, (n, inputs) or (inputs,)\n"                                                   \

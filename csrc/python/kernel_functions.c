@@ -3,6 +3,7 @@
  * Each function turns its arrays into panels, calls the kernels that training uses, and reads the
  * result back. Docstrings stand in backprop/kernels.py. */
 #include "arrays.h"
+#include "numbers.h"
 
 #include "core/base/memory.h"
 #include "core/network/optimizer.h"

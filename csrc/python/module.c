@@ -6,6 +6,13 @@
 
 #include "core/base/memory.h"
 #include "core/train/train.h"
+#include "network_methods.h"
+#include "network_terms.h"
+#include "network_type.h"
+#include "optimizer_type.h"
+#include "rank_hooks.h"
+#include "stream_hooks.h"
+#include "train_method.h"
 
 #define NAME(enumerator, name) [enumerator] = name,
 static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
@@ -26,31 +33,6 @@ bp_module_of_type(PyTypeObject *type)
 {
     PyObject *module = PyType_GetModuleByDef(type, &bp_module_def);
     return module ? PyModule_GetState(module) : NULL;
-}
-
-static void
-free_capsule(PyObject *capsule)
-{
-    bp_free(PyCapsule_GetPointer(capsule, NULL));
-}
-
-PyObject *
-bp_array_on(void *memory, int dimensions, const npy_intp *shape, int type_number)
-{
-    PyObject *owner = PyCapsule_New(memory, NULL, free_capsule);
-    if (!owner) {
-        bp_free(memory);
-        return NULL;
-    }
-    PyObject *array = PyArray_SimpleNewFromData(dimensions, shape, type_number, memory);
-    if (!array || PyArray_SetBaseObject((PyArrayObject *)array, owner) < 0) {
-        /* SetBaseObject takes the reference to the owner even when it fails */
-        if (!array)
-            Py_DECREF(owner);
-        Py_XDECREF(array);
-        return NULL;
-    }
-    return array;
 }
 
 /* A new tuple of the names in an array that NULL ends. */
@@ -138,7 +120,33 @@ allocations(PyObject *module, PyObject *args)
     return PyLong_FromSize_t(bp_allocations());
 }
 
-static PyMethodDef memory_methods[] = {
+static const struct bp_signature *const signatures[] = {
+    &bp_classify_signature, &bp_loss_signature, &bp_losses_signature, &bp_accuracy_signature,
+    &bp_step_signature, &bp_gradient_signature, &bp_trace_signature, &bp_jacobian_signature,
+    &bp_hessian_vector_signature, &bp_train_signature, &bp_room_to_share_signature,
+    &bp_network_setup_signature, &bp_layer_signature, &bp_optimizer_setup_signature,
+    &bp_stream_signature, &bp_ranks_signature, &bp_common_memory_signature,
+};
+
+/* arguments() -> {"Network.loss": ("x", "y"), ...}: for tests, the names of what the engine takes by name */
+static PyObject *
+argument_names(PyObject *module, PyObject *args)
+{
+    PyObject *dict = PyDict_New();
+    (void)module;
+    (void)args;
+
+    for (size_t i = 0; dict && i < sizeof(signatures) / sizeof(*signatures); i++) {
+        PyObject *names = bp_argument_names(signatures[i]);
+        if (!names || PyDict_SetItemString(dict, signatures[i]->name, names) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(names);
+    }
+    return dict;
+}
+
+static PyMethodDef testing_methods[] = {
+    {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},
     {"_allocations", allocations, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -157,7 +165,7 @@ execute(PyObject *module)
         add(module, "figures", tuple_of_names(figure_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
-        PyModule_AddFunctions(module, memory_methods) < 0)
+        PyModule_AddFunctions(module, testing_methods) < 0)
         return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(
         "backprop.DivergenceError",

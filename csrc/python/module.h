@@ -28,9 +28,6 @@ extern struct PyModuleDef bp_module_def;
  * exception. */
 struct bp_module *bp_module_of_type(PyTypeObject *type);
 
-/* The types, as specifications for PyType_FromModuleAndSpec. */
-extern PyType_Spec bp_network_spec, bp_optimizer_spec;
-
 /* The functions of backprop.kernels and fma_peak, and those of custom.c. */
 extern PyMethodDef bp_kernel_methods[], bp_custom_methods[];
 
@@ -40,12 +37,7 @@ PyObject *bp_fma_peak_function(PyObject *module, PyObject *args);
 /* Sets the exception for a status; returns NULL. The one table of them. */
 PyObject *bp_raise(enum bp_status status);
 
-/* Names of the activations and losses, in the order of their enums; NULL ends each. */
-
 /* The place of `name` in `names`, or -1 and a ValueError that says what kind of name was wrong. */
 int bp_find_name(const char *const names[], const char *name, const char *kind);
-
-/* Takes over `memory` from bp_allocate: a new C-contiguous, writable array on it. */
-PyObject *bp_array_on(void *memory, int dimensions, const npy_intp *shape, int type_number);
 
 #endif

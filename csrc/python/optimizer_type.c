@@ -2,26 +2,22 @@
 
 #include <math.h>
 
-#include "arrays.h"
 #include "core/base/memory.h"
+#include "numbers.h"
 
 typedef struct {
     PyObject_HEAD
-    struct bp_optimizer optimizer; /* its states lie in the arrays */
-    bool ready;                    /* _setup has been called */
-    PyObject *states[BP_STATES];   /* (parameters,) arrays, all NULL before the first step */
-    PyObject *schedule;            /* a callable from the step to the rate, or NULL */
+    struct bp_optimizer optimizer;       /* without its states */
+    bool ready;                          /* _setup has been called */
+    struct bp_numbers states[BP_STATES]; /* none before the first step */
+    PyObject *schedule;                  /* a callable from the step to the rate, or NULL */
 } Optimizer;
 
-/* A (parameters,) array of zeros with the room that kernels need behind it. */
-static PyObject *
-new_state(const struct bp_network *net)
+static void
+release_states(struct bp_numbers states[BP_STATES])
 {
-    const npy_intp count = (npy_intp)net->parameters;
-    void *memory = bp_allocate(bp_room(net), net->kernels->size);
-    if (!memory)
-        return bp_raise(BP_NO_MEMORY);
-    return bp_array_on(memory, 1, &count, bp_type_number(net->kernels->dtype));
+    for (size_t s = 0; s < BP_STATES; s++)
+        bp_release_numbers(&states[s]);
 }
 
 /* The states of self, made now if there are none; -1 where they do not fit the network. */
@@ -29,30 +25,26 @@ static int
 ready_states(Optimizer *self, const struct bp_network *net)
 {
     const size_t count = bp_state_count(&self->optimizer);
-    const int type = bp_type_number(net->kernels->dtype);
-    PyObject *fresh[BP_STATES] = {NULL};
+    const enum bp_dtype dtype = net->kernels->dtype;
+    struct bp_numbers fresh[BP_STATES] = {{0}};
 
     for (size_t s = 0; s < count; s++) {
-        PyArrayObject *old = (PyArrayObject *)self->states[s];
-        if (!old) {
-            fresh[s] = new_state(net);
-            if (!fresh[s]) {
-                Py_XDECREF(fresh[0]);
-                return -1;
-            }
-            continue;
-        }
-        if (PyArray_DIM(old, 0) != (npy_intp)net->parameters || PyArray_TYPE(old) != type) {
+        const struct bp_numbers *old = &self->states[s];
+        if (old->owner && (old->count != net->parameters || old->dtype != dtype)) {
             PyErr_Format(PyExc_ValueError,
-                         "this optimizer's state belongs to a network of %zd parameters of %S, but "
+                         "this optimizer's state belongs to a network of %zu parameters of %s, but "
                          "this one has %zu of %s: make a new optimizer for it",
-                         (Py_ssize_t)PyArray_DIM(old, 0), (PyObject *)PyArray_DESCR(old),
-                         net->parameters, type == NPY_FLOAT ? "float32" : "float64");
+                         old->count, bp_dtype_names[old->dtype], net->parameters,
+                         bp_dtype_names[dtype]);
+            return -1;
+        }
+        if (!old->owner && bp_new_numbers(&fresh[s], net->parameters, dtype) < 0) {
+            release_states(fresh);
             return -1;
         }
     }
     for (size_t s = 0; s < count; s++)
-        if (fresh[s])
+        if (fresh[s].owner)
             self->states[s] = fresh[s];
     return 0;
 }
@@ -111,17 +103,14 @@ bp_hold_optimizer(struct bp_held_optimizer *held, struct bp_module *module, PyOb
     if (!bp_optimizer_settings(module, object))
         return -1;
     Optimizer *self = (Optimizer *)object;
-    if (check_epsilon(&self->optimizer, net) < 0)
+    const double rate = next_rate(self); /* first: a schedule may do anything, with self too */
+    if (rate < 0 || check_epsilon(&self->optimizer, net) < 0 || ready_states(self, net) < 0)
         return -1;
-    const double rate = next_rate(self);
-    if (rate < 0 || ready_states(self, net) < 0)
-        return -1;
-    held->optimizer = self->optimizer;
+    *held = (struct bp_held_optimizer){.optimizer = self->optimizer};
     held->optimizer.rate = rate;
-    for (size_t s = 0; s < BP_STATES; s++) {
-        held->states[s] = Py_XNewRef(self->states[s]);
-        held->optimizer.state[s] =
-            held->states[s] ? PyArray_DATA((PyArrayObject *)held->states[s]) : NULL;
+    for (size_t s = 0; s < bp_state_count(&self->optimizer); s++) {
+        held->owners[s] = Py_NewRef(self->states[s].owner);
+        held->optimizer.state[s] = self->states[s].at;
     }
     return 0;
 }
@@ -130,7 +119,7 @@ void
 bp_release_optimizer(struct bp_held_optimizer *held)
 {
     for (size_t s = 0; s < BP_STATES; s++)
-        Py_CLEAR(held->states[s]);
+        Py_CLEAR(held->owners[s]);
 }
 
 void
@@ -152,7 +141,7 @@ optimizer_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     for (size_t s = 0; s < BP_STATES; s++)
-        Py_VISIT(((Optimizer *)self)->states[s]);
+        Py_VISIT(((Optimizer *)self)->states[s].owner);
     Py_VISIT(((Optimizer *)self)->schedule);
     return 0;
 }
@@ -160,8 +149,7 @@ optimizer_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 optimizer_clear(PyObject *self)
 {
-    for (size_t s = 0; s < BP_STATES; s++)
-        Py_CLEAR(((Optimizer *)self)->states[s]);
+    release_states(((Optimizer *)self)->states);
     Py_CLEAR(((Optimizer *)self)->schedule);
     return 0;
 }
@@ -176,53 +164,65 @@ optimizer_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyObject *
-optimizer_setup(PyObject *object, PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {"kind",   "momentum", "nesterov",  "weight_decay", "beta_1",
-                            "beta_2", "epsilon",  "clip_norm", "clip_value",   NULL};
-    Optimizer *self = (Optimizer *)object;
-    struct bp_optimizer *o = &self->optimizer;
-    struct bp_optimizer next = {
-        .rate = o->rate, .steps = o->steps, .clip_norm = INFINITY, .clip_value = INFINITY};
+struct given {
     const char *kind;
-    int nesterov = 0;
+    struct bp_optimizer settings;
+};
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|$dpdddddd:_setup", names, &kind,
-                                     &next.momentum, &nesterov, &next.decay, &next.beta_1,
-                                     &next.beta_2, &next.epsilon, &next.clip_norm,
-                                     &next.clip_value))
+#define SETTING(field) offsetof(struct given, settings.field)
+
+static const struct bp_argument setup_arguments[] = {
+    {"kind", BP_ARG_TEXT, offsetof(struct given, kind), true, 0},
+    {"momentum", BP_ARG_REAL, SETTING(momentum), false, 0},
+    {"nesterov", BP_ARG_FLAG, SETTING(nesterov), false, 0},
+    {"weight_decay", BP_ARG_REAL, SETTING(decay), false, 0},
+    {"beta_1", BP_ARG_REAL, SETTING(beta_1), false, 0},
+    {"beta_2", BP_ARG_REAL, SETTING(beta_2), false, 0},
+    {"epsilon", BP_ARG_REAL, SETTING(epsilon), false, 0},
+    {"clip_norm", BP_ARG_REAL, SETTING(clip_norm), false, 0},
+    {"clip_value", BP_ARG_REAL, SETTING(clip_value), false, 0},
+};
+const struct bp_signature bp_optimizer_setup_signature =
+    BP_SIGNATURE("Optimizer._setup()", setup_arguments, 1);
+
+/* A second time makes it as new: states belong to the rule that made them. */
+static PyObject *
+optimizer_setup(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Optimizer *self = (Optimizer *)object;
+    struct given given = {.settings = {.clip_norm = INFINITY, .clip_value = INFINITY}};
+
+    if (bp_read_arguments(&bp_optimizer_setup_signature, args, count, names, &given) < 0)
         return NULL;
-    const int rule = bp_find_name(bp_rule_names, kind, "optimizer");
+    const int rule = bp_find_name(bp_rule_names, given.kind, "optimizer");
     if (rule < 0)
         return NULL;
-    next.rule = (enum bp_rule)rule;
-    next.nesterov = nesterov;
-    *o = next;
+    given.settings.rule = (enum bp_rule)rule;
+    given.settings.rate = self->optimizer.rate;
+    self->optimizer = given.settings;
     self->ready = true;
+    release_states(self->states);
     Py_RETURN_NONE;
 }
 
-/* A copy of a 1-D array of float32 or float64 with the room that kernels need behind it. */
-static PyObject *
-copy_state(PyObject *given)
+/* Copies a 1-D array of float32 or float64. */
+static int
+copy_state(PyObject *given, struct bp_numbers *copy)
 {
-    if (!PyArray_Check(given) || PyArray_NDIM((PyArrayObject *)given) != 1 ||
-        (PyArray_TYPE((PyArrayObject *)given) != NPY_FLOAT &&
-         PyArray_TYPE((PyArrayObject *)given) != NPY_DOUBLE)) {
-        PyErr_SetString(PyExc_TypeError, "each state must be a 1-D array of float32 or float64");
-        return NULL;
-    }
     PyArrayObject *array = (PyArrayObject *)given;
-    const npy_intp count = PyArray_DIM(array, 0);
-    const size_t size = (size_t)PyArray_ITEMSIZE(array);
-    void *memory = bp_allocate(bp_size_sum((size_t)count, BP_PANEL_BYTES / size), size);
-    if (!memory)
-        return bp_raise(BP_NO_MEMORY);
-    PyObject *copy = bp_array_on(memory, 1, &count, PyArray_TYPE(array));
-    if (copy && PyArray_CopyInto((PyArrayObject *)copy, array) < 0)
-        Py_CLEAR(copy);
-    return copy;
+
+    if (!PyArray_Check(given) || PyArray_NDIM(array) != 1 ||
+        (PyArray_TYPE(array) != NPY_FLOAT && PyArray_TYPE(array) != NPY_DOUBLE)) {
+        PyErr_SetString(PyExc_TypeError, "each state must be a 1-D array of float32 or float64");
+        return -1;
+    }
+    if (bp_new_numbers(copy, (size_t)PyArray_DIM(array, 0),
+                       PyArray_TYPE(array) == NPY_FLOAT ? BP_FLOAT32 : BP_FLOAT64) < 0)
+        return -1;
+    PyObject *numbers = bp_array_of_numbers(copy);
+    const int copied = numbers ? PyArray_CopyInto((PyArrayObject *)numbers, array) : -1;
+    Py_XDECREF(numbers);
+    return copied;
 }
 
 static PyObject *
@@ -230,7 +230,7 @@ optimizer_set_state(PyObject *object, PyObject *states)
 {
     Optimizer *self = (Optimizer *)object;
     const size_t wanted = self->ready ? bp_state_count(&self->optimizer) : 0;
-    PyObject *copies[BP_STATES] = {NULL};
+    struct bp_numbers copies[BP_STATES] = {{0}};
 
     if (!PyTuple_Check(states)) {
         PyErr_SetString(PyExc_TypeError, "state must be a tuple of arrays");
@@ -242,30 +242,34 @@ optimizer_set_state(PyObject *object, PyObject *states)
                      wanted, given);
         return NULL;
     }
-    for (size_t s = 0; s < given; s++) {
-        copies[s] = copy_state(PyTuple_GET_ITEM(states, (Py_ssize_t)s));
-        if (!copies[s]) {
-            Py_XDECREF(copies[0]);
+    for (size_t s = 0; s < given; s++)
+        if (copy_state(PyTuple_GET_ITEM(states, (Py_ssize_t)s), &copies[s]) < 0) {
+            release_states(copies);
             return NULL;
         }
-    }
-    for (size_t s = 0; s < BP_STATES; s++)
-        Py_XSETREF(self->states[s], copies[s]);
+    release_states(self->states);
+    memcpy(self->states, copies, sizeof(copies));
     Py_RETURN_NONE;
 }
 
 static PyObject *
 optimizer_get_state(PyObject *object, void *closure)
 {
-    Optimizer *self = (Optimizer *)object;
+    const Optimizer *self = (Optimizer *)object;
     Py_ssize_t count = 0;
     (void)closure;
 
-    while (count < BP_STATES && self->states[count])
+    while (count < BP_STATES && self->states[count].owner)
         count++;
     PyObject *tuple = PyTuple_New(count);
-    for (Py_ssize_t s = 0; tuple && s < count; s++)
-        PyTuple_SET_ITEM(tuple, s, Py_NewRef(self->states[s]));
+    for (Py_ssize_t s = 0; tuple && s < count; s++) {
+        PyObject *array = bp_array_of_numbers(&self->states[s]);
+        if (!array) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, s, array);
+    }
     return tuple;
 }
 
@@ -323,7 +327,7 @@ optimizer_set_steps(PyObject *self, PyObject *value, void *closure)
 }
 
 static PyMethodDef optimizer_methods[] = {
-    {"_setup", _PyCFunction_CAST(optimizer_setup), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_setup", BP_FAST(optimizer_setup), NULL},
     {"_set_state", optimizer_set_state, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -1,20 +1,164 @@
-/* train_method.c: Network._train, which runs whole epochs in the core without the GIL. */
+#include "train_method.h"
+
 #include "core/network/functions.h"
+#include "core/base/memory.h"
 #include "generator.h"
+#include "network_object.h"
 #include "optimizer_type.h"
-#include "train_hooks.h"
+#include "rank_hooks.h"
+#include "stream_hooks.h"
+
+/* what _train is given */
+struct given {
+    struct {
+        PyObject *x, *y, *sample_weight, *target_mask;
+        PyObject *validation; /* (x, y) */
+    } data;
+    PyObject *optimizer, *rates, *bit_generator, *record, *stream, *ranks;
+    size_t epochs, batch_size, threads, first_epoch;
+    double budget;
+    bool shuffle, norms;
+};
+
+#define GIVEN(field) offsetof(struct given, field)
+
+static const struct bp_argument train_arguments[] = {
+    {"x", BP_ARG_OPTIONAL, GIVEN(data.x), true, 0},
+    {"y", BP_ARG_OPTIONAL, GIVEN(data.y), true, 0},
+    {"optimizer", BP_ARG_OBJECT, GIVEN(optimizer), true, 0},
+    {"epochs", BP_ARG_SIZE, GIVEN(epochs), true, 1},
+    {"batch_size", BP_ARG_SIZE, GIVEN(batch_size), true, 1},
+    {"record", BP_ARG_OBJECT, GIVEN(record), true, 0},
+    {"bit_generator", BP_ARG_OPTIONAL, GIVEN(bit_generator), false, 0},
+    {"threads", BP_ARG_SIZE, GIVEN(threads), false, 1},
+    {"rates", BP_ARG_OPTIONAL, GIVEN(rates), false, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(data.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(data.target_mask), false, 0},
+    {"validation", BP_ARG_OPTIONAL, GIVEN(data.validation), false, 0},
+    {"budget", BP_ARG_REAL, GIVEN(budget), false, 0},
+    {"first_epoch", BP_ARG_SIZE, GIVEN(first_epoch), false, 0},
+    {"shuffle", BP_ARG_FLAG, GIVEN(shuffle), false, 0},
+    {"norms", BP_ARG_FLAG, GIVEN(norms), false, 0},
+    {"stream", BP_ARG_OPTIONAL, GIVEN(stream), false, 0},
+    {"ranks", BP_ARG_OPTIONAL, GIVEN(ranks), false, 0},
+};
+const struct bp_signature bp_train_signature = BP_SIGNATURE("Network._train()", train_arguments, 0);
+
+/* one call of _train */
+struct call {
+    struct given given;
+    struct bp_gil gil;
+    struct bp_stream_hooks stream;
+    struct bp_rank_hooks ranks;
+    struct bp_samples samples, held_out;
+    struct bp_held_optimizer optimizer;
+    struct bp_random random;
+    struct bp_training training;
+};
+
+/* Lets Python's signal handlers run; true when one of them raised, or asked the ranks to stop. */
+static bool
+poll(void *context)
+{
+    struct call *call = context;
+
+    bp_take_gil(&call->gil);
+    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
+    const bool asked = bp_ranks_interrupted(&call->ranks);
+    bp_give_up_gil(&call->gil);
+    return raised || asked;
+}
+
+static int
+read_data(struct call *call, Network *self)
+{
+    const struct given *given = &call->given;
+    struct bp_training *t = &call->training;
+    PyObject *const none = Py_None, *x, *y;
+
+    if (!t->stream &&
+        bp_read_samples(&call->samples, &self->net, given->data.x ? given->data.x : none,
+                        given->data.y ? given->data.y : none, "x", "y") < 0)
+        return -1;
+    if (given->data.target_mask &&
+        bp_read_mask(&call->samples, &self->net, given->data.target_mask) < 0)
+        return -1;
+    if (given->data.validation) {
+        if (!PyTuple_Check(given->data.validation) ||
+            PyTuple_GET_SIZE(given->data.validation) != 2) {
+            PyErr_Format(PyExc_TypeError, "validation must be a pair (x, y), not %R",
+                         given->data.validation);
+            return -1;
+        }
+        x = PyTuple_GET_ITEM(given->data.validation, 0);
+        y = PyTuple_GET_ITEM(given->data.validation, 1);
+        if (bp_read_samples(&call->held_out, &self->net, x, y, "validation x", "validation y") < 0)
+            return -1;
+        t->validation = &call->held_out.data;
+    }
+    t->data = call->samples.data;
+    if (bp_check_sample_count(&t->data, "x") < 0)
+        return -1;
+    if (given->data.sample_weight) {
+        t->data.weights = bp_read_sample_weights(given->data.sample_weight, t->data.x.rows,
+                                                 t->ranks != NULL);
+        if (!t->data.weights)
+            return -1;
+    }
+    return 0;
+}
+
+/* Everything but the data. */
+static int
+read_settings(struct call *call, Network *self)
+{
+    const struct given *given = &call->given;
+    struct bp_training *t = &call->training;
+
+    t->net = &self->net;
+    t->parameters = self->parameters.at;
+    t->epochs = given->epochs;
+    t->batch = given->batch_size;
+    t->threads = self->customs && self->customs->python ? 1 : given->threads;
+    t->shuffle = given->shuffle;
+    t->norms = given->norms;
+    t->budget = given->budget;
+    t->record = bp_doubles(given->record, "record", bp_size_product(t->epochs, BP_FIGURES));
+    if (!t->record)
+        return -1;
+    if (given->bit_generator) {
+        if (bp_read_bit_generator(given->bit_generator, &call->random) < 0)
+            return -1;
+        t->random = &call->random;
+    }
+    else if (given->shuffle || self->net.dropout) {
+        PyErr_SetString(PyExc_ValueError, "shuffling and dropout need a bit generator");
+        return -1;
+    }
+    if (given->rates) {
+        const size_t batches = t->data.x.rows / t->batch + (t->data.x.rows % t->batch > 0);
+        const size_t steps = t->ranks ? t->ranks->steps : batches;
+        t->rates = bp_doubles(given->rates, "rates", bp_size_product(steps, t->epochs));
+        if (!t->rates)
+            return -1;
+    }
+    if (bp_hold_optimizer(&call->optimizer, self->module, given->optimizer, &self->net) < 0)
+        return -1;
+    t->optimizer = &call->optimizer.optimizer;
+    return t->ranks ? bp_hook_common_memory(&call->ranks, t) : 0;
+}
 
 static PyObject *
-raise_divergence(const struct bp_module *module, const struct bp_training *t, Py_ssize_t epochs)
+raise_divergence(const struct bp_module *module, const struct bp_training *t, size_t epochs)
 {
-    const Py_ssize_t epoch = epochs + (Py_ssize_t)t->epochs_done + 1;
-    const Py_ssize_t place = (Py_ssize_t)t->bad_layer, layer = place + 2; /* 1: the input layer */
+    const size_t epoch = epochs + t->epochs_done + 1;
+    const size_t place = t->bad_layer, layer = place + 2; /* 1: the input layer */
     PyObject *text = PyUnicode_FromFormat(
-        "training diverged in epoch %zd: layer %zd, net.layers[%zd], is the first that is not finite; "
+        "training diverged in epoch %zu: layer %zu, net.layers[%zu], is the first that is not finite; "
         "the network keeps the weights it had before that epoch. A lower learning rate may help",
         epoch, layer, place);
     PyObject *error = text ? PyObject_CallOneArg(module->divergence_error, text) : NULL;
-    PyObject *epoch_number = PyLong_FromSsize_t(epoch), *layer_number = PyLong_FromSsize_t(layer);
+    PyObject *epoch_number = PyLong_FromSize_t(epoch), *layer_number = PyLong_FromSize_t(layer);
 
     if (error && epoch_number && layer_number &&
         PyObject_SetAttrString(error, "epoch", epoch_number) == 0 &&
@@ -27,138 +171,102 @@ raise_divergence(const struct bp_module *module, const struct bp_training *t, Py
     return NULL;
 }
 
-/* _room_to_share(optimizer, ranks, rows) -> bytes, 0 where ranks must not share memory. rows: that a rank has of a
- * batch at most, 0 where nobody knows */
-PyObject *
-bp_network_room_to_share(PyObject *object, PyObject *args)
+/* Trains, once all is read; what _train returns. */
+static PyObject *
+run(struct call *call, Network *self)
 {
-    Network *self = (Network *)object;
-    const struct bp_optimizer *optimizer;
-    PyObject *optimizer_object;
-    Py_ssize_t ranks, rows;
-
-    if (!PyArg_ParseTuple(args, "Onn", &optimizer_object, &ranks, &rows) || bp_enter(self) < 0)
-        return NULL;
-    const struct bp_ranks all = {.count = (size_t)ranks, .rows = (size_t)rows};
-    optimizer = bp_optimizer_settings(self->module, optimizer_object);
-    const size_t room = optimizer ? bp_room_to_share(&self->net, optimizer, &all) : 0;
-    bp_leave(self);
-    return optimizer ? PyLong_FromSize_t(room) : NULL;
-}
-
-/* _train(x, y, optimizer, epochs, batch_size, bit_generator, threads, rates, sample_weight,
- *        validation, budget, first_epoch, record, shuffle, target_mask, norms, stream, ranks) -> epochs done, or -1
- * where another rank ended the training. x and y are None with a stream. */
-PyObject *
-bp_network_train(PyObject *object, PyObject *args)
-{
-    Network *self = (Network *)object;
-    PyObject *x, *y, *optimizer, *bit_generator, *rates, *weights, *validation, *record;
-    PyObject *mask, *stream, *ranks, *result = NULL;
-    Py_ssize_t epochs, batch, threads, first_epoch;
-    int shuffle, norms;
-    struct bp_held_optimizer held = {0};
-    double budget;
-    struct bp_samples samples = {0}, held_out = {0};
-    struct bp_hooks hooks = {.net = &self->net};
-    struct bp_training training = {.poll = bp_check_signals, .poll_context = &hooks};
-    struct bp_random random;
     enum bp_status status;
 
-    if (!PyArg_ParseTuple(args, "OOOnnOnOOOdnOpOpOO", &x, &y, &optimizer, &epochs, &batch,
-                          &bit_generator, &threads, &rates, &weights, &validation, &budget,
-                          &first_epoch, &record, &shuffle, &mask, &norms, &stream, &ranks))
-        return NULL;
-    if (bp_hook_ranks(&hooks, &training, ranks) < 0)
-        return NULL;
-    if (bp_enter(self) < 0) {
-        bp_hooks_refuse(&hooks);
-        return NULL;
-    }
-    if (bp_hook_stream(&hooks, &training, stream) < 0)
-        goto done;
-    self->reader = hooks.reader;
-    if (epochs < 1 || batch < 1 || threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "epochs, batch_size and threads must be at least 1");
-        goto done;
-    }
-    if (training.stream == NULL && bp_read_samples(&samples, &self->net, x, y, "x", "y") < 0)
-        goto done;
-    if (mask != Py_None && bp_read_mask(&samples, &self->net, mask) < 0)
-        goto done;
-    if (validation != Py_None) {
-        PyObject *xv, *yv;
-        if (!PyArg_ParseTuple(validation, "OO;validation must be a pair (x, y)", &xv, &yv) ||
-            bp_read_samples(&held_out, &self->net, xv, yv, "validation x", "validation y") < 0)
-            goto done;
-    }
-    const size_t count = samples.data.x.rows;
-    if (count > UINT32_MAX) {
-        PyErr_Format(PyExc_ValueError, "x has %zu samples, but at most %lu can be trained on", count,
-                     (unsigned long)UINT32_MAX);
-        goto done;
-    }
-    training.net = &self->net;
-    training.parameters = bp_parameters_of(self);
-    training.data = samples.data;
-    training.validation = validation == Py_None ? NULL : &held_out.data;
-    training.epochs = (size_t)epochs;
-    training.batch = (size_t)batch;
-    training.threads = self->customs && self->customs->python ? 1 : (size_t)threads;
-    training.shuffle = shuffle;
-    training.norms = norms;
-    training.budget = budget;
-    training.record = bp_doubles(record, "record", (npy_intp)epochs * BP_FIGURES);
-    if (!training.record)
-        goto done;
-    if (bit_generator != Py_None) {
-        if (bp_read_bit_generator(bit_generator, &random) < 0)
-            goto done;
-        training.random = &random;
-    }
-    else if (shuffle || self->net.dropout) {
-        PyErr_SetString(PyExc_ValueError, "shuffling and dropout need a bit generator");
-        goto done;
-    }
-    if (rates != Py_None) {
-        const size_t steps = training.ranks ? training.ranks->steps
-                                            : (count + (size_t)batch - 1) / (size_t)batch;
-        training.rates = bp_doubles(rates, "rates", (npy_intp)(steps * (size_t)epochs));
-        if (!training.rates)
-            goto done;
-    }
-    if (weights != Py_None) {
-        training.data.weights = bp_read_sample_weights(weights, count, training.ranks != NULL);
-        if (!training.data.weights)
-            goto done;
-    }
-    if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
-        goto done;
-    training.optimizer = &held.optimizer;
-    if (training.ranks && bp_hook_shared(&hooks, &training) < 0)
-        goto done;
+    bp_give_up_gil(&call->gil);
+    status = bp_train(&call->training);
+    bp_take_gil(&call->gil);
 
-    hooks.saved = PyEval_SaveThread();
-    status = bp_train(&training);
-    PyEval_RestoreThread(hooks.saved);
-
-    bp_set_steps(optimizer, held.optimizer.steps);
+    bp_set_steps(call->given.optimizer, call->optimizer.optimizer.steps);
     if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
-        bp_raise(BP_FAILED);
-    else if (status == BP_OK)
-        result = PyLong_FromSize_t(training.epochs_done);
-    else if (status == BP_DIVERGED)
-        raise_divergence(self->module, &training, first_epoch);
-    else if (status == BP_ELSEWHERE || (status == BP_INTERRUPTED && !PyErr_Occurred()))
-        result = PyLong_FromLong(-1);
-    else
-        bp_raise(status);
-done:
-    bp_hooks_refuse(&hooks);
-    bp_release_hooks(&hooks);
-    bp_release_optimizer(&held);
-    bp_release_samples(&samples);
-    bp_release_samples(&held_out);
+        return bp_raise(BP_FAILED);
+    if (status == BP_OK)
+        return PyLong_FromSize_t(call->training.epochs_done);
+    if (status == BP_DIVERGED)
+        return raise_divergence(self->module, &call->training, call->given.first_epoch);
+    if (status == BP_ELSEWHERE || (status == BP_INTERRUPTED && !PyErr_Occurred()))
+        return PyLong_FromLong(-1);
+    return bp_raise(status);
+}
+
+/* Where the arguments cannot be read: other ranks that wait for this one are sent word of it. */
+static void
+report_wrong_arguments(struct call *call)
+{
+    PyObject *type, *value, *traceback;
+
+    if (!call->given.ranks)
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (bp_hook_ranks(&call->ranks, &call->gil, call->given.ranks, &call->training) == 0)
+        bp_report_no_start(&call->ranks);
+    bp_release_ranks(&call->ranks);
+    PyErr_Restore(type, value, traceback);
+}
+
+PyObject *
+bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Network *self = (Network *)object;
+    PyObject *result = NULL;
+    struct call call = {.given = {.threads = 1, .budget = Py_HUGE_VAL}};
+    struct bp_training *t = &call.training;
+
+    t->poll = poll;
+    t->poll_context = &call;
+    if (bp_read_arguments(&bp_train_signature, args, count, names, &call.given) < 0) {
+        report_wrong_arguments(&call);
+        return NULL;
+    }
+    if (call.given.ranks && bp_hook_ranks(&call.ranks, &call.gil, call.given.ranks, t) < 0)
+        goto done;
+    if (bp_enter(self) < 0)
+        goto done;
+    if (!call.given.stream ||
+        bp_hook_stream(&call.stream, &call.gil, &self->net, call.given.stream, t) == 0) {
+        self->reader = call.stream.given.thread;
+        if (read_data(&call, self) == 0 && read_settings(&call, self) == 0)
+            result = run(&call, self);
+    }
     bp_leave(self);
+done:
+    bp_report_no_start(&call.ranks);
+    bp_release_ranks(&call.ranks);
+    bp_release_stream(&call.stream);
+    bp_release_optimizer(&call.optimizer);
+    bp_release_samples(&call.samples);
+    bp_release_samples(&call.held_out);
     return result;
+}
+
+struct given_room {
+    PyObject *optimizer;
+    struct bp_ranks ranks;
+};
+
+static const struct bp_argument room_arguments[] = {
+    {"optimizer", BP_ARG_OBJECT, offsetof(struct given_room, optimizer), true, 0},
+    {"ranks", BP_ARG_SIZE, offsetof(struct given_room, ranks.count), true, 1},
+    {"rows", BP_ARG_SIZE, offsetof(struct given_room, ranks.rows), true, 0},
+};
+const struct bp_signature bp_room_to_share_signature =
+    BP_SIGNATURE("Network._room_to_share()", room_arguments, 1);
+
+PyObject *
+bp_network_room_to_share(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Network *self = (Network *)object;
+    struct given_room given = {0};
+
+    if (bp_read_arguments(&bp_room_to_share_signature, args, count, names, &given) < 0 ||
+        bp_enter(self) < 0)
+        return NULL;
+    const struct bp_optimizer *optimizer = bp_optimizer_settings(self->module, given.optimizer);
+    const size_t room = optimizer ? bp_room_to_share(&self->net, optimizer, &given.ranks) : 0;
+    bp_leave(self);
+    return optimizer ? PyLong_FromSize_t(room) : NULL;
 }

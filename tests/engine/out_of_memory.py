@@ -100,8 +100,8 @@ def reading_calls():
         "check_gradient": lambda w: w.net.check_gradient(w.x, w.y),
         "jacobian": lambda w: w.net.jacobian(w.x),
         "hessian_vector": lambda w: w.net.hessian_vector(w.x, w.y, w.net.parameters),
-        "_gradient": lambda w: w.net._gradient(w.x, w.y, False),
-        "_gradient per sample": lambda w: w.net._gradient(w.x, w.y, True),
+        "_gradient": lambda w: w.net._gradient(w.x, w.y),
+        "_gradient per sample": lambda w: w.net._gradient(w.x, w.y, per_sample=True),
         "_trace": lambda w: w.net._trace(w.x, w.y),
         "_trace without targets": lambda w: w.net._trace(w.x),
         "jacobian in C": lambda w: w.net._jacobian(w.x),
@@ -128,7 +128,13 @@ OPTIMIZERS = {
 }
 
 
-OWN = [(3, 4, (np.tanh, np.cos), True, 0.0, 0.0, 0.0)], (np.add, np.multiply), "float64"  # _setup's arguments
+def layer(inputs, outputs, activation):
+    """What _setup takes for a layer."""
+    penalties = {"l1": 0.0, "l2": 0.0, "dropout": 0.0}
+    return {"inputs": inputs, "outputs": outputs, "activation": activation, "bias": True} | penalties
+
+
+OWN = [layer(3, 4, (np.tanh, np.cos))], (np.add, np.multiply), "float64"  # _setup's arguments
 
 STEPS = [f"step, {name}" for name in [*OPTIMIZERS, "dropout", "custom"]]
 
@@ -209,7 +215,8 @@ OF_CPYTHON = {
 def blocks_of(world):
     """What _train takes for a stream: an epoch of a small block and a larger one."""
     blocks = [(world.x[:2], world.y[:2], None), (world.x[2:], world.y[2:], np.ones(5)), None]
-    return iter(blocks).__next__, lambda first, count: RATES[:count], False, 0
+    rates = lambda first, count: RATES[:count]  # noqa: E731
+    return {"next_block": iter(blocks).__next__, "rates": rates, "whole": False, "thread": 0}
 
 
 def engine(**changed):
@@ -217,31 +224,28 @@ def engine(**changed):
 
     def make():
         world = World(optimizer=bp.Adam(0.01))
-        settings = {"epochs": 2, "batch": 2, "bits": None, "threads": 1, "rates": None, "weights": None,
-                    "validation": None, "mask": None, "norms": False, "stream": None}  # fmt: skip
-        s = settings | {name: of(world) if callable(of) else of for name, of in changed.items()}
-        arguments = (
-            world.x, world.y, world.optimizer, s["epochs"], s["batch"], s["bits"], s["threads"], s["rates"],
-            s["weights"], s["validation"], 1e9, 0, np.zeros((s["epochs"], 6)), s["bits"] is not None,
-            s["mask"], s["norms"], s["stream"], None,
-        )  # fmt: skip
-        world.train = functools.partial(world.net._train, *arguments)
+        settings = {"x": world.x, "y": world.y, "optimizer": world.optimizer, "epochs": 2, "batch_size": 2}
+        settings |= {name: of(world) if callable(of) else of for name, of in changed.items()}
+        settings |= {"record": np.zeros((settings["epochs"], 6)), "shuffle": "bit_generator" in settings}
+        world.train = functools.partial(world.net._train, **settings)
         return world
 
     return make
 
 
 ENGINE = {
-    "_train, chain": engine(batch=1),
+    "_train, chain": engine(batch_size=1),
     "_train, batches": engine(),
-    "_train, drawn": engine(bits=lambda w: w.net.rng.bit_generator),
+    "_train, drawn": engine(bit_generator=lambda w: w.net.rng.bit_generator),
     "_train, rates": engine(rates=np.full(8, 0.1)),
-    "_train, weights": engine(weights=np.ones(7)),
+    "_train, weights": engine(sample_weight=np.ones(7)),
     "_train, validation": engine(validation=lambda w: (w.x, w.y)),
-    "_train, mask": engine(mask=np.ones((7, 2), bool)),
+    "_train, mask": engine(target_mask=np.ones((7, 2), bool)),
     "_train, norms": engine(norms=True),
     "_train, two threads": engine(threads=2),
-    "_train, stream": engine(stream=lambda w: blocks_of(w), epochs=1, bits=lambda w: w.net.rng.bit_generator),
+    "_train, stream": engine(
+        stream=lambda w: blocks_of(w), epochs=1, bit_generator=lambda w: w.net.rng.bit_generator
+    ),
 }
 
 # Where all is C from the call on, so that references must balance. CPython 3.11 itself loses the arguments
@@ -310,7 +314,7 @@ def is_refused_later(most):
     """Whether the request that is to be refused has still to come, after so many or fewer."""
     for _ in range(most + 1):
         try:
-            _core.Network()._setup([(1, 1, "tanh", True, 0.0, 0.0, 0.0)], "huber", "float32")
+            _core.Network()._setup([layer(1, 1, "tanh")], "huber", "float32")
         except MemoryError:
             return True
     return False

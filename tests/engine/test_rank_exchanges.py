@@ -20,7 +20,10 @@ class Ranks:
 
     def __init__(self, reply=None, size=1, me=0, sharded=False, steps=3, average_every=0, shared=None):
         self.reply, self.sent, self.asked = reply, [], np.zeros(1, bool)
-        self.engine = (me, size, sharded, steps, average_every, self.add, None, self.asked, shared)
+        self.engine = {
+            "rank": me, "size": size, "sharded": sharded, "steps": steps, "average_every": average_every,
+            "allreduce": self.add, "in_place": None, "interrupted": self.asked, "common_memory": shared,
+        }  # fmt: skip
 
     def add(self, _, numbers):
         self.sent.append(np.array(numbers))
@@ -46,8 +49,8 @@ def cut_at(n):
 
 def in_memory(world, n=None, rows=0):
     """Memory in common with nobody, for gradients or for that many rows, whose n-th barrier fails."""
-    room = world.net._room_to_share(SGD, 1, rows)
-    assert rows == 0 or room < world.net._room_to_share(SGD, 1, 0)
+    room = world.net._room_to_share(SGD, ranks=1, rows=rows)
+    assert rows == 0 or room < world.net._room_to_share(SGD, ranks=1, rows=0)
     calls = itertools.count(1)
 
     def barrier():
@@ -57,7 +60,7 @@ def in_memory(world, n=None, rows=0):
     # at a cache line, as that of MPI is at a page
     memory = np.zeros(room + 63, "uint8")
     memory = memory[-memory.ctypes.data % 64 :][:room]
-    return memory, rows, barrier, lambda: None
+    return {"memory": memory, "rows": rows, "barrier": barrier, "sync": lambda: None}
 
 
 WAYS = {
@@ -143,7 +146,7 @@ def test_a_rank_whose_batch_has_no_weight(world):
     """It moves nothing: there is no weight to divide a gradient by."""
     (x, y), twin = world.data, make_network((3, 4, 2), ("tanh", "sigmoid"))
     weights = np.array([0.0, 0, 1, 1, 1])
-    train(world.net, (x, y), ranks=Ranks().engine, weights=weights)
+    train(world.net, (x, y), ranks=Ranks().engine, sample_weight=weights)
     train(twin, (x[2:], y[2:]), ranks=Ranks(steps=2).engine)
     assert_same_bits(world.net.parameters, twin.parameters)
 
@@ -190,13 +193,13 @@ def test_a_rank_that_is_refused_a_thread_goes_on_alone(world):
     """The others have begun by then."""
     expected = make_network((3, 40, 2), ("tanh", "sigmoid"))
     x, y = make_data(expected, 6)
-    train(expected, (x, y), ranks=Ranks().engine, batch=3)
+    train(expected, (x, y), ranks=Ranks().engine, batch_size=3)
     answers = set()
     for n in range(1, 50):
         net = make_network((3, 40, 2), ("tanh", "sigmoid"))
         _core._refuse_request(n)
         try:
-            train(net, (x, y), ranks=Ranks().engine, batch=3, threads=3)
+            train(net, (x, y), ranks=Ranks().engine, batch_size=3, threads=3)
         except (MemoryError, RuntimeError) as error:
             answers.add(str(error))
         else:
@@ -275,9 +278,9 @@ def test_memory_in_common_that_does_not_suit(changed):
     changed = dict(changed)
     net = _core.Network()
     net._setup([a_layer(l2=changed.pop("l2", 0))], "squared_error", "float64")
-    room = net._room_to_share(SGD, 1, 0) or 4096
+    room = net._room_to_share(SGD, ranks=1, rows=0) or 4096
     memory = changed.pop("memory", lambda memory: memory)(np.zeros(room, "uint8"))
-    shared = memory, 0, lambda: None, lambda: None
+    shared = {"memory": memory, "rows": 0, "barrier": lambda: None, "sync": lambda: None}
     ranks = Ranks(shared=shared, average_every=changed.pop("average_every", 0)).engine
     with pytest.raises(ValueError, match="the ranks' common memory must have"):
         train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=ranks, **changed)
@@ -285,11 +288,12 @@ def test_memory_in_common_that_does_not_suit(changed):
         train(
             net,
             (np.ones((5, 3)), np.ones((5, 2))),
-            batch=5,
-            ranks=Ranks(shared=(shared[0], 4, *shared[2:])).engine,
+            batch_size=5,
+            ranks=Ranks(shared=shared | {"rows": 4}).engine,
         )
-    with pytest.raises(TypeError, match=r"shared must be|ndarray"):
-        train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=(1, 2, 3, 4)).engine)
+    for wrong in ((1, 2, 3, 4), shared | {"memory": b"bytes"}):
+        with pytest.raises(TypeError, match=r"common_memory must be a dict|must be an ndarray"):
+            train(net, (np.ones((5, 3)), np.ones((5, 2))), ranks=Ranks(shared=wrong).engine)
 
 
 @pytest.mark.parametrize("settings", [{"clip_norm": 0.01}, {"momentum": 0.9}])
@@ -297,7 +301,7 @@ def test_memory_in_common_that_does_not_suit(changed):
 def test_one_rank_is_as_none(world, batch, settings):
     twin = make_network((3, 4, 2), ("tanh", "sigmoid"))
     for net, ranks in ((world.net, Ranks(steps=-(-5 // batch)).engine), (twin, None)):
-        train(net, world.data, ranks=ranks, batch=batch, optimizer=bp.SGD(0.1, **settings))
+        train(net, world.data, ranks=ranks, batch_size=batch, optimizer=bp.SGD(0.1, **settings))
     # at most 5 steps of 2 samples, each rounded a few times in either way
     assert_close(world.net.parameters, twin.parameters, 100 * ROUNDOFF["float64"])
 
@@ -306,4 +310,4 @@ def test_one_rank_is_as_none(world, batch, settings):
 @pytest.mark.parametrize("ranks", [2**58, 2**62])
 def test_more_ranks_than_any_memory(world, ranks, rows):
     """No product wraps round to a few bytes, which the ranks would then write past."""
-    assert world.net._room_to_share(SGD, ranks, rows) > 2**60
+    assert world.net._room_to_share(SGD, ranks=ranks, rows=rows) > 2**60

@@ -1,0 +1,205 @@
+#include "network_methods.h"
+
+#include "core/base/memory.h"
+#include "core/evaluate/outputs.h"
+#include "core/network/functions.h"
+#include "core/train/step.h"
+#include "generator.h"
+#include "network_object.h"
+#include "optimizer_type.h"
+
+/* what the methods here are given, as far as they take it */
+struct given {
+    PyObject *x, *y, *optimizer;
+};
+
+static const struct bp_argument arguments[] = {
+    {"x", BP_ARG_OBJECT, offsetof(struct given, x), true, 0},
+    {"y", BP_ARG_OBJECT, offsetof(struct given, y), true, 0},
+    {"optimizer", BP_ARG_OBJECT, offsetof(struct given, optimizer), true, 0},
+};
+const struct bp_signature bp_classify_signature = {"Network.classify()", arguments, 1, 1};
+const struct bp_signature bp_loss_signature = {"Network.loss()", arguments, 2, 2};
+const struct bp_signature bp_losses_signature = {"Network.losses()", arguments, 2, 2};
+const struct bp_signature bp_accuracy_signature = {"Network.accuracy()", arguments, 2, 2};
+const struct bp_signature bp_step_signature = {"Network.step()", arguments, 3, 3};
+
+/* What is asked of all samples; the first three are arrays. */
+enum quantity { OUTPUTS, CLASSES, LOSSES, LOSS, ACCURACY };
+
+/* The array that a quantity goes to, which `results` then points to; NULL with an exception. */
+static PyArrayObject *
+new_array(const struct bp_network *net, const struct bp_samples *samples, enum quantity quantity,
+          struct bp_results *results)
+{
+    const npy_intp outputs = (npy_intp)net->layers[net->count - 1].outputs;
+    PyArrayObject *array;
+
+    if (quantity == OUTPUTS) {
+        array = bp_new_results(samples, 1, &outputs, bp_type_number(net->kernels->dtype));
+        results->outputs = array ? PyArray_DATA(array) : NULL;
+    }
+    else if (quantity == CLASSES) {
+        array = bp_new_results(samples, 0, NULL, NPY_INT64);
+        results->classes = array ? PyArray_DATA(array) : NULL;
+    }
+    else {
+        array = bp_new_results(samples, 0, NULL, NPY_DOUBLE);
+        results->losses = array ? PyArray_DATA(array) : NULL;
+    }
+    return array;
+}
+
+static PyObject *
+evaluate(PyObject *object, enum quantity quantity, PyObject *x, PyObject *y)
+{
+    Network *self = (Network *)object;
+    const struct bp_network *net = &self->net;
+    struct bp_samples samples;
+    struct bp_results results = {0};
+    PyArrayObject *array = NULL;
+    PyObject *result = NULL;
+    enum bp_status status;
+
+    if (bp_enter_with_samples(self, &samples, x, y) < 0)
+        return NULL;
+    if (quantity <= LOSSES) {
+        array = new_array(net, &samples, quantity, &results);
+        if (!array)
+            goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = bp_prepare(self, &samples, 0);
+    if (status == BP_OK)
+        bp_evaluate((struct bp_pass){.net = net,
+                                     .ws = &self->ws,
+                                     .parameters = {self->parameters.at, false},
+                                     .threads = 1},
+                    &samples.data, y != NULL, &results);
+    Py_END_ALLOW_THREADS
+
+    const double count = (double)samples.data.x.rows;
+    if (status != BP_OK || bp_failed(net))
+        bp_raise(status == BP_OK ? BP_FAILED : status);
+    else if (quantity == LOSS)
+        result = PyFloat_FromDouble(results.total / count);
+    else if (quantity == ACCURACY)
+        result = PyFloat_FromDouble((double)results.right / count);
+    else {
+        result = PyArray_Return(array);
+        array = NULL;
+    }
+done:
+    Py_XDECREF(array);
+    bp_leave_with_samples(self, &samples);
+    return result;
+}
+
+PyObject *
+bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"x", NULL};
+    PyObject *x;
+
+    if (!keywords && PyTuple_GET_SIZE(args) == 1)
+        x = PyTuple_GET_ITEM(args, 0);
+    else if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:__call__", names, &x))
+        return NULL;
+    return evaluate(self, OUTPUTS, x, NULL);
+}
+
+#define EVALUATING_METHOD(name, quantity)                                                          \
+    PyObject *bp_network_##name(PyObject *self, PyObject *const *args, Py_ssize_t count,           \
+                                PyObject *names)                                                   \
+    {                                                                                              \
+        struct given given = {0};                                                                  \
+        if (bp_read_arguments(&bp_##name##_signature, args, count, names, &given) < 0)             \
+            return NULL;                                                                           \
+        return evaluate(self, quantity, given.x, given.y);                                         \
+    }
+EVALUATING_METHOD(classify, CLASSES)
+EVALUATING_METHOD(loss, LOSS)
+EVALUATING_METHOD(losses, LOSSES)
+EVALUATING_METHOD(accuracy, ACCURACY)
+
+/* The step without the GIL, once all that it needs is there; *loss is C before it. */
+static enum bp_status
+step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optimizer,
+     const struct bp_dropout *dropout, double *loss)
+{
+    const struct bp_network *net = &self->net;
+    bp_real *gradient = NULL;
+    enum bp_status status;
+
+    Py_BEGIN_ALLOW_THREADS
+    status = bp_workspace_lay_out(&self->ws, net, samples->data.x.rows, 1,
+                                  net->dropout ? BP_DROPOUT : 0);
+    if (status == BP_OK && !bp_is_plain(net, optimizer)) {
+        gradient = bp_allocate(bp_room(net), net->kernels->size);
+        status = gradient ? BP_OK : BP_NO_MEMORY;
+    }
+    if (status == BP_OK)
+        *loss = bp_step(net, &self->ws, self->parameters.at, &samples->data, optimizer, gradient,
+                        dropout);
+    if (status == BP_OK && bp_failed(net))
+        status = BP_FAILED;
+    bp_free(gradient);
+    Py_END_ALLOW_THREADS
+    return status;
+}
+
+/* The step of an optimizer on samples that are read, with random numbers if the network has dropout. 0, or -1 with
+ * an exception. */
+static int
+step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer,
+          struct bp_held_generator *generator, double *loss)
+{
+    struct bp_held_optimizer held;
+    struct bp_dropout dropout = {0};
+    uint64_t *keys = NULL;
+    enum bp_status status = BP_FAILED;
+
+    if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
+        return -1;
+    if (self->net.dropout) {
+        keys = PyMem_Calloc(self->net.count, sizeof(*keys));
+        if (!keys) {
+            PyErr_NoMemory();
+            goto done;
+        }
+        bp_draw_keys(&self->net, &generator->random, keys);
+        dropout.keys = keys;
+    }
+    status = step(self, samples, &held.optimizer, keys ? &dropout : NULL, loss);
+    if (status == BP_OK)
+        bp_set_steps(optimizer, held.optimizer.steps);
+    else
+        bp_raise(status);
+done:
+    PyMem_Free(keys);
+    bp_release_optimizer(&held);
+    return status == BP_OK ? 0 : -1;
+}
+
+PyObject *
+bp_network_step(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Network *self = (Network *)object;
+    struct given given;
+    struct bp_samples samples;
+    struct bp_held_generator generator = {0};
+    PyObject *result = NULL;
+
+    if (bp_read_arguments(&bp_step_signature, args, count, names, &given) < 0 ||
+        (self->net.dropout && bp_hold_generator(&generator, object) < 0))
+        return NULL;
+    if (bp_enter_with_samples(self, &samples, given.x, given.y) == 0) {
+        result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
+        if (result && step_with(self, &samples, given.optimizer, &generator,
+                                &((PyFloatObject *)result)->ob_fval) < 0)
+            Py_CLEAR(result);
+        bp_leave_with_samples(self, &samples);
+    }
+    bp_release_generator(&generator);
+    return result;
+}

@@ -1,0 +1,22 @@
+/* network_methods.h: the methods of a network that loops call often, so that they are C from the call on.
+ * Depends on arguments.h. */
+#ifndef BP_NETWORK_METHODS_H
+#define BP_NETWORK_METHODS_H
+
+#include "arguments.h"
+
+extern const struct bp_signature bp_classify_signature, bp_loss_signature, bp_losses_signature,
+    bp_accuracy_signature, bp_step_signature;
+
+PyObject *bp_network_call(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *bp_network_classify(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+PyObject *bp_network_loss(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+PyObject *bp_network_losses(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+PyObject *bp_network_accuracy(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+PyObject *bp_network_step(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+
+/* docstrings.c */
+extern const char bp_classify_doc[], bp_loss_doc[], bp_losses_doc[], bp_accuracy_doc[],
+    bp_step_doc[];
+
+#endif

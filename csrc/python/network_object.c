@@ -1,0 +1,82 @@
+#include "network_object.h"
+
+/* Bytes that a workspace may keep between two calls. */
+enum { BYTES_KEPT = 1 << 20 };
+
+int
+bp_enter(Network *self)
+{
+    if (self->net.count == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "Network.__init__ has not been called");
+        return -1;
+    }
+    if (self->owner == PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this thread is computing with the network already: a signal handler can't use it, "
+                        "nor can one of its own functions");
+        return -1;
+    }
+    if (self->reader == PyThread_get_thread_ident()) { /* each would wait for the other */
+        PyErr_SetString(PyExc_RuntimeError, "an iterable that a network trains on can't use the network: "
+                                            "training waits for the batch. Use a copy of it");
+        return -1;
+    }
+    PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
+    while (status != PY_LOCK_ACQUIRED) { /* another thread has it: wait, but not for Ctrl-C */
+        if (status == PY_LOCK_INTR && PyErr_CheckSignals() < 0)
+            return -1;
+        Py_BEGIN_ALLOW_THREADS
+        status = PyThread_acquire_lock_timed(self->lock, -1, 1);
+        Py_END_ALLOW_THREADS
+    }
+    self->owner = PyThread_get_thread_ident();
+    if (self->customs)
+        atomic_store(&self->customs->failed, false);
+    return 0;
+}
+
+void
+bp_leave(Network *self)
+{
+    if (self->ws.block.size > BYTES_KEPT)
+        bp_workspace_free(&self->ws);
+    self->owner = 0;
+    self->reader = 0;
+    PyThread_release_lock(self->lock);
+}
+
+int
+bp_enter_with_samples(Network *self, struct bp_samples *samples, PyObject *x, PyObject *y)
+{
+    if (bp_enter(self) < 0)
+        return -1;
+    if (bp_read_samples(samples, &self->net, x, y, "x", "y") == 0)
+        return 0;
+    bp_leave(self);
+    return -1;
+}
+
+void
+bp_leave_with_samples(Network *self, struct bp_samples *samples)
+{
+    bp_release_samples(samples);
+    bp_leave(self);
+}
+
+enum bp_status
+bp_prepare(Network *self, const struct bp_samples *samples, unsigned flags)
+{
+    return bp_workspace_lay_out(&self->ws, &self->net, bp_rows_at_a_time(samples), 1, flags);
+}
+
+PyArrayObject *
+bp_new_results(const struct bp_samples *samples, int dimensions, const npy_intp *shape,
+               int type_number)
+{
+    npy_intp whole[3] = {(npy_intp)samples->data.x.rows};
+    int count = samples->single ? 0 : 1;
+
+    for (int i = 0; i < dimensions; i++)
+        whole[count++] = shape[i];
+    return (PyArrayObject *)PyArray_SimpleNew(count, whole, type_number);
+}

@@ -1,0 +1,48 @@
+/* network_object.h: the Python object around a bp_network, and its lock: all that its methods share.
+ * Depends on arrays.h, custom.h, numbers.h and core/. */
+#ifndef BP_NETWORK_OBJECT_H
+#define BP_NETWORK_OBJECT_H
+
+#include "arrays.h"
+#include "custom.h"
+#include "numbers.h"
+
+#include "core/passes/workspace.h"
+
+typedef struct bp_network_object {
+    PyObject_HEAD
+    struct bp_module *module;
+    struct bp_network net;  /* net.count is 0 before _setup */
+    struct bp_workspace ws; /* kept between calls while it is small */
+    struct bp_customs *customs;   /* the user's functions, or NULL without any */
+    struct bp_numbers parameters; /* in storage order */
+    PyThread_type_lock lock; /* held while the core works on the network, the GIL being released */
+    atomic_ulong owner;      /* the thread that holds the lock, or 0 */
+    atomic_ulong reader;     /* the thread that it waits for while it trains on a stream, or 0 */
+} Network;
+
+/* Waits until no other thread computes with the network. 0, or -1 with an exception: not set up, a
+ * signal handler raised, or this thread itself is in the middle of a computation, or feeds one. */
+int bp_enter(Network *);
+void bp_leave(Network *);
+
+/* bp_enter, and bp_read_samples of x, and of y unless it is NULL; 0, or -1 with nothing held. */
+int bp_enter_with_samples(Network *, struct bp_samples *, PyObject *x, PyObject *y);
+void bp_leave_with_samples(Network *, struct bp_samples *);
+
+/* Makes the network's workspace ready for rows of these samples, as many as are done at a time. */
+enum bp_status bp_prepare(Network *, const struct bp_samples *, unsigned flags);
+
+/* A new array for results of n samples: (n, ...), or (...) for a single one. `shape` is that of
+ * one sample's. */
+PyArrayObject *bp_new_results(const struct bp_samples *, int dimensions, const npy_intp *shape,
+                              int type_number);
+
+static inline size_t
+bp_rows_at_a_time(const struct bp_samples *samples)
+{
+    enum { ROWS = 128 };
+    return samples->data.x.rows < ROWS ? samples->data.x.rows : ROWS;
+}
+
+#endif
