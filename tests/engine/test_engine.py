@@ -254,6 +254,90 @@ def test_an_optimizer(world):
     assert (optimizer.lr, optimizer.steps) == (0.1, 1)
 
 
+def test_an_optimizer_that_is_made_again_is_as_new(world):
+    """Its states were of the rule before, and maybe of a smaller network: no step may use them."""
+    larger = make_network((30, 40, 20), ("tanh", "sigmoid"))
+    optimizer, twin = bp.SGD(0.1, momentum=0.9), bp.SGD(0.1)
+    world.net.step(*world.data, optimizer)
+    optimizer.__init__(0.1)
+    assert (optimizer.state, optimizer.steps) == ((), 0)
+    again = make_network((30, 40, 20), ("tanh", "sigmoid"))
+    larger.step(*make_data(larger, 5), optimizer)
+    again.step(*make_data(larger, 5), twin)
+    assert_same_bits(larger.parameters, again.parameters)
+    optimizer = bp.RMSprop(0.01, momentum=0.5)
+    world.net.step(*world.data, optimizer)
+    optimizer.__init__(0.01)
+    larger.step(*make_data(larger, 5), optimizer)
+    optimizer.__init__(0.01, momentum=0.5)
+    larger.step(*make_data(larger, 5), optimizer)
+    assert [array.size for array in optimizer.state] == 2 * [larger.parameters.size]
+
+
+def test_a_schedule_that_makes_its_optimizer_again(world):
+    """In the middle of what needs the optimizer's states."""
+
+    def schedule(step):
+        optimizer.__init__(schedule)
+        return 0.1
+
+    optimizer = bp.SGD(schedule, momentum=0.9)
+    world.net.step(*world.data, optimizer)
+    assert optimizer.state == ()
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda array: setattr(array, "shape", (1, -1)),
+        lambda array: setattr(array, "shape", (array.size, 1)),
+        lambda array: setattr(array, "dtype", "int8"),
+        lambda array: array.flags.__setattr__("writeable", False),
+    ],
+)
+def test_arrays_of_the_engine_that_users_bend(world, bend):
+    """The engine works with its own memory; a new array on it is as it should be."""
+    twin, optimizers = make_network((3, 4, 2), ("tanh", "sigmoid")), (bp.Adam(0.1), bp.Adam(0.1))
+    for net, optimizer in zip((world.net, twin), optimizers, strict=True):
+        net.step(*world.data, optimizer)
+        if net is world.net:
+            for array in (net.parameters, *optimizer.state):
+                bend(array)
+        net.step(*world.data, optimizer)
+        net.fit(*world.data, optimizer)
+    assert_same_bits(world.net.parameters, twin.parameters)
+    assert world.net.parameters.flags.writeable
+    for bent, right in zip(*(optimizer.state for optimizer in optimizers), strict=True):
+        assert_same_bits(bent, right)
+
+
+def test_a_dict_of_arguments_that_changes_while_it_is_read():
+    """What has been read of it stays alive."""
+    layer = a_layer(g=("".join(["no", "such"]), 7.5))
+
+    class Changing:
+        def __float__(self):
+            layer.clear()
+            return 0.5
+
+    layer["l1"] = Changing()
+    with pytest.raises(TypeError, match="callable or an address"):
+        _core.Network()._setup([layer], "huber", "float32")
+
+
+def test_a_network_that_is_set_up_while_it_is_set_up():
+    net = _core.Network()
+
+    class Early:
+        def __float__(self):
+            net._setup([a_layer()], "huber", "float32")
+            return 0.0
+
+    with pytest.raises(RuntimeError, match="only once"):
+        net._setup([a_layer(l1=Early())], "huber", "float64")
+    assert net.parameters.dtype == "float32"
+
+
 def test_functions_at_addresses():
     one = np.arange(6.0).reshape(2, 3)
     for arguments, error, text in (

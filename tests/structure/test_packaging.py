@@ -63,10 +63,33 @@ def test_an_impossible_instruction_set_is_an_import_error(tmp_path, monkeypatch)
     assert "z80" in last
 
 
+def is_typed_dict(node):
+    return isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == ["TypedDict"]
+
+
+def test_stub_names_the_arguments_that_the_engine_reads():
+    """In the engine's order, in which they may be given by place."""
+    tree, stubs = ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8")), {}
+    for node in tree.body:
+        if is_typed_dict(node):
+            fields = tuple(field.target.id for field in node.body)
+            stubs[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name.removesuffix("Arguments")).lower()] = fields
+        elif isinstance(node, ast.ClassDef):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef):
+                    given = [argument.arg for argument in method.args.args + method.args.kwonlyargs]
+                    stubs[f"{node.name}.{method.name}()"] = tuple(given[1:])
+    read = _core.arguments()
+    assert "x" in read["Network._train()"]
+    assert read == {name: stubs[name] for name in read}
+
+
 def test_stub_names_what_the_extension_has():
     tree = ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8"))
     stubs = {}
     for node in tree.body:
+        if is_typed_dict(node):
+            continue  # of what is given by name: it has no class
         if isinstance(node, ast.ClassDef):
             stubs[node.name] = {
                 item.name if isinstance(item, ast.FunctionDef) else item.target.id for item in node.body
