@@ -13,6 +13,7 @@ import numpy as np
 
 from backprop import _core
 from backprop._attributes import KnownAttributes
+from backprop._table import table
 from backprop._validate import name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer, arrays_of, bind, check_layers, layer_setup
@@ -32,7 +33,7 @@ DTYPES = ("float32", "float64")
 class BaseNetwork(KnownAttributes, _core.Network):
     """Layers, a loss, the parameters of both, and every number of a pass; `Network` documents it.
 
-    What is given a network names this class, and so knows nothing of fit, files, pictures and exports.
+    Modules below `Network` take this class, and so do not depend on fit, files, pictures and exports.
     """
 
     rng: np.random.Generator
@@ -252,10 +253,8 @@ class BaseNetwork(KnownAttributes, _core.Network):
             weights = f"{layer.outputs} x {layer.inputs}"
             biases = str(layer.outputs) if layer.has_bias else "none"
             rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
-        return "\n".join([*lines, total])
+        return "\n".join([*table(rows, gap=2, adjust=str.ljust), total])
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))

@@ -143,8 +143,8 @@ class Explainable(BaseNetwork):
         Parameters
         ----------
         x, y : array_like, optional
-            Samples, averaged where there are several; with y, arrows at the outputs show where the loss
-            wants them to go.
+            Samples, averaged where there are several; with y, arrows at the outputs show the
+            direction that lowers the loss.
         show : str, optional
             "weights", "activations" (by default if x is given), "deltas" ∂C_0/∂z, or "gradients" of the
             weights.

@@ -120,7 +120,7 @@ class Checkpoint:
         upwards, all others downwards.
     optimizer : optional
         The one that fit is given, to be saved too: ``backprop.load(path, optimizer=True)`` then gives all
-        that is needed to go on bit for bit, and ``optimizer.steps`` tells how far the training had come.
+        that is needed to go on bit for bit, and ``optimizer.steps`` is how far the training had come.
 
     Attributes
     ----------

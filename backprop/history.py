@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from backprop._table import table
 from backprop._validate import suggestion
 
 if TYPE_CHECKING:
@@ -99,8 +100,7 @@ class History(Mapping[str, list[float]]):
 
     def __str__(self) -> str:
         rows = [["epoch", *(key.replace("_", " ") for key in self)], *self._rows()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
+        return "\n".join(table(rows, gap=2))
 
     __repr__ = __str__
 

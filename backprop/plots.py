@@ -58,7 +58,7 @@ def plot_decision_boundary(
     resolution: int = 200,
     margin: float = 0.1,
 ) -> Axes:
-    """The plane as a network of two inputs sees it, and the samples on it.
+    """The outputs of a network of two inputs over the plane, and the samples on it.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backprop._notation import Notation, layer_name, subscript
+from backprop._table import table
 from backprop._validate import whole_number
 from backprop.explain.wording import largest
 
@@ -56,8 +57,7 @@ class Moves(tuple[Move, ...]):
             symbol = n.symbol("b" if move.k is None else "w", subscript(*nodes), name)
             direction = "down" if move.gradient > 0 else "up" if move.gradient < 0 else "–"
             rows.append((symbol, n.number(move.gradient), direction, f"{move.share:.1%}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("   ".join(map(str.rjust, row, widths)) for row in rows)
+        return "\n".join(table(rows))
 
     __repr__ = __str__
 
@@ -89,8 +89,7 @@ class StepEffect(NamedTuple):
                     verdict = ""
                 numbers = (before[i, j], nudges[i, j], change[i, j], np.atleast_2d(self.after)[i, j])
                 rows.append((str(i), n.symbol("a", subscript(j)), *map(n.number, numbers), verdict))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["   ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
+        lines = table(rows)
         left_out = before.size - len(rows) + 1
         if left_out:
             lines.append(f"and {left_out} more outputs")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backprop._notation import Notation, subscript
+from backprop._table import table
 from backprop.explain.terms import SOFTMAX
 from backprop.explain.wording import (
     SHOWN_ENTRIES,
@@ -83,8 +84,7 @@ def _table(e: WeightTerms, s: Names) -> list[str]:
     if samples > SHOWN_SAMPLES:
         rows.append(["…"] * (1 + len(parts)))
     rows.append(["mean", *(n.number(mean) for _, _, mean in parts)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["   ".join(map(str.rjust, row, widths)) for row in rows]
+    return table(rows)
 
 
 def _chain_lines(node: Node, n: Notation, depth: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Generators, optimizers and schedules as JSON values for a file, and back, with every value checked.
 
-`numpy.random.BitGenerator.state` believes what it is given: a position beyond its buffer makes it read
+`numpy.random.BitGenerator.state` does not check what it is set to: with a position beyond its buffer it reads
 memory that is not its own. So a generator's state is compared, entry by entry, with one that NumPy made. An
 optimizer is made by its constructor, and must then have the description that it was made from.
 """
