@@ -49,6 +49,7 @@ next_block(void *context, struct bp_data *data)
     PyObject *block = PyObject_CallNoArgs(hooks->given.next_block);
     const bool good = block && (block == Py_None || read_block(hooks, block, data) == 0);
     Py_XDECREF(block);
+    hooks->stream.interrupted = !good && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     bp_give_up_gil(hooks->gil);
     return good;
 }
@@ -64,6 +65,7 @@ next_rates(void *context, size_t first, size_t count)
         PyObject_CallFunction(hooks->given.rates, "nn", (Py_ssize_t)first, (Py_ssize_t)count);
     if (rates)
         numbers = bp_doubles(rates, "rates", count);
+    hooks->stream.interrupted = !numbers && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     Py_XSETREF(hooks->block_rates, rates);
     bp_give_up_gil(hooks->gil);
     return numbers;

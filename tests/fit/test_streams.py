@@ -2,10 +2,13 @@
 
 import gc
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 import weakref
 from functools import partial
 
@@ -248,6 +251,39 @@ def test_ctrl_c_while_the_reader_starts(monkeypatch):
             net.fit([(x, y)], None, bp.SGD(0.1))
     del x, y
     assert_nothing_is_left(data, "start")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("where", ["a batch", "a rate"])
+def test_ctrl_c_keeps_whole_steps_of_a_stream(where, threads):
+    """Of this epoch too: as many as the optimizer counts."""
+    net, other = make_network((3, 40, 2), "tanh"), make_network((3, 40, 2), "tanh")
+    x, y = make_data(net, 140)
+    data = batches_of(x, y)
+    over = threading.Event()
+
+    def source():
+        yield from data[:12]
+        time.sleep(0.2)  # for the engine to wait
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(10)
+        yield from data[12:]
+
+    def rate(step):
+        if where == "a rate" and step == 10:
+            raise KeyboardInterrupt
+        return 0.1
+
+    optimizer = bp.SGD(rate, momentum=0.9)
+    net_source = source if where == "a batch" else data
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(net_source, None, optimizer, epochs=2, threads=threads)
+    over.set()
+    assert 5 <= optimizer.steps <= 12
+    twin = bp.SGD(0.1, momentum=0.9)
+    other.fit(data[: optimizer.steps], None, twin)
+    assert_same_bits(net.parameters, other.parameters)
+    assert_same_bits(optimizer.state[0], twin.state[0])
 
 
 def mapped(path, array):

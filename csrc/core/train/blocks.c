@@ -23,6 +23,16 @@ make_room(struct run *run)
     return bp_workspace_lay_out(run->ws, t->net, rows, t->threads, run->ws->block.flags);
 }
 
+/* Thread 0: the stream has failed, or ends training after whole steps. */
+static void
+end_stream(struct run *run)
+{
+    if (run->t->stream->interrupted && !run->t->ranks)
+        run->stop = true;
+    else
+        run->status = BP_FAILED;
+}
+
 bool
 bp_ready_rates(struct run *run, size_t step, size_t count)
 {
@@ -33,7 +43,7 @@ bp_ready_rates(struct run *run, size_t step, size_t count)
     run->rates = stream->rates(stream->context, step, count);
     run->rates_from = step;
     if (!run->rates)
-        run->status = BP_FAILED;
+        end_stream(run);
     return run->rates != NULL;
 }
 
@@ -46,10 +56,10 @@ ready_block(struct worker *worker, bool first)
     if (t->stream) {
         run->place = first ? 0 : run->place + t->data.x.rows;
         if (!t->stream->next(t->stream->context, &t->data))
-            run->status = BP_FAILED;
+            end_stream(run);
         else if (t->data.x.rows > 0)
             run->status = make_room(run);
-        if (run->status != BP_OK || t->data.x.rows == 0)
+        if (run->stop || run->status != BP_OK || t->data.x.rows == 0)
             return false;
         const size_t rows = t->data.x.rows; /* of which more than a batch may be loaded together */
         const size_t steps = t->stream->whole ? 1 : (rows + t->batch - 1) / t->batch;

@@ -426,8 +426,8 @@ train_epoch(struct worker *worker)
     for (bool first = true; bp_next_block(worker, first); first = false)
         if (!train_block(worker))
             return false;
-    const bool going = worker->run->status == BP_OK;
-    bp_meet(worker->pass.team); /* before it changes */
+    const bool going = worker->run->status == BP_OK && !worker->run->stop;
+    bp_meet(worker->pass.team); /* before they change */
     return going;
 }
 

@@ -27,6 +27,7 @@ struct bp_stream {
     /* `count` learning rates from step number `first` of this call on, or NULL when it failed. May
      * be NULL: the optimizer's. */
     const double *(*rates)(void *context, size_t first, size_t count);
+    bool interrupted; /* set by these two where they failed because training is to stop: its steps stay */
     void *context;
 };
 
