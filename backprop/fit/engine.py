@@ -50,24 +50,15 @@ def train(
     int
         The epochs done, or -1 where another rank ended the training.
     """
-    generator, before = plan.generator, plan.optimizer.steps
-    x, y, weights, mask = _arrays(plan)
-    if plan.draws and (ranks.sharded or isinstance(plan.source, Batches)):
-        generator = _own_generator(generator, ranks.rank if ranks.sharded else 0)
-    reader = all_rates = None
-    if plan.source is not None:
-        reader = Reader(plan.source.epoch(generator), ranks.is_interrupted)
-    elif rates.scheduled:
-        all_rates = rates.of_steps(before, epochs * plan.steps)
+    generator, before = _generator(plan, ranks), plan.optimizer.steps
+    reader = None if plan.source is None else Reader(plan.source.epoch(generator), ranks.is_interrupted)
+    all_rates = rates.of_steps(before, epochs * plan.steps) if rates.scheduled and not reader else None
     try:
         if reader is not None:
             reader.start()
         with generator.bit_generator.lock if plan.draws else contextlib.nullcontext():
             return plan.network._train(
-                x=x,
-                y=y,
-                sample_weight=weights,
-                target_mask=mask,
+                **_arrays(plan),
                 validation=plan.held_out,
                 stream=_stream(plan, reader, rates, before),
                 optimizer=plan.optimizer,
@@ -88,21 +79,28 @@ def train(
             reader.close()
 
 
-def _arrays(plan: Plan) -> tuple[Any, Any, Any, Any]:
-    """x, y, weights and mask of the samples; None where a source gives them."""
-    samples = plan.samples
-    if samples is None or plan.source is not None:
-        return None, None, None, None
-    return samples.x, samples.y, samples.weights, samples.mask
+def _arrays(plan: Plan) -> dict[str, Any]:
+    """The samples that lie in arrays; None where a source gives them."""
+    samples = plan.samples if plan.source is None else None
+    return {
+        "x": None if samples is None else samples.x,
+        "y": None if samples is None else samples.y,
+        "sample_weight": None if samples is None else samples.weights,
+        "target_mask": None if samples is None else samples.mask,
+    }
 
 
-def _own_generator(generator: np.random.Generator, rank: int) -> np.random.Generator:
-    """A generator for one epoch, made of draws from the one that all ranks share.
+def _generator(plan: Plan, ranks: Alone) -> np.random.Generator:
+    """What the engine draws from in this call: the plan's, or one for an epoch that is made of draws from it.
 
     Each rank has one of its own where its data are its own; and so has the engine where the user's iterable
     may draw from the generator that fit was given, whose lock the engine would hold meanwhile.
     """
-    return np.random.default_rng([*generator.integers(0, 2**32, 4).tolist(), rank])
+    own = ranks.sharded or isinstance(plan.source, Batches)
+    if not (plan.draws and own):
+        return plan.generator
+    seed = plan.generator.integers(0, 2**32, 4).tolist()
+    return np.random.default_rng([*seed, ranks.rank if ranks.sharded else 0])
 
 
 def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> StreamArguments | None:
