@@ -6,6 +6,7 @@
 
 #include "core/base/memory.h"
 #include "core/train/train.h"
+#include "kernel_functions.h"
 #include "network_methods.h"
 #include "network_terms.h"
 #include "network_type.h"
@@ -145,7 +146,8 @@ argument_names(PyObject *module, PyObject *args)
     return dict;
 }
 
-static PyMethodDef testing_methods[] = {
+static PyMethodDef module_methods[] = {
+    {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
     {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},
     {"_allocations", allocations, METH_NOARGS, NULL},
@@ -165,7 +167,7 @@ execute(PyObject *module)
         add(module, "figures", tuple_of_names(figure_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
-        PyModule_AddFunctions(module, testing_methods) < 0)
+        PyModule_AddFunctions(module, module_methods) < 0)
         return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(
         "backprop.DivergenceError",

@@ -28,8 +28,8 @@ extern struct PyModuleDef bp_module_def;
  * exception. */
 struct bp_module *bp_module_of_type(PyTypeObject *type);
 
-/* The functions of backprop.kernels and fma_peak, and those of custom.c. */
-extern PyMethodDef bp_kernel_methods[], bp_custom_methods[];
+/* The functions of custom.c. */
+extern PyMethodDef bp_custom_methods[];
 
 /* fma_peak(dtype, seconds) */
 PyObject *bp_fma_peak_function(PyObject *module, PyObject *args);
