@@ -327,7 +327,7 @@ def test_more_numbers_than_any_memory(rows, dtype):
         ("weighted_sum", [(4, 7), (3, 7), (4,)], r"bias must have shape \(3,\), but has shape \(4,\)"),
         ("weighted_sum", [(2, 2, 2), (2, 2)], "a must have 1 to 2 axes, but has 3"),
         ("weighted_sum", [(4, 7), (7,)], "weights must have 2 to 2 axes, but has 1"),
-        ("delta_output", [(3,), (2, 3, 3)], r"da_dz must have shape \(3,\) or \(3, 3\), but has shape \(2, 3, 3"),
+        ("delta_output", [(3,), (2, 3, 3)], r"da_dz must have shape \(3,\) or \(3, 3\), but has"),
         ("delta_hidden", [(4, 3), (3, 7), (4, 7, 6)], r"da_dz must have shape \(4, 7\) or \(4, 7, 7\)"),
         ("weight_gradient", [(4, 3), (3, 2)], r"a must have shape \(4, k\), but has shape \(3, 2\)"),
         ("weighted_sum", [(4, 0), (3, 0)], "a must not be empty"),
