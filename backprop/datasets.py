@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._idx import find_idx, read_all, read_head
 from backprop._validate import not_negative, positive, whole_number
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Split = tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
 
 DIGITS = os.path.join(os.path.dirname(__file__), "data")
-UNSIGNED_BYTE = 8
 BEST_COMPRESSION = 1032  # gzip packs no run of bytes tighter than this
 
 
@@ -40,7 +40,9 @@ def load_digits() -> Split:
         x (n, 64) float32 in [0, 1], the pixels by rows divided by 16; y (n,) int64 labels 0 to 9.
         Counted digit by digit, every fifth image is a test image: 1438 to train on, 359 to test with.
     """
-    x, y = _read_pair(_find(DIGITS, "digits-images", 3), _find(DIGITS, "digits-labels", 1))
+    names = "digits-images-idx3-ubyte.gz", "digits-labels-idx1-ubyte.gz"
+    images, labels = (os.path.join(DIGITS, name) for name in names)
+    x, y = read_idx_pair(images, labels)
     scaled = x.astype(np.float32) / 16
     test = np.zeros(len(y), bool)
     test[np.argsort(y, kind="stable")[4::5]] = True
@@ -51,7 +53,8 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False, mapped: boo
     """Images and labels from a folder of IDX files, the format of MNIST and its like.
 
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-    and ``t10k-labels-idx1-ubyte``, plain or with ``.gz``; a dot before ``idx`` is fine too.
+    and ``t10k-labels-idx1-ubyte``, plain or with ``.gz``. A dot before ``idx`` is fine too, ``test`` in place
+    of ``t10k``, and the same beginning of all names, such as ``emnist-letters-``.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False, mapped: boo
     Returns
     -------
     x_train, y_train, x_test, y_test : ndarray
-        x (n, rows · columns) uint8, or float32 if scaled; y (n,) int64.
+        x (n, rows · columns) of the file's type, uint8 for most, or float32 if scaled; y (n,) int64.
 
     Raises
     ------
@@ -77,9 +80,14 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False, mapped: boo
     if mapped and scale:
         raise ValueError("scale=True reads all of the images, so mapped must be False")
     folder = os.fspath(folder)
+    files = find_idx(folder)
+    for part, name in (("train", "train"), ("test", "t10k")):
+        for what, axes in (("images", 3), ("labels", 1)):
+            if f"{part}-{what}" not in files:
+                raise FileNotFoundError(f"{folder} has no file {name}-{what}-idx{axes}-ubyte, or with .gz")
     train, test = (
-        _read_pair(_find(folder, f"{part}-images", 3), _find(folder, f"{part}-labels", 1), mapped)
-        for part in ("train", "t10k")
+        read_idx_pair(files[f"{part}-images"], files[f"{part}-labels"], mapped=mapped)
+        for part in ("train", "test")
     )
     x_train, x_test = train[0], test[0]
     if x_train.shape[1] != x_test.shape[1]:
@@ -91,41 +99,54 @@ def load_idx(folder: str | os.PathLike[str], *, scale: bool = False, mapped: boo
     return x_train, train[1], x_test, test[1]
 
 
-def _find(folder: str, stem: str, axes: int) -> str:
-    names = [f"{stem}{dot}idx{axes}-ubyte{ending}" for dot in "-." for ending in ("", ".gz")]
-    for name in names:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return path
-    raise FileNotFoundError(f"{folder} has no file {names[0]} or {names[1]}")
+def read_idx_pair(
+    images: str, labels: str, *, mapped: bool = False
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The images by rows, and the labels, of two IDX files.
 
+    Parameters
+    ----------
+    images : str
+        A file whose first axis counts the samples.
+    labels : str
+        A file with a number for each.
+    mapped : bool
+        Whether to map the images into memory.
 
-def _read_pair(
-    images: str, labels: str, mapped: bool = False
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    x, y = (map_idx if mapped else read_idx)(images, 3), read_idx(labels, 1)
+    Returns
+    -------
+    x, y : ndarray
+        x (n, numbers of an image); y (n,) int64, or the float32 or float64 of its file.
+
+    Raises
+    ------
+    ValueError, OSError
+        As from `read_idx`; and if the files have other numbers of samples.
+    """
+    x = (map_idx if mapped else read_idx)(images)
+    y = read_idx(labels, 1)
     if len(x) != len(y):
         raise ValueError(f"{images} has {len(x)} images, but {labels} has {len(y)} labels")
-    return x.reshape(len(x), -1), y.astype(np.int64)
+    return x.reshape(len(x), -1), y if y.dtype.kind == "f" else y.astype(np.int64)
 
 
-def read_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
-    """One IDX file of unsigned bytes, plain or gzip, as an array of that many axes.
+def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> NDArray[Any]:
+    """One IDX file, plain or gzip, as an array.
 
-    The format: two zero bytes, the type (8), the number of axes, the length of each axis as a big-endian
-    uint32, then the bytes in C order.
+    The format: two zero bytes, the type, the number of axes, the length of each axis as a big-endian uint32,
+    then the numbers, big-endian, in C order.
 
     Parameters
     ----------
     path : str or path
         The file; one that ends in .gz is unpacked.
-    axes : int
+    axes : int, optional
         How many axes it must have.
 
     Returns
     -------
-    ndarray of uint8
-        Of the shape that the file says.
+    ndarray
+        Of the shape and the type that the file says: uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
@@ -141,12 +162,12 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
     most = os.path.getsize(path) * BEST_COMPRESSION
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            return _read_idx(file, axes, most)
+            return read_all(file, axes, most)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not an IDX file of {axes} axes, or is damaged: {error}") from error
+        raise _damaged(path, axes, error) from error
 
 
-def map_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
+def map_idx(path: str | os.PathLike[str], axes: int | None = None) -> NDArray[Any]:
     """The same as `read_idx` of a plain file, but as a read-only memory map.
 
     Parameters
@@ -156,7 +177,8 @@ def map_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
 
     Returns
     -------
-    numpy.memmap of uint8
+    numpy.memmap
+        Of the file's type, in its byte order, which is big-endian.
 
     Raises
     ------
@@ -168,41 +190,18 @@ def map_idx(path: str | os.PathLike[str], axes: int) -> NDArray[np.uint8]:
         raise ValueError(f"{path} is packed, and only plain files can be mapped: unpack it first")
     try:
         with open(path, "rb") as file:
-            shape = _read_head(file, axes, os.path.getsize(path))
-        begin = 4 + 4 * axes
-        if os.path.getsize(path) - begin != math.prod(shape):
+            dtype, shape = read_head(file, axes, os.path.getsize(path))
+        begin = 4 + 4 * len(shape)
+        if os.path.getsize(path) - begin != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"its head claims the shape {shape}, but it has {os.path.getsize(path)} bytes")
     except ValueError as error:
-        raise ValueError(f"{path} is not an IDX file of {axes} axes, or is damaged: {error}") from error
-    return np.memmap(path, np.uint8, "r", begin, shape)
+        raise _damaged(path, axes, error) from error
+    return np.memmap(path, dtype, "r", begin, shape)
 
 
-def _read_head(file: Any, axes: int, most: int) -> tuple[int, ...]:
-    """The shape that the head of an IDX file claims."""
-    head = file.read(4 + 4 * axes)
-    if head[:4] != bytes([0, 0, UNSIGNED_BYTE, axes]):
-        raise ValueError(f"it starts with the bytes {head[:4].hex(' ')}, expected 00 00 08 {axes:02x}")
-    if len(head) < 4 + 4 * axes:
-        raise ValueError("it ends within its head")
-    shape = tuple(np.frombuffer(head[4:], ">u4").tolist())
-    size = math.prod(shape)
-    if size == 0 or size > most:
-        raise ValueError(f"its head claims the shape {shape}")
-    return shape
-
-
-def _read_idx(file: Any, axes: int, most: int) -> NDArray[np.uint8]:
-    shape = _read_head(file, axes, most)
-    size = math.prod(shape)
-    content = np.empty(size, np.uint8)
-    filled = 0
-    while filled < size and (count := file.readinto(content.data[filled:])):
-        filled += count
-    if filled < size:
-        raise ValueError(f"its head claims the shape {shape}, but only {filled} bytes follow")
-    if file.read(1):
-        raise ValueError(f"its head claims the shape {shape}, but more bytes follow")
-    return content.reshape(shape)
+def _damaged(path: str, axes: int | None, error: Exception) -> ValueError:
+    of_axes = "" if axes is None else f" of {axes} axes"
+    return ValueError(f"{path} is not an IDX file{of_axes}, or is damaged: {error}")
 
 
 def two_spirals(
