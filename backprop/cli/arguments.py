@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from backprop._validate import name_among
+from backprop.cli.data import MISSING
 
 
 class Help(argparse.HelpFormatter):
@@ -50,18 +51,35 @@ def add_data(
     """--data: what to do with it, and what it is otherwise."""
     parser.add_argument(
         "--data", metavar="PATH",
-        help=f"what to {purpose}: a folder of MNIST-format files, an .npz file (x_train, y_train, x_test, "
-        f"y_test, or x, y), or a .csv file (default: {default})",
+        help=f"what to {purpose}: a table (.csv, .tsv, .txt and such, or - for standard input), an .npz file "
+        "(x_train, y_train, x_test, y_test, or x, y), or a folder of MNIST-format files "
+        f"(default: {default})",
     )
 
 
-def add_label_column(parser: argparse._ActionsContainer) -> None:
-    """--label-column."""
+def add_table(parser: argparse._ActionsContainer, *, learns: bool = False) -> None:
+    """How a table is to be understood; `learns` where there is no network yet that knows the columns."""
+    by_default = "by default one called label, target, class, species or y" if learns else (
+        "by default as in the training"
+    )
     parser.add_argument(
-        "--label-column", type=int, metavar="N",
-        help='the column of a .csv file with the labels or targets, from 0 (default: the one called '
-        '"label", or 0)',
+        "--label-column", metavar="C",
+        help=f"name, or index from 0, of the column of a table with the labels or targets; {by_default}",
     )
+    parser.add_argument(
+        "--missing", choices=MISSING,
+        help="what becomes of samples with missing values: an error (the default), the mean of the column in "
+        "their place, or left out",
+    )
+    parser.add_argument(
+        "--header", action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns (default: if it is not like the lines below it)",
+    )
+    if learns:
+        parser.add_argument(
+            "--drop-column", action="append", metavar="C",
+            help="name or index of a column to leave out; may be given several times",
+        )
 
 
 def flag(parser: argparse._ActionsContainer, option: str, what: str) -> None:
@@ -134,13 +152,13 @@ def numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"expected numbers such as 0.2,0.5, got {text!r}") from None
 
 
-def class_weight(text: str) -> str | dict[int, float]:
+def class_weight(text: str) -> str | dict[str, float]:
     """"balanced", or the weights in a text such as 0:1,1:5."""
     if text == "balanced":
         return text
     try:
-        pairs = [part.split(":") for part in text.split(",")]
-        return {int(label): float(weight) for label, weight in pairs}
+        pairs = [part.rsplit(":", 1) for part in text.split(",")]
+        return {label: float(weight) for label, weight in pairs}
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected balanced, or such as 0:1,1:5; got {text!r}") from None
 

@@ -39,7 +39,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 OF_NETWORK = ("layers", "hidden", "output", "loss", "no_bias", "init", "dtype", "l1", "l2", "dropout")
 OF_OPTIMIZER = ("optimizer", "momentum", "nesterov", "betas", "eps", "alpha", *FOR_ALL)
 OF_SCHEDULE = ("schedule", "decay", "decay_every", "schedule_epochs", "warm_up", "plateau_patience")
-OF_DATA = ("regression", "standardize", "seed", "test_fraction", "validation")
+OF_DATA = ("regression", "standardize", "seed", "test_fraction", "validation", "drop_column")
 
 
 def refuse_idle_options(options: argparse.Namespace) -> None:
@@ -66,7 +66,12 @@ def refuse_idle_options(options: argparse.Namespace) -> None:
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
     values = {name: getattr(options, name) for name in names}
-    return [name for name, value in values.items() if value is not None and value is not False]
+    off_is_a_value = ("standardize",)  # which has a --no-standardize
+    return [
+        name
+        for name, value in values.items()
+        if value is not None and (value is not False or name in off_is_a_value)
+    ]
 
 
 def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:

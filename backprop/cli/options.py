@@ -13,8 +13,8 @@ from backprop.cli.arguments import (
     Help,
     add_command,
     add_data,
-    add_label_column,
     add_model,
+    add_table,
     flag,
     integer,
     number,
@@ -70,7 +70,7 @@ def _add_predict(commands: Any) -> None:
     )
     add_model(predict)
     add_data(predict, "classify")
-    add_label_column(predict)
+    add_table(predict)
     flag(predict, "--outputs", "print all outputs, separated by commas, instead of the class")
 
 
@@ -80,7 +80,7 @@ def _add_evaluate(commands: Any) -> None:
     )
     add_model(evaluate)
     add_data(evaluate, "measure with")
-    add_label_column(evaluate)
+    add_table(evaluate)
     flag(evaluate, "--confusion", "print how often each label is taken for which")
 
 
@@ -91,7 +91,7 @@ def _add_check(commands: Any) -> None:
     )
     add_model(check, optional="one trained on the digits")
     add_data(check, "take samples from")
-    add_label_column(check)
+    add_table(check)
     integer(check, "--samples", "how many samples, the first ones", 10)
 
 
@@ -114,7 +114,7 @@ def _add_explain(commands: Any) -> None:
     )
     add_model(explain, optional="one trained on the digits")
     add_data(explain, "take a sample from")
-    add_label_column(explain)
+    add_table(explain)
     integer(explain, "--sample", "which sample, from 0; of the test part where there is one", 0)
     integer(explain, "--layer", "which of net.layers, from 0; negative from the output layer", -1)
     integer(explain, "--j", "the node of that layer, from 0", 0)
@@ -133,7 +133,7 @@ def _add_jacobian(commands: Any) -> None:
     )
     add_model(jacobian, optional="one trained on the digits")
     add_data(jacobian, "take a sample from")
-    add_label_column(jacobian)
+    add_table(jacobian)
     integer(jacobian, "--sample", "which sample, from 0; of the test part where there is one", 0)
 
 
@@ -148,7 +148,7 @@ def _add_play(commands: Any) -> None:
         "--set", choices=("circles", "digits", "moons", "two_spirals", "xor"),
         help="or a data set of the package; the digits come with a trained network",
     )
-    add_label_column(play)
+    add_table(play, learns=True)
     play.add_argument(
         "--layers", type=sizes, metavar="2-5-4-1",
         help="widths of a new network (default 2-5-4-1, or one hidden layer of 8 nodes for --data)",

@@ -6,21 +6,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backprop._validate import whole_number
 from backprop.callbacks import Checkpoint, EarlyStopping
 from backprop.cli.build import HIDDEN_NODES, new_network, new_optimizer, refuse_idle_options
-from backprop.cli.data import r_squared, scaling_of
-from backprop.cli.parts import BATCH_SIZE, Parts
-from backprop.files.format import load_all, save
+from backprop.cli.columns import listed
+from backprop.cli.data import load, r_squared
+from backprop.cli.parts import BATCH_SIZE, Parts, divide
+from backprop.files.format import save
 from backprop.files.writing import write_whole
 from backprop.network import Network
 
 if TYPE_CHECKING:
     from backprop._base import BaseNetwork
-    from backprop.cli.data import Notes
     from backprop.history import History
     from backprop.optimizers import Optimizer
 
@@ -30,6 +30,7 @@ def train(options: argparse.Namespace) -> None:
     refuse_idle_options(options)
     _check_values(options)
     network, optimizer, parts = _begin(options) if options.resume is None else _resume(options)
+    class_weight = _by_index(options.class_weight, parts)
     in_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     progress = in_terminal if options.progress is None else options.progress
     callbacks: list[Any] = [] if progress else [_PrintEpoch(parts, callable(optimizer.lr))]
@@ -45,7 +46,7 @@ def train(options: argparse.Namespace) -> None:
         progress=progress,
         callbacks=[*callbacks, *_callbacks(options, parts, optimizer)],
         sample_weight=parts.weight,
-        class_weight=options.class_weight,
+        class_weight=class_weight,
         norms=options.norms,
     )
     if options.history is not None:
@@ -60,6 +61,19 @@ def train(options: argparse.Namespace) -> None:
         print(f"test accuracy {network.accuracy(parts.x_test, parts.y_test):.4f}")
 
 
+def _by_index(weights: str | dict[str, float] | None, parts: Parts) -> str | dict[int, float] | None:
+    """--class-weight with the indices of classes in place of their names."""
+    if weights is None or isinstance(weights, str):
+        return weights
+    assert parts.classes is not None
+    place = {str(name): i for i, name in enumerate(parts.classes.names)}
+    if unknown := [name for name in weights if name not in place]:
+        raise ValueError(
+            f"--class-weight names {unknown[0]}, which is none of the classes {listed(list(place))}"
+        )
+    return {place[name]: weight for name, weight in weights.items()}
+
+
 def _check_values(options: argparse.Namespace) -> None:
     whole_number("--epochs", options.epochs)
     whole_number("--seed", options.seed or 0, 0)
@@ -72,7 +86,7 @@ def _check_values(options: argparse.Namespace) -> None:
 
 def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     """A new network and what it is trained with."""
-    parts = Parts(options, None, {})
+    parts = divide(options)
     sizes = options.layers or [parts.x.shape[1], HIDDEN_NODES, parts.outputs]
     parts.check_sizes(sizes, "--layers")
     network = new_network(options, sizes, parts.scaling.is_regression)
@@ -83,10 +97,11 @@ def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
 
 def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     """The network of a file, to go on with."""
-    network, notes, optimizer = load_all(options.resume, Network)
+    model = load(options.resume)
+    network, optimizer = model.network, model.optimizer
     if optimizer is None:
         raise ValueError(f"{options.resume} was saved without an optimizer, so it cannot be resumed")
-    parts = Parts(options, scaling_of(network, notes), notes)
+    parts = divide(options, model)
     sizes = [network.layers[0].inputs, *(layer.outputs for layer in network.layers)]
     parts.check_sizes(sizes, options.resume)
     if options.lr is not None:
@@ -96,6 +111,8 @@ def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
 
 
 def _print_parts(parts: Parts, sizes: Sequence[int], resumed: str) -> None:
+    if parts.understood:
+        print(parts.understood)
     held = "" if parts.validation is None else f" {len(parts.validation[0])} to validate with,"
     print(
         f"{len(parts.x)} samples to train on,{held} {len(parts.x_test)} to test with; layers "
@@ -106,7 +123,7 @@ def _print_parts(parts: Parts, sizes: Sequence[int], resumed: str) -> None:
 class _Checkpoint(Checkpoint):
     """A checkpoint that `train --resume` can go on from: with scaling and parts."""
 
-    def __init__(self, notes: Notes, *arguments: Any, **settings: Any) -> None:
+    def __init__(self, notes: Mapping[str, Any], *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._notes = notes
 

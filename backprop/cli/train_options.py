@@ -9,7 +9,7 @@ from backprop import _core
 from backprop.cli.arguments import (
     add_command,
     add_data,
-    add_label_column,
+    add_table,
     class_weight,
     flag,
     integer,
@@ -44,11 +44,15 @@ def add_train(commands: Any) -> None:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     add_data(data, "train and test with")
-    add_label_column(data)
+    add_table(data, learns=True)
     number(data, "--test-fraction", "F", "share to test with if the data has no test part (default 0.2)")
     number(data, "--validation", "F", "share of the training samples to validate with after each epoch")
     flag(data, "--regression", "targets are real numbers, not labels; they are standardised")
-    flag(data, "--standardize", "give each input mean 0 and deviation 1, instead of all of them one scale")
+    data.add_argument(
+        "--standardize", action=argparse.BooleanOptionalAction,
+        help="give each input mean 0 and deviation 1, instead of all of them one scale (default: the numbers "
+        "of a table, unless they are pixels)",
+    )
     data.add_argument(
         "--class-weight", type=class_weight, metavar="W",
         help='"balanced", or weights such as 0:1,1:5; classes that are not named have 1',

@@ -13,11 +13,12 @@ import numpy as np
 import backprop as bp
 from backprop import _core, datasets
 from backprop._validate import index_below, whole_number
-from backprop.cli import data, reading
+from backprop.cli import data, parts
 from backprop.cli.build import HIDDEN_NODES
-from backprop.cli.data import Scaling
+from backprop.cli.classes import Classes
+from backprop.cli.data import Model
+from backprop.cli.scaling import Scaling
 from backprop.exports.torch import save_torch_state
-from backprop.files.format import load_all
 from backprop.fit.threads import usable_threads
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ if TYPE_CHECKING:
 
 def predict(options: argparse.Namespace) -> None:
     """Prints a line for each sample."""
-    network, scaling = data.load(options.model)
-    inputs = network.layers[0].inputs
-    x, y = data.to_look_at(options, inputs, regression=scaling.is_regression)
+    model = data.load(options.model)
+    network, scaling = model.network, model.scaling
+    x, y = data.to_look_at(options, model)
     scaled = scaling.of_inputs(x)
     if options.outputs or scaling.is_regression:
         rows = scaling.of_outputs(network(scaled))
         sys.stdout.writelines(",".join(f"{a:.9g}" for a in row) + "\n" for row in rows.tolist())
     else:
-        sys.stdout.writelines(f"{label}\n" for label in network.classify(scaled).tolist())
+        names = model.class_names
+        sys.stdout.writelines(f"{names[i]}\n" for i in network.classify(scaled).tolist())
     if y is None:
         return
     if scaling.is_regression:
@@ -48,16 +50,16 @@ def predict(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Prints what a saved network is worth on labelled data."""
-    network, scaling = data.load(options.model)
-    regression = scaling.is_regression
-    if options.confusion and regression:
+    model = data.load(options.model)
+    network, scaling = model.network, model.scaling
+    if options.confusion and scaling.is_regression:
         raise ValueError("a regression has no classes to confuse")
-    x, y = data.with_targets(options, network.layers[0].inputs, regression=regression)
+    x, y = data.with_targets(options, model)
     scaled = scaling.of_inputs(x)
     loss = network.loss(scaled, scaling.of_targets(y))
     print(f"samples   {len(x)}")
     print(f"loss      {loss:.6g}")
-    if regression:
+    if scaling.is_regression:
         predicted = scaling.of_outputs(network(scaled))
         error = np.sqrt(np.mean((predicted - y.reshape(len(y), -1)) ** 2))
         print(f"R2        {data.r_squared(y, predicted):.4f}")
@@ -65,20 +67,30 @@ def evaluate(options: argparse.Namespace) -> None:
         return
     print(f"accuracy  {network.accuracy(scaled, y):.4f}")
     if options.confusion:
-        classes = max(2, network.layers[-1].outputs)
-        counts = np.zeros((classes, classes), np.int64)
-        np.add.at(counts, (y, network.classify(scaled)), 1)
-        width = len(str(counts.max())) + 1
-        print("\nrows are labels, columns what the network says")
-        for row in counts.tolist():
-            print("".join(f"{count:{width}d}" for count in row))
+        _print_confusion(y, network.classify(scaled), model)
+
+
+def _print_confusion(y: NDArray[Any], said: NDArray[Any], model: Model) -> None:
+    """A row for each label; with the classes' names unless they are the indices."""
+    names = model.class_names
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (y, said), 1)
+    print("\nrows are labels, columns what the network says")
+    width = len(str(counts.max())) + 1
+    first = 0
+    if model.classes is not None and not model.classes.are_indices:
+        first, width = max(map(len, names)), max(width, *(len(name) + 1 for name in names))
+        print(" " * first + "".join(f"{name:>{width}}" for name in names))
+    for name, row in zip(names, counts.tolist(), strict=True):
+        print(f"{name:{first}}" * (first > 0) + "".join(f"{count:{width}d}" for count in row))
 
 
 def check(options: argparse.Namespace) -> None:
     """Compares the gradient with differences; fails where they disagree."""
     whole_number("--samples", options.samples)
-    network, scaling = _to_show(options)
-    x, y = data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    model = _to_show(options)
+    network, scaling = model.network, model.scaling
+    x, y = data.with_targets(options, model)
     first = slice(0, options.samples)
     result = network.check_gradient(scaling.of_inputs(x[first]), scaling.of_targets(y[first]))
     print(result)
@@ -88,7 +100,8 @@ def check(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Writes a network in another format."""
-    network, scaling = data.load(options.model)
+    model = data.load(options.model)
+    network, scaling = model.network, model.scaling
     if not options.as_trained:
         network = _unscaled(network, scaling)
     path: str = options.file
@@ -126,20 +139,21 @@ def _unscaled(network: Network, scaling: Scaling) -> Network:
     return network
 
 
-def _to_show(options: argparse.Namespace) -> tuple[Network, Scaling]:
+def _to_show(options: argparse.Namespace) -> Model:
     """The saved network, or what `train` makes of the digits without options."""
     if options.model is not None:
         return data.load(options.model)
     x, y, _, _ = datasets.load_digits()
     network = bp.Network.dense(x.shape[1], HIDDEN_NODES, 10, seed=0)
     network.fit(x, y, bp.SGD(1.0), epochs=30, batch_size=10, progress=False)
-    return network, Scaling(1.0)
+    return Model(network, Scaling(1.0), classes=Classes(tuple(range(10))))
 
 
 def explain(options: argparse.Namespace) -> None:
     """Prints the chain rule of one weight."""
-    network, scaling = _to_show(options)
-    x, y = data.with_targets(options, network.layers[0].inputs, regression=scaling.is_regression)
+    model = _to_show(options)
+    network, scaling = model.network, model.scaling
+    x, y = data.with_targets(options, model)
     n = index_below("--sample", options.sample, len(x), "samples")
     k = None if options.bias else options.k
     x_n, y_n = scaling.of_inputs(x[n : n + 1])[0], scaling.of_targets(y[n : n + 1])[0]
@@ -154,8 +168,9 @@ def explain(options: argparse.Namespace) -> None:
 
 def jacobian(options: argparse.Namespace) -> None:
     """Prints a line for each output."""
-    network, scaling = _to_show(options)
-    x, _ = data.to_look_at(options, network.layers[0].inputs, regression=scaling.is_regression)
+    model = _to_show(options)
+    network, scaling = model.network, model.scaling
+    x, _ = data.to_look_at(options, model)
     n = index_below("--sample", options.sample, len(x), "samples")
     rows = network.jacobian(scaling.of_inputs(x[n : n + 1])[0])
     sys.stdout.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows.tolist())
@@ -169,17 +184,16 @@ def play(options: argparse.Namespace) -> None:
     x: NDArray[Any] | None = None
     y: NDArray[Any] | None = None
     if options.model is not None or options.set == "digits":
-        network, scaling = _to_show(options)
-        inputs = network.layers[0].inputs
-        if options.data is not None or inputs != 2:
-            x, y = data.with_targets(options, inputs, regression=scaling.is_regression)
+        model = _to_show(options)
+        network, scaling = model.network, model.scaling
+        if options.data is not None or network.layers[0].inputs != 2:
+            x, y = data.with_targets(options, model)
             x, y = scaling.of_inputs(x), scaling.of_targets(y)
     else:
         sizes = options.layers or [2, 5, 4, 1]
         if options.data is not None:
-            x, y = data.with_targets(options, None)
-            x = x / np.float32(reading.scale_of(x))
-            sizes = options.layers or [x.shape[1], 8, max(2, int(y.max()) + 1)]
+            x, y, classes = parts.to_show(options)
+            sizes = options.layers or [x.shape[1], 8, classes]
         network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
     shown = stage.Stage(
         network,
@@ -206,15 +220,20 @@ def bench(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """Describes the installation, or a saved network."""
     if options.model is not None:
-        network, notes, optimizer = load_all(options.model, bp.Network)
-        scaling = data.scaling_of(network, notes)
-        print(network.summary())
+        model = data.load(options.model)
+        scaling, optimizer = model.scaling, model.optimizer
+        print(model.network.summary())
         if optimizer is not None:
             print(f"after {optimizer.steps:,} steps of {optimizer!r}")
         if scaling.mean is None:
             print(f"inputs were divided by {scaling.scale:g} before training")
         else:
             print("inputs were standardised, each to mean 0 and deviation 1")
+        if model.columns is not None:
+            print(f"inputs: {', '.join(model.columns.input_names)}")
+            print(f"{'targets' if scaling.is_regression else 'labels'}: column {model.columns.label}")
+        if model.classes is not None and not model.classes.are_indices:
+            print(f"classes: {', '.join(model.class_names)}")
         if scaling.is_regression:
             print("targets were standardised, each to mean 0 and deviation 1")
         return

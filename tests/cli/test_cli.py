@@ -146,7 +146,7 @@ def test_csv(capsys, tmp_path, head, label_column):
     names = [f"pixel{k}" for k in range(64)]
     if label_column is None:
         table, names = np.column_stack([y_train, x_train]), ["label", *names]
-        options = []
+        options = [] if head else ["--label-column", 0]
     else:
         table, names = np.column_stack([x_train, y_train]), [*names, "digit"]
         options = ["--label-column", label_column]
@@ -193,12 +193,13 @@ def test_a_wrong_command_line_is_exit_code_2(capsys, arguments, says):
         (["train", "--data", "nowhere"], "nowhere"),
         (["train", "--data", "nowhere.npz"], "nowhere.npz"),
         (["train", "--data", "nowhere.csv"], "nowhere.csv"),
-        (["train", "--data", "text.txt"], ".npz, .csv"),
+        (["train", "--data", "text.rtf"], ".npz, .csv"),
         (["train", "--data", "damaged.npz"], "damaged.npz"),
         (["train", "--data", "damaged.csv"], "damaged.csv"),
         (["train", "--data", "damaged.csv.gz"], "damaged.csv.gz"),
         (["train", "--data", "empty.csv"], "empty.csv"),
-        (["train", "--data", "fractions.csv"], "whole numbers"),
+        (["train", "--data", "fractions.csv"], "--label-column"),
+        (["train", "--data", "fractions.csv", "--label-column", "0"], "whole numbers"),
         (["train", "--data", "fractions.csv", "--label-column", "7"], "no column 7"),
         (["train", "--data", "pickled.npz"], "pickled.npz"),
         (["train", "--data", "lengths.npz"], "shape (3,)"),
@@ -216,7 +217,7 @@ def test_a_wrong_command_line_is_exit_code_2(capsys, arguments, says):
 )
 def test_bad_data_is_exit_code_1_and_one_line(capsys, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
-    Path("text.txt").write_text("text", encoding="utf-8")
+    Path("text.rtf").write_text("text", encoding="utf-8")
     Path("damaged.npz").write_bytes(b"PK\3\4 no zip file")
     Path("damaged.csv").write_text("1,2,3\n4,five,6\n", encoding="utf-8")
     Path("damaged.csv.gz").write_bytes(gzip.compress(b"1,2,3\n" * 100)[:-9])

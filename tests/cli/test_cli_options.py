@@ -358,7 +358,7 @@ def test_options_that_would_be_idle_are_exit_code_2(capsys, options, says):
         (["--clip-norm", 1, "--clip-value", 1], "at most one"),
         (["--batch-size", 0], "--batch-size"),
         (["--hidden", "relu,tanh"], "--hidden takes one value or one for each of 1 layers"),
-        (["--class-weight", "11:2"], "got 11"),
+        (["--class-weight", "11:2"], "names 11"),
         (["--regression"], "needs --data"),
         (["--seed", -1], "--seed must be at least 0"),
         (["--validation", 1.5], "--validation 1.5"),
@@ -382,8 +382,11 @@ def test_bad_data_of_other_commands(capsys, tmp_path):
     (tmp_path / "nan.csv").write_text("0,1,nan\n1,2,2\n0,1,1\n1,3,3\n", encoding="utf-8")
     for command, says in (
         (["check", tmp_path / "net", "--samples", 0], "--samples must be at least 1"),
-        (["train", "--data", tmp_path / "nan.csv"], "not finite"),
-        (["evaluate", tmp_path / "net", "--data", tmp_path / "nan.csv"], "(n, 64)"),
+        (["train", "--data", tmp_path / "nan.csv", "--label-column", 0], "missing values: column 2 1 of 4"),
+        (
+                ["evaluate", tmp_path / "net", "--data", tmp_path / "nan.csv", "--label-column", 0],
+                "has 2 inputs; the network takes 64",
+            ),
         (["predict", tmp_path / "net", "--data", tmp_path / "net"], "neither a folder"),
         (["export", tmp_path / "net", tmp_path], ".onnx, .c or .pt"),
         (["explain", tmp_path / "net", "--j", 10], "j must be below 10"),

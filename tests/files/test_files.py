@@ -165,7 +165,7 @@ FOREIGN = {
     "bias that is missing": json.dumps(description(**layer(bias=False))),
     "other shape": json.dumps(description(**layer(inputs=2, outputs=3))),
     "layers that do not chain": json.dumps(description(layers=2 * description()["layers"])),
-    "notes of text": json.dumps(description(notes={"scale": "16"})),
+    "notes that are no object": json.dumps(description(notes=[16])),
 }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 with atheris.instrument_imports(include=["backprop"]):
     import backprop as bp
     from backprop import datasets
-    from backprop.cli import reading
+    from backprop.cli import classes, reading
     from backprop.files.format import load_all
 
 READERS = ("safetensors", "npz", "csv", "csv.gz", "idx", "idx.gz", "mapped")
@@ -106,9 +106,10 @@ def read(kind, path):
     elif kind.startswith("idx"):
         assert datasets.read_idx(path, 1).ndim == 1
     else:
-        data = reading.read(path, None)
-        assert len(data.x) == len(data.y)
-        assert data.y.min() >= 0
+        whole = reading.read(path, reading.Asked(label_column="0" if "csv" in kind else None)).whole
+        assert len(whole.x) == len(whole.y)
+        labels = classes.learn(whole.y, "y", whole.where)
+        assert labels.indices(whole.y, whole.where).min() >= 0
 
 
 def run_input(data):
@@ -119,7 +120,7 @@ def run_input(data):
     try:
         read(kind, path)
     except ValueError as error:
-        if path not in str(error):
+        if path not in str(error) and "must hold labels" not in str(error):
             raise
 
 

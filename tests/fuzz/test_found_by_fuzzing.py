@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 import backprop as bp
-from backprop.cli import reading
+from backprop.cli import classes, reading
 
 
 def test_a_packed_table_whose_stream_is_damaged_is_a_value_error(tmp_path):
@@ -18,7 +18,7 @@ def test_a_packed_table_whose_stream_is_damaged_is_a_value_error(tmp_path):
     path = tmp_path / "table.csv.gz"
     path.write_bytes(bytes.fromhex("1f8b0800e6fd056b02ff33d431e232d0ffffffff6eaa98f208000000"))
     with pytest.raises(ValueError, match=r"table\.csv\.gz is not a table"):
-        reading.read(str(path), None)
+        reading.read(str(path), reading.Asked())
 
 
 def test_an_archive_that_points_before_its_beginning_is_a_value_error(tmp_path):
@@ -28,7 +28,7 @@ def test_an_archive_that_points_before_its_beginning_is_a_value_error(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + whole[54:])
     with pytest.raises(ValueError, match=r"data\.npz is not an \.npz file"):
-        reading.read(str(path), None)
+        reading.read(str(path), reading.Asked())
 
 
 @pytest.mark.parametrize("name", ["x", "y", "sample_weight"])
@@ -39,15 +39,16 @@ def test_a_member_of_an_archive_that_is_no_array_is_a_value_error(tmp_path, name
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(f"{name}.npy", b"no array")
     with pytest.raises(ValueError, match=rf"data\.npz is not an \.npz file.*: {name} is no array"):
-        reading.read(str(path), None)
+        reading.read(str(path), reading.Asked())
 
 
 @pytest.mark.parametrize("label", ["inf", "1e300"])
 def test_labels_beyond_all_integers_are_refused(tmp_path, label):
     path = tmp_path / "table.csv"
     path.write_text(f"label,a\n0,1\n{label},2\n", encoding="utf-8")
+    data = reading.read(str(path), reading.Asked())
     with pytest.raises(ValueError, match="must hold labels"):
-        reading.read(str(path), None)
+        classes.learn(data.whole.y, "column label", data.whole.where)
 
 
 def test_no_samples_and_a_schedule_are_a_value_error():

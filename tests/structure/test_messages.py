@@ -83,7 +83,7 @@ def test_a_bias_that_is_not_there():
     ("arrays", "options", "text"),
     [
         ({"x": X, "y": Y[:5, 0]}, [], r"y must have shape \(6,\), got \(5,\)"),
-        ({"x": X, "y": np.full(6, np.nan)}, ["--regression"], "must hold finite numbers"),
+        ({"x": X, "y": np.full(6, np.nan)}, ["--regression"], "missing values: y 6 of 6"),
         ({"x": Y[:, 0], "y": Y[:, 0]}, [], r"x must hold numbers by rows, got float64 \(6,\)"),
     ],
 )
