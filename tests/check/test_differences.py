@@ -133,8 +133,8 @@ def test_check_gradient_finds_a_wrong_gradient(monkeypatch):
     x, y = make_data(net, 5)
     right = type(net)._gradient
 
-    def spoilt(self, *arguments):
-        flat, inputs, loss = right(self, *arguments)
+    def spoilt(self, *arguments, **options):
+        flat, inputs, loss = right(self, *arguments, **options)
         flat = flat.copy()
         flat[..., 3] *= 1.01
         return flat, inputs, loss
