@@ -103,6 +103,8 @@ class Layer(KnownAttributes):
         l2: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
+        if getattr(self, "_in_network", False):
+            raise RuntimeError(f"{self!r} is in a network: it is set up only once")
         self._inputs = _size("inputs", inputs)
         self._outputs = _size("outputs", outputs)
         self._activation = activation if isinstance(activation, Activation) else Activation(activation)

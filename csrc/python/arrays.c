@@ -128,6 +128,37 @@ read_x(struct bp_samples *samples, const struct bp_network *net, PyObject *x, co
     return 0;
 }
 
+/* Whether every one of these numbers is the index of an output. */
+static int
+check_labels(PyArrayObject *object, const struct bp_array *array, size_t outputs, const char *name)
+{
+    const size_t rows = array->rows;
+
+    if (array->type >= BP_HALF) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s must have shape (%zu, %zu), or be integer class labels of shape (%zu,), but "
+                     "has one number of dtype %S a sample",
+                     name, rows, outputs, rows, (PyObject *)PyArray_DESCR(object));
+        return -1;
+    }
+    int64_t wrong;
+    bool valid;
+    Py_BEGIN_ALLOW_THREADS
+    valid = bp_labels_valid(array, outputs, &wrong);
+    Py_END_ALLOW_THREADS
+    if (!valid) {
+        PyObject *label = array->type == BP_UINT64 ? PyLong_FromUnsignedLongLong((uint64_t)wrong)
+                                                   : PyLong_FromLongLong(wrong);
+        if (label)
+            PyErr_Format(PyExc_ValueError,
+                         "labels in %s must be 0 to %zu, one for each of the %zu outputs, but one is %S",
+                         name, outputs - 1, outputs, label);
+        Py_XDECREF(label);
+        return -1;
+    }
+    return 0;
+}
+
 static int
 read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, const char *name)
 {
@@ -167,29 +198,7 @@ read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, co
     samples->data.labels = outputs > 1;
     if (!samples->data.labels)
         return 0;
-    if (array->type >= BP_HALF) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s must have shape (%zu, %zu), or be integer class labels of shape (%zu,), but "
-                     "has one number of dtype %S a sample",
-                     name, rows, outputs, rows, (PyObject *)PyArray_DESCR(object));
-        return -1;
-    }
-    int64_t wrong;
-    bool valid;
-    Py_BEGIN_ALLOW_THREADS
-    valid = bp_labels_valid(array, outputs, &wrong);
-    Py_END_ALLOW_THREADS
-    if (!valid) {
-        PyObject *label = array->type == BP_UINT64 ? PyLong_FromUnsignedLongLong((uint64_t)wrong)
-                                                   : PyLong_FromLongLong(wrong);
-        if (label)
-            PyErr_Format(PyExc_ValueError,
-                         "labels in %s must be 0 to %zu, one for each of the %zu outputs, but one is %S",
-                         name, outputs - 1, outputs, label);
-        Py_XDECREF(label);
-        return -1;
-    }
-    return 0;
+    return check_labels(object, array, outputs, name);
 }
 
 int

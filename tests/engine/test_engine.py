@@ -338,6 +338,20 @@ def test_a_network_that_is_set_up_while_it_is_set_up():
     assert net.parameters.dtype == "float32"
 
 
+def test_networks_and_layers_that_are_set_up_twice(world):
+    """They are refused, and go on as they were."""
+    before = world.net(world.data[0])
+    with pytest.raises(RuntimeError, match="only once"):
+        world.net.__init__(bp.Layer(2, 2))
+    with pytest.raises(RuntimeError, match=r"Layer\(3, 4, 'tanh'\) is in a network: it is set up only once"):
+        world.net.layers[0].__init__(30, 40)
+    assert_same_bits(world.net(world.data[0]), before)
+    assert [layer.inputs for layer in world.net.layers] == [3, 4]
+    layer = bp.Layer(2, 3)
+    layer.__init__(4, 5)
+    assert layer.inputs == 4
+
+
 def test_functions_at_addresses():
     one = np.arange(6.0).reshape(2, 3)
     for arguments, error, text in (
