@@ -6,6 +6,7 @@
 #include "network_object.h"
 #include "network_terms.h"
 #include "network_type.h"
+#include "solve_method.h"
 #include "train_method.h"
 
 static PyObject *
@@ -242,6 +243,8 @@ static PyMethodDef network_methods[] = {
     {"_trace", BP_FAST(bp_network_trace), NULL},
     {"_train", BP_FAST(bp_network_train), NULL},
     {"_room_to_share", BP_FAST(bp_network_room_to_share), NULL},
+    {"_solve", BP_FAST(bp_network_solve), NULL},
+    {"_levenberg_bytes", BP_FAST(bp_network_levenberg_bytes), NULL},
     {"_jacobian", BP_FAST(bp_network_jacobian), NULL},
     {"_hessian_vector", BP_FAST(bp_network_hessian_vector), NULL},
     {"classify", BP_FAST(bp_network_classify), bp_classify_doc},

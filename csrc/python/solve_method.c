@@ -1,0 +1,309 @@
+#include "solve_method.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/network/functions.h"
+#include "core/solve/solve.h"
+#include "gil.h"
+#include "network_object.h"
+
+/* what _solve is given */
+struct given {
+    struct {
+        PyObject *x, *y, *sample_weight, *target_mask;
+        PyObject *validation; /* (x, y) */
+    } data;
+    PyObject *pairs, *numbers, *record;
+    struct bp_levenberg levenberg;
+    struct bp_limits limits;
+    size_t iterations, threads;
+};
+
+#define GIVEN(field) offsetof(struct given, field)
+
+static const struct bp_argument solve_arguments[] = {
+    {"x", BP_ARG_OBJECT, GIVEN(data.x), true, 0},
+    {"y", BP_ARG_OBJECT, GIVEN(data.y), true, 0},
+    {"iterations", BP_ARG_SIZE, GIVEN(iterations), true, 1},
+    {"record", BP_ARG_OBJECT, GIVEN(record), true, 0},
+    {"numbers", BP_ARG_OBJECT, GIVEN(numbers), true, 0},
+    {"pairs", BP_ARG_OPTIONAL, GIVEN(pairs), false, 0},
+    {"accelerated", BP_ARG_FLAG, GIVEN(levenberg.accelerated), false, 0},
+    {"bayesian", BP_ARG_FLAG, GIVEN(levenberg.bayesian), false, 0},
+    {"residuals", BP_ARG_SIZE, GIVEN(levenberg.residuals), false, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(data.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(data.target_mask), false, 0},
+    {"validation", BP_ARG_OPTIONAL, GIVEN(data.validation), false, 0},
+    {"threads", BP_ARG_SIZE, GIVEN(threads), false, 1},
+    {"gradient", BP_ARG_REAL, GIVEN(limits.gradient), false, 0},
+    {"target", BP_ARG_REAL, GIVEN(limits.target), false, -INFINITY},
+    {"budget", BP_ARG_REAL, GIVEN(limits.budget), false, 0},
+};
+const struct bp_signature bp_solve_signature = BP_SIGNATURE("Network._solve()", solve_arguments, 0);
+
+/* one call of _solve */
+struct call {
+    struct given given;
+    struct bp_gil gil;
+    struct bp_samples samples, held_out;
+    struct bp_lbfgs lbfgs;
+    double *numbers;        /* what the solver remembers, as Python has it */
+    struct bp_network twin; /* of double, for a float32 network's Levenberg-Marquardt */
+    double *twin_parameters;
+    struct bp_solving solving;
+};
+
+/* Lets Python's signal handlers run; true when one of them raised. */
+static bool
+poll(void *context)
+{
+    struct call *call = context;
+
+    bp_take_gil(&call->gil);
+    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
+    bp_give_up_gil(&call->gil);
+    return raised;
+}
+
+static PyObject *
+raise_not_finite(const struct bp_module *module, size_t layer)
+{
+    PyObject *text = PyUnicode_FromFormat(
+        "C or its gradient is not finite where training begins: layer %zu, net.layers[%zu], is the "
+        "first that is not finite",
+        layer + 2, layer);
+    PyObject *error = text ? PyObject_CallOneArg(module->divergence_error, text) : NULL;
+    PyObject *epoch = PyLong_FromLong(1), *number = PyLong_FromSize_t(layer + 2);
+
+    if (error && epoch && number && PyObject_SetAttrString(error, "epoch", epoch) == 0 &&
+        PyObject_SetAttrString(error, "layer", number) == 0)
+        PyErr_SetObject(module->divergence_error, error);
+    Py_XDECREF(text);
+    Py_XDECREF(error);
+    Py_XDECREF(epoch);
+    Py_XDECREF(number);
+    return NULL;
+}
+
+static int
+read_data(struct call *call, Network *self)
+{
+    const struct given *given = &call->given;
+    PyObject *const pair = given->data.validation;
+    struct bp_solving *s = &call->solving;
+
+    if (bp_read_samples(&call->samples, &self->net, given->data.x, given->data.y, "x", "y") < 0)
+        return -1;
+    if (given->data.target_mask &&
+        bp_read_mask(&call->samples, &self->net, given->data.target_mask) < 0)
+        return -1;
+    s->data = call->samples.data;
+    if (given->data.sample_weight) {
+        s->data.weights = bp_read_sample_weights(given->data.sample_weight, s->data.x.rows, false);
+        if (!s->data.weights)
+            return -1;
+    }
+    if (!pair)
+        return 0;
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+        PyErr_Format(PyExc_TypeError, "validation must be a pair (x, y), not %R", pair);
+        return -1;
+    }
+    if (bp_read_samples(&call->held_out, &self->net, PyTuple_GET_ITEM(pair, 0),
+                        PyTuple_GET_ITEM(pair, 1), "validation x", "validation y") < 0)
+        return -1;
+    s->validation = &call->held_out.data;
+    return 0;
+}
+
+/* pairs: (memory, 2, parameters) */
+static int
+read_lbfgs(struct call *call, const struct bp_network *net)
+{
+    PyObject *pairs = call->given.pairs;
+    const size_t size = PyArray_Check(pairs) ? (size_t)PyArray_SIZE((PyArrayObject *)pairs) : 0;
+    const size_t memory = size / net->parameters / 2;
+
+    call->numbers = bp_doubles(call->given.numbers, "numbers", 2);
+    call->lbfgs.pairs =
+        bp_doubles(pairs, "pairs", bp_size_product(2 * (memory > 0 ? memory : 1), net->parameters));
+    if (!call->numbers || !call->lbfgs.pairs)
+        return -1;
+    if (!(call->numbers[0] >= 0 && call->numbers[0] <= (double)memory && call->numbers[1] >= 0 &&
+          call->numbers[1] < (double)memory)) {
+        PyErr_SetString(PyExc_ValueError, "numbers must be a count and a place of the pairs");
+        return -1;
+    }
+    call->lbfgs.memory = memory;
+    call->lbfgs.count = (size_t)call->numbers[0];
+    call->lbfgs.next = (size_t)call->numbers[1];
+    call->solving.lbfgs = &call->lbfgs;
+    return 0;
+}
+
+/* The network in double, with copies of its parameters. */
+static int
+make_twin(struct call *call, const Network *self)
+{
+    const struct bp_network *net = &self->net;
+    struct bp_network *twin = &call->twin;
+
+    *twin = *net;
+    twin->kernels = self->module->kernels[BP_FLOAT64];
+    twin->layers = PyMem_Calloc(net->count, sizeof(*twin->layers));
+    if (!twin->layers) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(twin->layers, net->layers, net->count * sizeof(*twin->layers));
+    const enum bp_status status = bp_network_lay_out(twin);
+    call->twin_parameters =
+        status == BP_OK ? bp_allocate(bp_room(twin), twin->kernels->size) : NULL;
+    if (!call->twin_parameters) {
+        bp_raise(status == BP_OK ? BP_NO_MEMORY : status);
+        return -1;
+    }
+    for (size_t p = 0; p < net->parameters; p++)
+        call->twin_parameters[p] = ((const float *)self->parameters.at)[p];
+    call->solving.net = twin;
+    call->solving.parameters = call->twin_parameters;
+    call->solving.single = true;
+    return 0;
+}
+
+/* Back into the network's own: every number of the twin is one of float. */
+static void
+take_from_twin(const struct call *call, const Network *self)
+{
+    for (size_t p = 0; call->twin_parameters && p < self->net.parameters; p++)
+        ((float *)self->parameters.at)[p] = (float)call->twin_parameters[p];
+}
+
+static int
+read_levenberg(struct call *call, const Network *self)
+{
+    struct bp_levenberg *own = &call->given.levenberg;
+
+    call->numbers = bp_doubles(call->given.numbers, "numbers", 3);
+    if (!call->numbers)
+        return -1;
+    own->damping = call->numbers[0];
+    own->penalty = call->numbers[1];
+    own->effective = call->numbers[2];
+    call->solving.levenberg = own;
+    return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
+}
+
+/* What the solver remembers now. */
+static void
+note_numbers(struct call *call)
+{
+    const struct bp_levenberg *levenberg = call->solving.levenberg;
+
+    if (levenberg) {
+        call->numbers[0] = levenberg->damping;
+        call->numbers[1] = levenberg->penalty;
+        call->numbers[2] = levenberg->effective;
+        return;
+    }
+    call->numbers[0] = (double)call->lbfgs.count;
+    call->numbers[1] = (double)call->lbfgs.next;
+}
+
+/* Everything but the data. */
+static int
+read_settings(struct call *call, Network *self)
+{
+    const struct given *given = &call->given;
+    struct bp_solving *s = &call->solving;
+
+    s->net = &self->net;
+    s->parameters = self->parameters.at;
+    s->iterations = given->iterations;
+    s->threads = self->customs && self->customs->python ? 1 : given->threads;
+    s->limits = given->limits;
+    s->poll = (struct bp_poll){poll, call};
+    s->record = bp_doubles(given->record, "record",
+                           bp_size_product(s->iterations, BP_SOLVED_FIGURES));
+    if (!s->record)
+        return -1;
+    return given->pairs ? read_lbfgs(call, &self->net) : read_levenberg(call, self);
+}
+
+#define NAME(enumerator, name) name,
+static const char *const ends[] = {BP_EACH_END(NAME)};
+#undef NAME
+
+/* Solves, once all is read; what _solve returns. */
+static PyObject *
+run(struct call *call, Network *self)
+{
+    struct bp_solving *s = &call->solving;
+
+    bp_give_up_gil(&call->gil);
+    const enum bp_status status = bp_solve(s);
+    bp_take_gil(&call->gil);
+    note_numbers(call);
+    take_from_twin(call, self);
+    if (bp_failed(&self->net))
+        return bp_raise(BP_FAILED);
+    if (status == BP_DIVERGED)
+        return raise_not_finite(self->module, s->bad_layer);
+    if (status != BP_OK)
+        return bp_raise(status);
+    return Py_BuildValue("ns", (Py_ssize_t)s->done, ends[s->end]);
+}
+
+PyObject *
+bp_network_solve(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Network *self = (Network *)object;
+    PyObject *result = NULL;
+    struct call call = {
+        .given = {.threads = 1, .limits = {.target = -INFINITY, .budget = INFINITY}}};
+
+    if (bp_read_arguments(&bp_solve_signature, args, count, names, &call.given) < 0 ||
+        bp_enter(self) < 0)
+        return NULL;
+    if (read_data(&call, self) == 0 && read_settings(&call, self) == 0)
+        result = run(&call, self);
+    PyMem_Free(call.twin.layers);
+    bp_free(call.twin_parameters);
+    bp_release_samples(&call.samples);
+    bp_release_samples(&call.held_out);
+    bp_leave(self);
+    return result;
+}
+
+struct given_size {
+    size_t samples;
+    bool primal;
+};
+
+static const struct bp_argument size_arguments[] = {
+    {"samples", BP_ARG_SIZE, offsetof(struct given_size, samples), true, 1},
+    {"primal", BP_ARG_FLAG, offsetof(struct given_size, primal), true, 0},
+};
+const struct bp_signature bp_levenberg_bytes_signature =
+    BP_SIGNATURE("Network._levenberg_bytes()", size_arguments, 0);
+
+PyObject *
+bp_network_levenberg_bytes(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                           PyObject *names)
+{
+    Network *self = (Network *)object;
+    struct given_size given;
+
+    if (bp_read_arguments(&bp_levenberg_bytes_signature, args, count, names, &given) < 0 ||
+        bp_enter(self) < 0)
+        return NULL;
+    struct bp_network twin = self->net; /* of it only sizes are asked */
+    twin.kernels = self->module->kernels[BP_FLOAT64];
+    const size_t bytes = bp_levenberg_bytes(&twin, given.samples, given.primal);
+    bp_leave(self);
+    if (bytes == SIZE_MAX)
+        Py_RETURN_NONE;
+    return PyLong_FromSize_t(bytes);
+}
