@@ -32,12 +32,14 @@ from backprop.layer import Layer
 from backprop.losses import Loss
 from backprop.network import Network, load
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
+from backprop.solvers import LBFGS, LevenbergMarquardt
 
 if TYPE_CHECKING:
     from backprop import sklearn as sklearn
     from backprop.widget import Widget as Widget
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Activation",
     "Adam",
@@ -47,6 +49,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Layer",
+    "LevenbergMarquardt",
     "Loss",
     "Network",
     "RMSprop",

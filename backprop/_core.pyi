@@ -48,6 +48,7 @@ candidates: tuple[str, ...]
 activations: tuple[str, ...]
 losses: tuple[str, ...]
 figures: tuple[str, ...]  # of one epoch: the columns of _train's record
+solved_figures: tuple[str, ...]  # of one iteration: the columns of _solve's record
 
 class DivergenceError(ArithmeticError):
     epoch: int
@@ -118,6 +119,27 @@ class Network:
         ranks: RanksArguments | None = None,
     ) -> int: ...
     def _room_to_share(self, optimizer: Optimizer, *, ranks: int, rows: int) -> int: ...
+    def _solve(
+        self,
+        *,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        iterations: int,
+        record: NDArray[np.float64],  # (iterations, solved_figures)
+        numbers: NDArray[np.float64],  # L-BFGS: count and place; else damping, penalty, effective parameters
+        pairs: NDArray[np.float64] | None = None,  # (memory, 2, parameters), for L-BFGS
+        accelerated: bool = False,
+        bayesian: bool = False,
+        residuals: int = 0,
+        sample_weight: NDArray[np.float64] | None = None,
+        target_mask: NDArray[Any] | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        threads: int = 1,
+        gradient: float = 0.0,
+        target: float = ...,
+        budget: float = ...,
+    ) -> tuple[int, str]: ...
+    def _levenberg_bytes(self, *, samples: int, primal: bool) -> int | None: ...
 
 def arguments() -> dict[str, tuple[str, ...]]: ...  # what the engine takes by name, for tests
 def capsule_address(capsule: object) -> int: ...

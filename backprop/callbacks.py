@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from backprop._base import BaseNetwork
     from backprop.optimizers import Optimizer
+    from backprop.solvers import WholeBatch
 
 
 class EarlyStopping:
@@ -141,7 +142,7 @@ class Checkpoint:
         *,
         every: int = 1,
         monitor: str | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | WholeBatch | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.every = whole_number("every", every)

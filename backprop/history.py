@@ -24,16 +24,30 @@ class History(Mapping[str, list[float]]):
     all parameters after the epoch, and "gradient_norm", the mean over its steps of that of the gradient,
     penalties included, before clipping; and "seconds". ``print(history)`` shows a table.
 
+    With `LBFGS` and `LevenbergMarquardt`, "loss" is C after the iteration, and instead of "lr" there are
+    "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; and, with
+    Levenberg-Marquardt, "damping", the μ of the step, and "effective_parameters" if it is Bayesian. An
+    iteration that found no better point has a step of 0 and is the last.
+
     Parameters
     ----------
     keys : sequence of str
         The quantities; fit makes it, and fills it.
+
+    Attributes
+    ----------
+    stopped : str
+        Why training ended: "epochs", all were done; "target", C reached the target; "callback", one returned
+        True; "gradient", no entry of the gradient was above the tolerance; "stalled", no better point was
+        found.
 
     Raises
     ------
     KeyError
         On asking for a quantity that was not measured; the message names those that were.
     """
+
+    stopped = "epochs"  # of a history that was pickled before it had a reason
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._columns: dict[str, list[float]] = {key: [] for key in keys}
@@ -106,9 +120,7 @@ class History(Mapping[str, list[float]]):
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{key.replace('_', ' ')}</th>" for key in ("epoch", *self))
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._rows()
-        )
+        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._rows())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _rows(self) -> Iterator[list[str]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backprop._types import Batch, Seed
     from backprop.history import History
     from backprop.optimizers import Optimizer
+    from backprop.solvers import WholeBatch
 
     Callback = Callable[["Network", dict[str, float]], object]
 
@@ -69,10 +70,10 @@ class Network(Explainable, Exportable):
         self,
         x: ArrayLike | Iterable[Batch] | Callable[[], Iterable[Batch]],
         y: ArrayLike | None,
-        optimizer: _core.Optimizer,
+        optimizer: _core.Optimizer | WholeBatch,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool | Literal["blocks"] = True,
         validation: tuple[ArrayLike, ArrayLike] | float | None = None,
         rng: Seed = None,
@@ -83,6 +84,7 @@ class Network(Explainable, Exportable):
         class_weight: Mapping[int, float] | str | None = None,
         target_mask: ArrayLike | None = None,
         norms: bool = False,
+        target: float | None = None,
         comm: object = None,
         sharded: bool = False,
         sync_every: int | None = None,
@@ -102,13 +104,14 @@ class Network(Explainable, Exportable):
             iterable must not use this network, which waits for its batch (RuntimeError).
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
-        optimizer : SGD, Adam, AdamW or RMSprop
-            Keeps its state between calls, as a schedule does that is its lr.
+        optimizer : SGD, Adam, AdamW, RMSprop, LBFGS or LevenbergMarquardt
+            Keeps its state between calls, as a schedule does that is its lr. The last two look at all
+            samples before they move: batch_size, shuffling, iterables, dropout and comm are not for them.
         epochs : int
-            How often every sample is trained on.
-        batch_size : int
-            Samples a step. A shorter last batch is averaged over its own length. With an iterable, only a
-            hint how many threads are worth it.
+            How often every sample is trained on; how many iterations of the last two.
+        batch_size : int, optional
+            Samples a step; 32 by default. A shorter last batch is averaged over its own length. With an
+            iterable, only a hint how many threads are worth it.
         shuffle : bool or "blocks"
             Whether every epoch has its own order. "blocks" is for a memory-mapped x that is larger than
             memory: blocks of 1 MiB of x, consecutive rows, are read in a random order, and the rows of 32
@@ -139,6 +142,8 @@ class Network(Explainable, Exportable):
         norms : bool
             Whether the history has the norms of the weights and of the gradient too. A step then keeps
             the whole gradient before it moves the weights, which may change their last bits.
+        target : float, optional
+            Training ends after an epoch whose loss is at most this; ``history.stopped`` is then "target".
         comm : mpi4py.MPI.Comm, optional
             Trains on all processes of the communicator together: every one calls fit, with the same
             settings, and starts from rank 0's weights, optimizer state and random numbers. Each takes its
@@ -189,12 +194,13 @@ class Network(Explainable, Exportable):
             class_weight=class_weight,
             target_mask=target_mask,
             norms=norms,
+            target=target,
             comm=comm,
             sharded=sharded,
             sync_every=sync_every,
         )
 
-    def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | WholeBatch | None = None) -> None:
         """Writes the network to a safetensors file, all of it or nothing; `backprop.load` reads it.
 
         Layers, loss, parameters and the state of ``net.rng`` are in the file, and with it or a crash of the
@@ -223,8 +229,12 @@ class Network(Explainable, Exportable):
 @overload
 def load(path: str | os.PathLike[str], *, optimizer: Literal[False] = False) -> Network: ...
 @overload
-def load(path: str | os.PathLike[str], *, optimizer: Literal[True]) -> tuple[Network, Optimizer]: ...
-def load(path: str | os.PathLike[str], *, optimizer: bool = False) -> Network | tuple[Network, Optimizer]:
+def load(
+    path: str | os.PathLike[str], *, optimizer: Literal[True]
+) -> tuple[Network, Optimizer | WholeBatch]: ...
+def load(
+    path: str | os.PathLike[str], *, optimizer: bool = False
+) -> Network | tuple[Network, Optimizer | WholeBatch]:
     """Reads a network that `Network.save` wrote. Whatever the file holds, no code of it is run.
 
     ``net.rng`` goes on where that of the saved network was.

@@ -18,11 +18,11 @@ from backprop.cli.parts import BATCH_SIZE, Parts, divide
 from backprop.files.format import save
 from backprop.files.writing import write_whole
 from backprop.network import Network
+from backprop.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from backprop._base import BaseNetwork
     from backprop.history import History
-    from backprop.optimizers import Optimizer
 
 
 def train(options: argparse.Namespace) -> None:
@@ -101,6 +101,8 @@ def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     network, optimizer = model.network, model.optimizer
     if optimizer is None:
         raise ValueError(f"{options.resume} was saved without an optimizer, so it cannot be resumed")
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"{options.resume} was trained with {optimizer}, which this command cannot resume")
     parts = divide(options, model)
     sizes = [network.layers[0].inputs, *(layer.outputs for layer in network.layers)]
     parts.check_sizes(sizes, options.resume)

@@ -14,10 +14,12 @@ import numpy as np
 
 from backprop import schedules
 from backprop.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from backprop.solvers import LBFGS, LevenbergMarquardt, WholeBatch
 
 BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")  # of numpy.random
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop)
+AnyOptimizer = Optimizer | WholeBatch
+OPTIMIZERS: dict[str, Callable[..., AnyOptimizer]] = {
+    kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, LBFGS, LevenbergMarquardt)
 }
 SCHEDULES: dict[str, Callable[..., schedules.Schedule]] = {
     kind.__name__: kind
@@ -97,7 +99,7 @@ def _number(value: object, most: int, path: str) -> int:
     return value
 
 
-def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+def describe_optimizer(optimizer: AnyOptimizer) -> dict[str, Any]:
     """An optimizer's settings and steps, without its state.
 
     Raises
@@ -111,7 +113,7 @@ def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     return {"name": type(optimizer).__name__, "settings": settings, "steps": optimizer.steps}
 
 
-def restore_optimizer(description: object) -> Optimizer:
+def restore_optimizer(description: object) -> AnyOptimizer:
     """The optimizer that `describe_optimizer` described, without state.
 
     Raises
@@ -119,7 +121,7 @@ def restore_optimizer(description: object) -> Optimizer:
     ValueError
         If the description is anything else.
     """
-    optimizer: Optimizer = _make(OPTIMIZERS, "optimizer", description)
+    optimizer: AnyOptimizer = _make(OPTIMIZERS, "optimizer", description)
     try:
         optimizer.steps = description["steps"]  # type: ignore[index]
     except (KeyError, TypeError, OverflowError) as error:

@@ -17,6 +17,7 @@ from backprop.files.descriptions import describe_optimizer, describe_rng, restor
 from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.layer import Layer
 from backprop.optimizers import Optimizer
+from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def save(
     network: BaseNetwork,
     path: str | os.PathLike[str],
     notes: Mapping[str, Any] | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | WholeBatch | None = None,
 ) -> None:
     """`Network.save`, which documents it; `load_all` returns the notes."""
     import json
@@ -64,7 +65,7 @@ def save(
 
 def load_all(
     path: str | os.PathLike[str], kind: type[AnyNetwork]
-) -> tuple[AnyNetwork, Notes, Optimizer | None]:
+) -> tuple[AnyNetwork, Notes, Optimizer | WholeBatch | None]:
     """`backprop.load`, which documents it: a network of this kind, the notes, and the optimizer if any."""
     from safetensors import SafetensorError, safe_open
 
@@ -82,7 +83,7 @@ def load_all(
             names = set(file.keys())
             count = sum(name.startswith("optimizer.") for name in names)
             states = [f"optimizer.{i}" for i in range(min(count, MOST_STATES))]
-            _compare_tensors(file, layers, states, TENSOR_DTYPES[dtype])
+            _compare_tensors(file, layers, states, optimizer, TENSOR_DTYPES[dtype])
             network = kind(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
@@ -149,7 +150,14 @@ def _layer(description: object) -> Layer:
     )
 
 
-def _check_state(network: BaseNetwork, optimizer: Optimizer) -> None:
+def _check_state(network: BaseNetwork, optimizer: Optimizer | WholeBatch) -> None:
+    if isinstance(optimizer, WholeBatch):
+        shapes = tuple(array.shape for array in optimizer.state)
+        if shapes and shapes != optimizer.state_shapes(network.parameters.size):
+            raise ValueError(
+                f"the optimizer's state is not that of a network of {network.parameters.size} parameters"
+            )
+        return
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     for array in optimizer.state:
@@ -160,10 +168,21 @@ def _check_state(network: BaseNetwork, optimizer: Optimizer) -> None:
             )
 
 
-def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], dtype: str) -> None:
+def _compare_tensors(
+    file: Any,
+    layers: Sequence[Layer],
+    states: Sequence[str],
+    optimizer: Optimizer | WholeBatch | None,
+    dtype: str,
+) -> None:
     """Raises a ValueError unless the file has exactly the tensors that layers and optimizer need."""
     parameters = sum(layer.size for layer in layers)
     expected = {name: [parameters] for name in states}
+    dtypes = dict.fromkeys(states, dtype)
+    if isinstance(optimizer, WholeBatch) and states:
+        shapes = optimizer.state_shapes(parameters)
+        expected = {f"optimizer.{i}": list(shape) for i, shape in enumerate(shapes)}
+        dtypes = dict.fromkeys(expected, "F64")
     for i, layer in enumerate(layers):
         expected[f"layers.{i}.weights"] = [layer.outputs, layer.inputs]
         if layer.has_bias:
@@ -173,7 +192,8 @@ def _compare_tensors(file: Any, layers: Sequence[Layer], states: Sequence[str], 
         raise ValueError(f"it has the tensors {sorted(found)}, expected {sorted(expected)}")
     for name, shape in expected.items():
         tensor = file.get_slice(name)
-        if tensor.get_shape() != shape or tensor.get_dtype() != dtype:
+        kind = dtypes.get(name, dtype)
+        if tensor.get_shape() != shape or tensor.get_dtype() != kind:
             raise ValueError(
-                f"its tensor {name} is {tensor.get_dtype()} {tensor.get_shape()}, expected {dtype} {shape}"
+                f"its tensor {name} is {tensor.get_dtype()} {tensor.get_shape()}, expected {kind} {shape}"
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._validate import whole_number
+from backprop._validate import finite_number, whole_number
 from backprop.fit import engine
 from backprop.fit.figures import columns_of, new_record, quantities
 from backprop.fit.observers import Observers
@@ -17,7 +17,9 @@ from backprop.fit.plan import plan_of
 from backprop.fit.progress import Progress, is_watched
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.rates import Rates, epochs_at_a_time, first_rates
+from backprop.fit.whole_batch import fit as fit_whole_batch
 from backprop.history import History
+from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -33,8 +35,9 @@ def fit(
     network: BaseNetwork,
     x: Any,
     y: ArrayLike | None,
-    optimizer: Optimizer,
+    optimizer: Optimizer | WholeBatch,
     *,
+    target: float | None,
     comm: Any,
     sharded: bool,
     sync_every: int | None,
@@ -42,6 +45,20 @@ def fit(
     **settings: Any,
 ) -> History:
     """`Network.fit`, which documents it."""
+    least = -math.inf if target is None else finite_number("target", target)
+    if isinstance(optimizer, WholeBatch):
+        return fit_whole_batch(
+            network,
+            x,
+            y,
+            optimizer,
+            target=least,
+            comm=comm,
+            sharded=sharded,
+            sync_every=sync_every,
+            progress=progress,
+            **settings,
+        )
     with _ranks_of(comm, sharded, sync_every) as ranks:
         usable = ranks.usable_threads()
         plan = ranks.attempt(partial(plan_of, network, x, y, optimizer, ranks, usable, **settings))
@@ -52,7 +69,7 @@ def fit(
         ranks.attempt(partial(observers.start, tuple(history)))
         watched = ranks.rank == 0 and is_watched() if progress is None else progress
         with Progress(bool(watched), plan.epochs) as bar:
-            _train(plan, ranks, observers, history, bar)
+            _train(plan, ranks, observers, history, bar, least)
         ranks.attempt(observers.finish)
         return history
 
@@ -80,16 +97,18 @@ def _start_alike(plan: Plan, ranks: Ranks) -> Plan:
     return plan
 
 
-def _train(plan: Plan, ranks: Alone, observers: Observers, history: History, bar: Progress) -> None:
+def _train(
+    plan: Plan, ranks: Alone, observers: Observers, history: History, bar: Progress, target: float
+) -> None:
     """All epochs, in as few calls of the engine as observers, norms and sources allow."""
     optimizer = plan.optimizer
-    looked_at = plan.observed or bool(observers) or plan.norms
+    looked_at = plan.observed or bool(observers) or plan.norms or target > -math.inf
     one_by_one = looked_at or plan.source is not None or (ranks.sharded and plan.draws)
     most = 1 if one_by_one else ROWS_OF_RECORD
-    rates, stop = Rates(optimizer), False
+    rates = Rates(optimizer)
     if rates.scheduled:
         most = min(most, epochs_at_a_time(plan.steps))
-    while history.epochs < plan.epochs and not stop:
+    while history.epochs < plan.epochs and history.stopped == "epochs":
         epochs, before = min(plan.epochs - history.epochs, most), optimizer.steps
         if rates.scheduled and plan.source is None:
             rates.of_steps(before, epochs * plan.steps)  # raises here, where no rank waits for this one
@@ -110,7 +129,10 @@ def _train(plan: Plan, ranks: Alone, observers: Observers, history: History, bar
         last = _extend(history, plan, record[:done], _rates_of_epochs(rates, before, optimizer.steps, done))
         bar.advance(done, last)
         if one_by_one:
-            stop = _observe(plan, ranks, observers, last)
+            if _observe(plan, ranks, observers, last):
+                history.stopped = "callback"
+            elif last["loss"] <= target:
+                history.stopped = "target"
             rates = Rates(optimizer)  # an observer may have changed it
 
 

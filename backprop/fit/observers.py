@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backprop import schedules
+from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
     from backprop._base import BaseNetwork
@@ -33,13 +34,15 @@ class Observers:
     Parameters
     ----------
     network : BaseNetwork
-    optimizer : Optimizer
+    optimizer : Optimizer or WholeBatch
     callbacks : tuple of callables
     """
 
-    def __init__(self, network: BaseNetwork, optimizer: Optimizer, callbacks: tuple[Callback, ...]) -> None:
+    def __init__(
+        self, network: BaseNetwork, optimizer: Optimizer | WholeBatch, callbacks: tuple[Callback, ...]
+    ) -> None:
         self._network, self._callbacks = network, callbacks
-        self._plateau = schedules.plateau_of(optimizer.lr)
+        self._plateau = None if isinstance(optimizer, WholeBatch) else schedules.plateau_of(optimizer.lr)
 
     def __bool__(self) -> bool:
         return self._plateau is not None or bool(self._callbacks)

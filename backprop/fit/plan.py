@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backprop.fit.ranks import Alone
     from backprop.fit.samples import Pair, Samples
 
+DEFAULT_BATCH = 32
 MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
 
 
@@ -110,7 +111,7 @@ def plan_of(
     usable_threads: int,
     *,
     epochs: int,
-    batch_size: int,
+    batch_size: int | None,
     shuffle: bool | str,
     rng: Seed,
     threads: int | None,
@@ -128,7 +129,8 @@ def plan_of(
     if not isinstance(optimizer, _core.Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     generator = network.rng if rng is None else np.random.default_rng(rng)
-    epochs, batch_size = whole_number("epochs", epochs), whole_number("batch_size", batch_size)
+    epochs = whole_number("epochs", epochs)
+    batch_size = DEFAULT_BATCH if batch_size is None else whole_number("batch_size", batch_size)
     shuffle = name_among("shuffle", shuffle, ("blocks",)) if isinstance(shuffle, str) else bool(shuffle)
     asked, callbacks = threads_asked(threads), callables(callbacks)
     if ranks.rank > 0:

@@ -54,7 +54,9 @@ def _postfix(record: Mapping[str, float]) -> dict[str, str]:
     """What the bar shows beside the epochs."""
     measured = {key: record.get(key, math.nan) for key in SHOWN}
     figures = {key: f"{value:.4f}" for key, value in measured.items() if not math.isnan(value)}
-    return {**figures, "lr": f"{record['lr']:.3g}"}
+    return figures | {
+        key: f"{record[key]:.3g}" for key in ("lr", "damping", "gradient_norm") if key in record
+    }
 
 
 def _tqdm(epochs: int) -> Any:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/solve/solving.h"
 #include "core/train/train.h"
 #include "kernel_functions.h"
 #include "network_methods.h"
@@ -13,10 +14,12 @@
 #include "optimizer_type.h"
 #include "rank_hooks.h"
 #include "stream_hooks.h"
+#include "solve_method.h"
 #include "train_method.h"
 
 #define NAME(enumerator, name) [enumerator] = name,
 static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
+static const char *const solved_names[] = {BP_EACH_SOLVED(NAME)[BP_SOLVED_FIGURES] = NULL};
 #undef NAME
 
 int
@@ -125,6 +128,7 @@ static const struct bp_signature *const signatures[] = {
     &bp_classify_signature, &bp_loss_signature, &bp_losses_signature, &bp_accuracy_signature,
     &bp_step_signature, &bp_gradient_signature, &bp_trace_signature, &bp_jacobian_signature,
     &bp_hessian_vector_signature, &bp_train_signature, &bp_room_to_share_signature,
+    &bp_solve_signature, &bp_levenberg_bytes_signature,
     &bp_network_setup_signature, &bp_layer_signature, &bp_optimizer_setup_signature,
     &bp_stream_signature, &bp_ranks_signature, &bp_common_memory_signature,
 };
@@ -164,7 +168,8 @@ execute(PyObject *module)
     if (choose_kernels(module, state) < 0 ||
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
         add(module, "losses", tuple_of_names(bp_loss_names)) < 0 ||
-        add(module, "figures", tuple_of_names(figure_names)) < 0)
+        add(module, "figures", tuple_of_names(figure_names)) < 0 ||
+        add(module, "solved_figures", tuple_of_names(solved_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
         PyModule_AddFunctions(module, module_methods) < 0)

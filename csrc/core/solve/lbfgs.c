@@ -209,13 +209,14 @@ search(struct run *run, double step)
             continue;
         }
         const enum bp_search found = bp_line_search_take(&line, at, &step);
-        if (at.value < lowest || found == BP_SEARCH_FOUND) {
+        const bool flatter = run->trial.reached.gradient_norm < run->now.reached.gradient_norm;
+        if (at.value < lowest || (found == BP_SEARCH_FOUND && (at.value < start.value || flatter))) {
             lowest = at.value;
             swap(&run->trial, &run->lowest);
+            if (found == BP_SEARCH_FOUND)
+                return BP_MOVED;
         }
-        if (found == BP_SEARCH_FOUND)
-            return BP_MOVED;
-        if (found == BP_SEARCH_STUCK)
+        if (found != BP_SEARCH_ON)
             break;
     }
     return lowest < start.value ? BP_MOVED : BP_NOT_MOVED;

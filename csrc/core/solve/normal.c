@@ -72,7 +72,7 @@ bp_normal_init(struct bp_normal *n, struct bp_residuals *residuals, bool dual)
     n->turned = bp_allocate(bp_size_product(panels_of(turned_rows), n->turned_stride), sizeof(double));
     if (!dual) {
         const size_t panels = bp_size_product(panels_of(count), n->panels_stride);
-        n->panels = bp_allocate(bp_size_sum(panels, (size_t)P * P), sizeof(double));
+        n->panels = bp_allocate(bp_size_sum(panels, bp_size_product(P, P)), sizeof(double));
     }
     n->nodes_at = bp_allocate(bp_size_product(2, net->count), sizeof(*n->nodes_at));
     if (!n->nodes_at)

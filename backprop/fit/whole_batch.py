@@ -1,0 +1,253 @@
+"""The loop of `Network.fit` for optimizers that look at all samples: an epoch is one iteration."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core
+from backprop._validate import whole_number
+from backprop.fit.observers import Observers, callables
+from backprop.fit.progress import Progress, is_watched
+from backprop.fit.samples import samples_of
+from backprop.fit.threads import suitable_threads, threads_asked, usable_threads
+from backprop.history import History
+from backprop.solvers import LevenbergMarquardt, WholeBatch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop._base import BaseNetwork
+    from backprop._types import Seed
+    from backprop.fit.observers import Callback
+    from backprop.fit.samples import Samples
+
+SQUARED = ("squared_error", "mean_squared_error")
+ROWS_OF_RECORD = 1000  # iterations in one call of the engine at most
+
+
+@dataclass(frozen=True)
+class Solving:
+    """What one call of fit is to do.
+
+    Attributes
+    ----------
+    network : BaseNetwork
+    optimizer : WholeBatch
+    samples : Samples
+    epochs : int
+    target : float
+        C at which training ends; -inf for none.
+    norms : bool
+        Whether the norm of the weights is measured.
+    threads : int
+    """
+
+    network: BaseNetwork
+    optimizer: WholeBatch
+    samples: Samples
+    epochs: int
+    target: float
+    norms: bool
+    threads: int
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The keys of the history."""
+        validation = () if self.samples.held_out is None else ("validation_loss", "validation_accuracy")
+        levenberg = isinstance(self.optimizer, LevenbergMarquardt)
+        return (
+            "loss",
+            "accuracy",
+            *validation,
+            *(("weight_norm",) if self.norms else ()),
+            "gradient_norm",
+            *(("damping",) if levenberg else ()),
+            "step",
+            *(("effective_parameters",) if getattr(self.optimizer, "bayesian", False) else ()),
+            "seconds",
+        )
+
+
+def fit(
+    network: BaseNetwork,
+    x: Any,
+    y: ArrayLike | None,
+    optimizer: WholeBatch,
+    *,
+    progress: bool | None,
+    callbacks: Sequence[Callback],
+    **settings: Any,
+) -> History:
+    """`Network.fit`, which documents it."""
+    observers = Observers(network, optimizer, callables(callbacks))
+    solving = _plan(network, x, y, optimizer, **settings)
+    history = History(solving.quantities)
+    observers.start(tuple(history))
+    with Progress(is_watched() if progress is None else bool(progress), solving.epochs) as bar:
+        _train(solving, observers, history, bar)
+    observers.finish()
+    return history
+
+
+def _plan(
+    network: BaseNetwork,
+    x: Any,
+    y: ArrayLike | None,
+    optimizer: WholeBatch,
+    *,
+    epochs: int,
+    batch_size: int | None,
+    shuffle: bool | str,
+    rng: Seed,
+    threads: int | None,
+    norms: bool,
+    target: float,
+    comm: Any,
+    sharded: bool,
+    sync_every: int | None,
+    **of_samples: Any,
+) -> Solving:
+    """fit's arguments, checked: those for descent alone are refused by name."""
+    name = type(optimizer).__name__
+    if y is None:
+        raise ValueError(f"{name} takes x and y as arrays, of which it needs all at once; not an iterable")
+    if comm is not None or sharded or sync_every is not None:
+        raise ValueError(f"{name} trains in one process: comm, sharded and sync_every are for descent")
+    if isinstance(shuffle, str):
+        raise ValueError(f"{name} takes all samples at once: there are no blocks to shuffle")
+    samples = samples_of(x, y, outputs=network.layers[-1].outputs, **of_samples)
+    if batch_size is not None and whole_number("batch_size", batch_size) < samples.count:
+        raise ValueError(
+            f"{name} takes all {samples.count} samples at once: batch_size must be None, got {batch_size}"
+        )
+    _refuse_layers(network, name)
+    work = samples.count
+    if isinstance(optimizer, LevenbergMarquardt):
+        _refuse_for_levenberg(network, optimizer, samples.count)
+        work *= max(1, network.layers[-1].outputs * network.parameters.size // 12)
+    asked = threads_asked(threads)
+    return Solving(
+        network=network,
+        optimizer=optimizer,
+        samples=samples,
+        epochs=whole_number("epochs", epochs),
+        target=target,
+        norms=bool(norms),
+        threads=suitable_threads(network.parameters.size, work, usable_threads()) if asked is None else asked,
+    )
+
+
+def _refuse_layers(network: BaseNetwork, name: str) -> None:
+    for i, layer in enumerate(network.layers):
+        if layer.dropout > 0:
+            raise ValueError(
+                f"{name} needs a loss that does not change by chance, but layers[{i}] has dropout "
+                f"{layer.dropout:g}"
+            )
+        if layer.l1 > 0:
+            raise ValueError(f"{name} needs smooth penalties, but layers[{i}] has l1 {layer.l1:g}; l2 is one")
+
+
+def _refuse_for_levenberg(network: BaseNetwork, optimizer: LevenbergMarquardt, samples: int) -> None:
+    if network.loss_function not in SQUARED:
+        raise ValueError(
+            f"LevenbergMarquardt is for the losses {' and '.join(SQUARED)}, which are sums of squares; this "
+            f"network's is {network.loss_name}. LBFGS takes any loss"
+        )
+    if optimizer.acceleration and not _has_second_derivatives(network):
+        raise ValueError(
+            "acceleration needs second derivatives of every layer: there are none of an activation of your "
+            "own, and softmax's are not used; leave it out"
+        )
+    penalized = any(layer.l2 > 0 for layer in network.layers)
+    if optimizer.bayesian and penalized:
+        raise ValueError("bayesian=True finds the penalty itself, but a layer has l2: give one of the two")
+    needed = network._levenberg_bytes(samples=samples, primal=optimizer.bayesian or penalized)
+    memory = _memory_of_machine()
+    if needed is None or needed > memory:
+        size = "more than 2**64 bytes" if needed is None else f"{needed / 1e9:,.1f} GB"
+        raise MemoryError(
+            f"LevenbergMarquardt needs {size} for the normal equations of {network.parameters.size:,} "
+            f"parameters and {samples:,} samples, and this machine has {memory / 1e9:,.1f} GB of memory; "
+            "LBFGS needs no matrix"
+        )
+
+
+def _memory_of_machine() -> float:
+    """Bytes; infinite where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def _has_second_derivatives(network: BaseNetwork) -> bool:
+    activations = [layer.activation for layer in network.layers]
+    return not any(g.is_custom or g.name == "softmax" for g in activations)
+
+
+def _train(solving: Solving, observers: Observers, history: History, bar: Progress) -> None:
+    """All iterations, in as few calls of the engine as observers and norms allow."""
+    network = solving.network
+    one_by_one = bool(observers) or solving.norms
+    while history.epochs < solving.epochs:
+        most = 1 if one_by_one else min(ROWS_OF_RECORD, solving.epochs - history.epochs)
+        record = np.full((most, len(_core.solved_figures)), np.nan)
+        try:
+            done, history.stopped = _solve(solving, record, bar.budget)
+        except _core.DivergenceError as error:
+            error.epoch = history.epochs + 1
+            raise
+        finally:
+            solving.optimizer.steps += int(np.count_nonzero(~np.isnan(record[:, 0])))
+        columns = dict(zip(_core.solved_figures, record[:done].T.tolist(), strict=True))
+        if solving.norms:
+            columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
+        if solving.samples.mask is not None:
+            columns["accuracy"] = done * [math.nan]
+        for key, values in history.items():
+            values.extend(columns[key])
+        last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+        bar.advance(done, last)
+        if observers.after_epoch(last) if one_by_one else False:
+            history.stopped = "callback"
+        if history.stopped != "epochs":
+            break
+
+
+def _solve(solving: Solving, record: NDArray[np.float64], budget: float) -> tuple[int, str]:
+    """One call of the engine: the iterations done, and why it ended."""
+    network, optimizer, samples = solving.network, solving.optimizer, solving.samples
+    optimizer._ready(network.parameters.size)
+    of_method: dict[str, Any]
+    if isinstance(optimizer, LevenbergMarquardt):
+        accelerated = optimizer.acceleration
+        residuals = samples.count * network.layers[-1].outputs
+        of_method = {
+            "numbers": optimizer.state[0],
+            "accelerated": _has_second_derivatives(network) if accelerated is None else accelerated,
+            "bayesian": optimizer.bayesian,
+            "residuals": residuals if samples.mask is None else int(np.count_nonzero(samples.mask)),
+        }
+    else:
+        of_method = {"pairs": optimizer.state[0], "numbers": optimizer.state[1]}
+    return network._solve(
+        x=samples.x,
+        y=samples.y,
+        sample_weight=samples.weights,
+        target_mask=samples.mask,
+        validation=samples.held_out,
+        record=record,
+        iterations=len(record),
+        threads=solving.threads,
+        gradient=optimizer.gradient_tolerance,
+        target=solving.target,
+        budget=budget,
+        **of_method,
+    )

@@ -1,0 +1,250 @@
+"""Optimizers that look at all samples before they move: `LBFGS` and `LevenbergMarquardt`.
+
+Where descent ends at two or three digits of an exact fit, they go on to the last: for curves, calibrations
+and dynamic systems. ``net.fit(x, y, LBFGS(), epochs=500)`` does at most 500 iterations; C, with penalties,
+never rises from one to the next. The arithmetic is in the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop._validate import not_negative, positive, whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    States = tuple[NDArray[np.float64], ...]
+
+
+class WholeBatch:
+    """What `LBFGS` and `LevenbergMarquardt` have in common; make one of those.
+
+    Each takes
+
+    gradient_tolerance : float
+        Training ends where no entry of ∂C/∂w is larger, ≥ 0; ``history.stopped`` is then "gradient".
+
+    ``optimizer.state`` is a tuple of what it remembers, and ``optimizer.steps`` counts the iterations done.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        self._state: States = ()
+        self.steps = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make an optimizer with these settings; no state."""
+        return dict(self._settings)
+
+    @property
+    def state(self) -> tuple[NDArray[np.float64], ...]:
+        """What it remembers, as arrays of float64; empty before the first iteration."""
+        return self._state
+
+    @property
+    def gradient_tolerance(self) -> float:
+        """The largest entry of the gradient at which training ends; fixed."""
+        tolerance: float = self._settings["gradient_tolerance"]
+        return tolerance
+
+    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes of `state`, once it is not empty, for a network of so many parameters.
+
+        Parameters
+        ----------
+        parameters : int
+
+        Returns
+        -------
+        tuple of shapes
+        """
+        raise NotImplementedError
+
+    def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
+        for array in state:
+            if array.dtype != np.float64 or not np.isfinite(array).all():
+                raise ValueError("the state of a whole-batch optimizer must be finite numbers of float64")
+        self._state = tuple(np.array(array, order="C") for array in state)
+
+    def _ready(self, parameters: int) -> None:
+        """Makes the state for a network of so many parameters, if there is none."""
+        shapes = self.state_shapes(parameters)
+        if not self._state:
+            self._state = tuple(np.zeros(shape) for shape in shapes)
+        elif tuple(array.shape for array in self._state) != shapes:
+            raise ValueError(
+                f"this optimizer's state belongs to another network than one of {parameters} parameters: "
+                "make a new optimizer for it"
+            )
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self._settings.items())
+        return f"{type(self).__name__}({settings})"
+
+
+class LBFGS(WholeBatch):
+    """Limited-memory BFGS (Nocedal 1980) with a line search for the strong Wolfe conditions (Moré and
+    Thuente 1994), for any network and any loss.
+
+    The direction is −H ∂C/∂w, where H follows from the last moves s of the parameters and changes y of the
+    gradient by the two-loop recursion. A step satisfies C(step) ≤ C(0) + 1e-4 · step · C'(0) and
+    |C'(step)| ≤ 0.9 |C'(0)|, C' being the slope along the direction.
+
+    Parameters
+    ----------
+    memory : int
+        How many pairs (s, y) to keep; ≥ 1. They take memory · 2 · parameters · 8 bytes.
+    gradient_tolerance : float
+        Training ends where no entry of ∂C/∂w is larger; ≥ 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting makes no sense.
+    """
+
+    def __init__(self, memory: int = 50, *, gradient_tolerance: float = 1e-12) -> None:
+        super().__init__(
+            {
+                "memory": whole_number("memory", memory),
+                "gradient_tolerance": not_negative("gradient_tolerance", gradient_tolerance),
+            }
+        )
+
+    @property
+    def memory(self) -> int:
+        """How many pairs it keeps; fixed."""
+        memory: int = self._settings["memory"]
+        return memory
+
+    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
+        """Of the pairs, (memory, 2, parameters); then of their count and the next one's place.
+
+        Parameters
+        ----------
+        parameters : int
+
+        Returns
+        -------
+        tuple of shapes
+        """
+        return (self.memory, 2, parameters), (2,)
+
+    def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
+        if state:
+            count, place = state[1].tolist()
+            if not (count in range(self.memory + 1) and place in range(self.memory)):
+                raise ValueError(f"the state of LBFGS has {count} pairs and goes on at {place}")
+        super()._set_state(state)
+
+
+class LevenbergMarquardt(WholeBatch):
+    """Levenberg-Marquardt with geodesic acceleration (Transtrum and Sethna 2012, arXiv:1201.5885), for
+    the losses "squared_error" and "mean_squared_error" and some thousands of parameters.
+
+    With r the residuals a − y, each times √w for a sample weight w, J = ∂r/∂w and D the penalties, a step
+    v + a is
+
+        (JᵀJ + D + μI) v = −(Jᵀr + Dw)        (JᵀJ + D + μI) 2a = −Jᵀr''
+
+    where r'' is the exact second derivative of r along v. One that does not lower C, or whose acceleration
+    is longer than 3/8 of v, is refused: μ doubles, until a step is taken; then μ falls to a tenth. It works
+    in float64 whatever the network's dtype; a float32 network's parameters are rounded after every step,
+    and C is compared there.
+
+    Parameters
+    ----------
+    damping : float, optional
+        The first μ, > 0; by default 1e-3 of the largest entry on the diagonal of JᵀJ.
+    acceleration : bool, optional
+        Whether to use it; by default where the network has second derivatives: no softmax, and no
+        activation of the user's.
+    bayesian : bool
+        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): a penalty λ Σ w² over all parameters
+        is added to Σ r², and λ follows from the data after each step. It needs no validation data, and
+        reports how many parameters the data determine. Σ r² + λ Σ w² never rises for the λ of a step; C may
+        when λ grows.
+    gradient_tolerance : float
+        Training ends where no entry of ∂C/∂w is larger; ≥ 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        damping: float | None = None,
+        *,
+        acceleration: bool | None = None,
+        bayesian: bool = False,
+        gradient_tolerance: float = 1e-12,
+    ) -> None:
+        super().__init__(
+            {
+                "damping": None if damping is None else positive("damping", damping),
+                "acceleration": None if acceleration is None else bool(acceleration),
+                "bayesian": bool(bayesian),
+                "gradient_tolerance": not_negative("gradient_tolerance", gradient_tolerance),
+            }
+        )
+
+    @property
+    def acceleration(self) -> bool | None:
+        """Whether steps are accelerated; None for where it can be. Fixed."""
+        acceleration: bool | None = self._settings["acceleration"]
+        return acceleration
+
+    @property
+    def bayesian(self) -> bool:
+        """Whether the penalty follows from the data; fixed."""
+        bayesian: bool = self._settings["bayesian"]
+        return bayesian
+
+    @property
+    def damping(self) -> float | None:
+        """μ of the next step; None before the first where it follows from the data."""
+        if self._state:
+            return float(self._state[0][0])
+        damping: float | None = self._settings["damping"]
+        return damping
+
+    @property
+    def penalty(self) -> float:
+        """λ of the Bayesian penalty, beside Σ r²; NaN before the first iteration and without it."""
+        return float(self._state[0][1]) if self._state and self.bayesian else math.nan
+
+    @property
+    def effective_parameters(self) -> float:
+        """γ, how many parameters the data determine; NaN before the first iteration and without it."""
+        return float(self._state[0][2]) if self._state and self.bayesian else math.nan
+
+    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
+        """Of μ of the next step, λ and γ, whatever the number of parameters.
+
+        Parameters
+        ----------
+        parameters : int
+
+        Returns
+        -------
+        tuple of shapes
+        """
+        return ((3,),)
+
+    def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
+        if state and not (state[0] >= 0).all():
+            raise ValueError(f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0")
+        super()._set_state(state)
+
+    def _ready(self, parameters: int) -> None:
+        fresh = not self._state
+        super()._ready(parameters)
+        if fresh:
+            self._state[0][0] = self._settings["damping"] or 0.0  # 0: from the first J
