@@ -8,10 +8,11 @@ never rises from one to the next. The arithmetic is in the engine.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from backprop._attributes import KnownAttributes
 from backprop._validate import not_negative, positive, whole_number
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     States = tuple[NDArray[np.float64], ...]
 
 
-class WholeBatch:
+class WholeBatch(KnownAttributes):
     """What `LBFGS` and `LevenbergMarquardt` have in common; make one of those.
 
     Each takes
@@ -30,6 +31,9 @@ class WholeBatch:
 
     ``optimizer.state`` is a tuple of what it remembers, and ``optimizer.steps`` counts the iterations done.
     """
+
+    steps: int
+    remedies: ClassVar[dict[str, str]] = {"lr": "a whole-batch optimizer finds how far to step itself"}
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
