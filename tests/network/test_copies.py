@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import backprop as bp
-from backprop import optimizers, schedules
+from backprop import optimizers, schedules, solvers
 from backprop.files import descriptions
 from backprop.files.descriptions import BIT_GENERATORS, describe_rng, restore_optimizer, restore_rng
 
@@ -320,7 +320,7 @@ def test_wrong_extras_of_a_layer_are_a_value_error(tmp_path, key):
 
 def test_every_optimizer_can_be_saved():
     public = {name for name in bp.__all__ if isinstance(getattr(bp, name), type)
-              and issubclass(getattr(bp, name), optimizers.Optimizer)}
+              and issubclass(getattr(bp, name), (optimizers.Optimizer, solvers.WholeBatch))}
     assert public - {"Optimizer"} == set(descriptions.OPTIMIZERS)
 
 
