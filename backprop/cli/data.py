@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop.optimizers import Optimizer
+    from backprop.solvers import WholeBatch
 
 MISSING = ("error", "mean", "drop")
 OF_TABLES = ("label_column", "drop_column", "header", "missing")  # options that the package's digits have not
@@ -37,7 +38,7 @@ class Model(NamedTuple):
     columns: Columns | None = None
     classes: Classes | None = None
     notes: Mapping[str, Any] = {}
-    optimizer: Optimizer | None = None
+    optimizer: Optimizer | WholeBatch | None = None
 
     @property
     def class_names(self) -> list[str]:
