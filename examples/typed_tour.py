@@ -204,7 +204,9 @@ def files(net: bp.Network, x: Floats, folder: Path) -> None:
     optimizer: Optimizer = bp.SGD(0.1, momentum=0.9)
     net.save(folder / "net.safetensors", optimizer=optimizer)
     again: bp.Network = bp.load(folder / "net.safetensors")
-    again, optimizer = bp.load(folder / "net.safetensors", optimizer=True)
+    again, kept = bp.load(folder / "net.safetensors", optimizer=True)
+    assert isinstance(kept, Optimizer)
+    optimizer = kept
     same: bp.Network = pickle.loads(pickle.dumps(net))
     text: str = net.to_c(folder / "net.c", name="digits")
     print(np.array_equal(again(x), same(x)), optimizer.steps, len(text))
