@@ -105,6 +105,21 @@ store(const struct bp_signature *signature, PyObject *const *values, void *into)
     return 0;
 }
 
+/* The quick way of methods that loops call: all arguments by place, and all of them objects; false otherwise. */
+static bool
+store_all_objects(const struct bp_signature *signature, PyObject *const *args, Py_ssize_t given,
+                  void *into)
+{
+    if ((size_t)given != signature->count || signature->by_place < signature->count)
+        return false;
+    for (size_t i = 0; i < signature->count; i++) {
+        if (signature->arguments[i].kind != BP_ARG_OBJECT)
+            return false;
+        *(PyObject **)((char *)into + signature->arguments[i].offset) = args[i];
+    }
+    return true;
+}
+
 /* The place of the argument called `name`, which must not have a value yet; -1 with a TypeError. */
 static Py_ssize_t
 place_of(const struct bp_signature *signature, PyObject *name, PyObject *const *values)
@@ -132,6 +147,8 @@ bp_read_arguments(const struct bp_signature *signature, PyObject *const *args, P
     PyObject *values[BP_MOST_ARGUMENTS];
 
     assert(signature->count <= BP_MOST_ARGUMENTS);
+    if (named == 0 && store_all_objects(signature, args, given, into))
+        return 0;
     if ((size_t)given > signature->by_place) {
         PyErr_Format(PyExc_TypeError, "%s takes %zu arguments by place, but %zd were given",
                      signature->name, signature->by_place, given);
