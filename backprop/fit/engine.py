@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop.fit.finite import blamed_on_data
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.reader import Reader
 from backprop.fit.streams import Batches
@@ -56,7 +57,10 @@ def train(
     try:
         if reader is not None:
             reader.start()
-        with generator.bit_generator.lock if plan.draws else contextlib.nullcontext():
+        with (
+            blamed_on_data(plan, reader),
+            generator.bit_generator.lock if plan.draws else contextlib.nullcontext(),
+        ):
             return plan.network._train(
                 **_arrays(plan),
                 validation=plan.held_out,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backprop import schedules
 from backprop.solvers import WholeBatch
 
@@ -61,7 +63,8 @@ class Observers:
         if self._plateau is not None:
             self._plateau.observe(record)
         for callback in self._callbacks:
-            stop |= callback(self._network, dict(record)) is True
+            answer = callback(self._network, dict(record))
+            stop |= isinstance(answer, (bool, np.bool_)) and bool(answer)
         return stop
 
     def finish(self) -> None:

@@ -36,7 +36,7 @@ class Reader:
         self._blocks: queue.Queue[Item] = queue.Queue(READ_AHEAD)
         self._asked, self._ended = threading.Event(), threading.Event()
         self._asked_to_stop = asked_to_stop
-        self._any = False
+        self._last: Block | None = None
         self._epoch = [epoch]  # until the thread takes it: a thread that never began keeps its arguments
         arguments = weakref.ref(self), self._epoch, self._blocks, self._asked
         self._thread = threading.Thread(target=_read, args=arguments, name="backprop reader", daemon=True)
@@ -55,6 +55,11 @@ class Reader:
         """Whether the epoch's blocks are no longer wanted."""
         return self._ended.is_set()
 
+    @property
+    def last(self) -> Block | None:
+        """The block that the engine was given last."""
+        return self._last
+
     def next_block(self) -> Block | None:
         """The next block, None after the last; raises what reading it raised."""
         self._asked.set()
@@ -67,9 +72,9 @@ class Reader:
                     return None
         if error is not None:
             raise error
-        if block is None and not self._any:
+        if block is None and self._last is None:
             raise ValueError("there is no batch in this epoch")
-        self._any = True
+        self._last = block or self._last
         return block
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from backprop._classes import classes_of
 from backprop._validate import as_array, finite_number, real_array
+from backprop.fit.finite import check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -76,6 +77,9 @@ def samples_of(
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, y, samples, outputs)
         weights = of_class if weights is None else weights * of_class
+    check_finite("y", y, mask)
+    if weights is not None:
+        check_finite("sample_weight", weights)
     if isinstance(validation, numbers.Real):
         return _hold_out(float(validation), x, y, weights, mask)
     return Samples(x, y, weights, mask, None if validation is None else pair(validation))
@@ -85,7 +89,10 @@ def pair(validation: object) -> Pair:
     """Samples to validate on, given as (x, y)."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
-    return as_array("validation x", validation[0]), as_array("validation y", validation[1])
+    x, y = as_array("validation x", validation[0]), as_array("validation y", validation[1])
+    check_finite("validation x", x)
+    check_finite("validation y", y)
+    return x, y
 
 
 def _hold_out(
@@ -107,8 +114,23 @@ def _hold_out(
     if y.ndim == 0 or len(y) != len(x):
         raise ValueError(f"y must have one entry for each of the {len(x)} samples, got shape {y.shape}")
     first = len(x) - held_out
+    check_finite("the validation part of x", x[first:])
     rest = None if weights is None else weights[:first].copy()
     return Samples(x[:first], y[:first], rest, None, (x[first:], y[first:]))
+
+
+def _single_classes(targets: NDArray[Any]) -> NDArray[np.int64]:
+    """The class of each row of targets, (n, outputs)."""
+    if targets.shape[1] > 1:
+        largest = targets.max(axis=1, keepdims=True)
+        unclear = (targets == largest).sum(axis=1) != 1
+        if unclear.any():
+            n = int(unclear.argmax())
+            raise ValueError(
+                f"class_weight needs targets of one class a sample, the largest, but y[{n}] is "
+                f"{targets[n].tolist()}; for several classes at once give sample_weight"
+            )
+    return classes_of(targets)
 
 
 def _weights_of_classes(
@@ -121,6 +143,9 @@ def _weights_of_classes(
     label, its largest target, or for one output whether the target is at least 0.5.
     """
     known = range(max(outputs, 2))
+    if not isinstance(class_weight, (Mapping, str)):
+        kind = type(class_weight).__name__
+        raise TypeError(f"class_weight must be a dict of classes to weights, or 'balanced', got {kind}")
     if isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
             if label not in known:
@@ -132,7 +157,7 @@ def _weights_of_classes(
     if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
         return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
     targets = y.reshape(samples, -1)
-    labels = targets[:, 0] if outputs > 1 and targets.shape[1] == 1 else classes_of(targets)
+    labels = targets[:, 0] if outputs > 1 and targets.shape[1] == 1 else _single_classes(targets)
     classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if isinstance(class_weight, Mapping):
         of_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)

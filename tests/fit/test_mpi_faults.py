@@ -109,14 +109,14 @@ TROUBLES = {
         "ValueError every rank must call fit alike, but the schedule's first rates is [0.1, 0.1",
     ),
     "a shard that diverges": (
-        "settings |= {'sharded': True}; x[3] = np.nan if rank == 1 else 0",
-        "DivergenceError training diverged in epoch 1: layer 2, net.layers[0]",
-        "DivergenceError training diverged in epoch 1: layer 2, net.layers[0]",
+        "settings |= {'sharded': True}; y[3] = 1e200 if rank == 1 else 0",
+        "DivergenceError training diverged in epoch 1: layer 3, net.layers[1]",
+        "DivergenceError training diverged in epoch 1: layer 3, net.layers[1]",
     ),
     "a shard that diverges alone": (
-        "settings |= {'sharded': True, 'sync_every': 2}; x[3] = np.nan if rank == 1 else 0",
-        "DivergenceError training diverged in epoch 1: layer 2, net.layers[0]",
-        "DivergenceError training diverged in epoch 1: layer 2, net.layers[0]",
+        "settings |= {'sharded': True, 'sync_every': 2}; y[3] = 1e200 if rank == 1 else 0",
+        "DivergenceError training diverged in epoch 1: layer 3, net.layers[1]",
+        "DivergenceError training diverged in epoch 1: layer 3, net.layers[1]",
     ),
 }
 

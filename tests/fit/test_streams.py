@@ -134,11 +134,11 @@ def test_divergence_in_a_stream():
     net = make_network(*SMALL_NETWORK)
     x, y = make_data(net, 20)
     data = batches_of(x, y)
-    data[1][0][0, 0] = np.nan
+    data[1][1][0, 0] = np.finfo(y.dtype).max
     before = net.parameters.copy()
     with pytest.raises(bp.DivergenceError) as caught:
         net.fit(data, None, bp.SGD(0.1))
-    assert (caught.value.epoch, caught.value.layer) == (1, 2)
+    assert (caught.value.epoch, caught.value.layer) == (1, 3)
     assert_same_bits(net.parameters, before)
 
 
@@ -152,7 +152,7 @@ def test_an_endless_source_can_be_stopped_early():
         nonlocal given
         while True:
             given += 1
-            yield (x, y) if given < 20 else (x, y + np.nan)
+            yield (x, y) if given < 20 else (x, y * 1e200)
 
     with pytest.raises(bp.DivergenceError):
         net.fit(endless, None, bp.SGD(0.1))
