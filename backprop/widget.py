@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from backprop import page
-from backprop.stage import Stage
+from backprop.play import page
+from backprop.play.answers import answer
+from backprop.play.stage import Stage
 
 try:
     import anywidget
@@ -91,4 +92,4 @@ class Widget(anywidget.AnyWidget):
     def _receive(self, widget: object, content: Any, buffers: object) -> None:
         """A question of the page: ``{"id": ..., "message": ...}``; the answer goes back with its id."""
         if isinstance(content, dict) and "message" in content:
-            self.send({"id": content.get("id"), "answer": self.stage.answer(content["message"])})
+            self.send({"id": content.get("id"), "answer": answer(self.stage, content["message"])})

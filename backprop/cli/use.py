@@ -178,7 +178,7 @@ def jacobian(options: argparse.Namespace) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Serves the page until Ctrl-C."""
-    from backprop import play, stage
+    from backprop.play import server, stage
 
     optimizer = bp.SGD(0.5 if options.lr is None else options.lr)
     x: NDArray[Any] | None = None
@@ -205,7 +205,7 @@ def play(options: argparse.Namespace) -> None:
         sample=options.sample,
         name="moons" if options.set in (None, "digits") else options.set,
     )
-    play.play(shown, options.port, options.browser)
+    server.play(shown, options.port, options.browser)
 
 
 def bench(options: argparse.Namespace) -> None:

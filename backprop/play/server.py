@@ -12,10 +12,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from backprop import page
+from backprop.play import page
+from backprop.play.answers import answer
 
 if TYPE_CHECKING:
-    from backprop.stage import Stage
+    from backprop.play.stage import Stage
 
 HOST = "127.0.0.1"
 LARGEST_MESSAGE = 10_000  # bytes
@@ -99,8 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
-        answer = json.dumps(self.server.stage.answer(message), allow_nan=False)
-        self._reply(answer.encode(), "application/json")
+        text = json.dumps(answer(self.server.stage, message), allow_nan=False)
+        self._reply(text.encode(), "application/json")
 
     def _allowed(self) -> str | None:
         """What is asked for, behind the token; None if the request was refused."""

@@ -1,7 +1,4 @@
-"""What `Widget` and ``python -m backprop play`` show: a network, one sample, and how far its step has come.
-
-A `Stage` answers messages, dicts that JSON can carry; the two front ends pass them on from the page and hand
-the answers back. Every number in an answer is the engine's: the page only draws.
+"""What is shown: a network, one sample, and how far its step has come.
 
 A round is one step of gradient descent for one sample, taken apart: forward through every layer, backward
 through every layer, then the update of every layer, from the output layer back. The terms of the whole round
@@ -12,22 +9,20 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from backprop import datasets, stage_view
+from backprop import datasets
+from backprop._notation import layer_name
 from backprop._validate import as_array, index_below, name_among, positive, whole_number
-from backprop.explain import Explanation
-from backprop.explain import Snapshot as Run
+from backprop.explain import Explanation, Snapshot
 from backprop.layer import parts_of
 from backprop.network import Network
 from backprop.optimizers import SGD, Optimizer
+from backprop.play.plane import points_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-    Message = Mapping[str, Any]
-    Answer = dict[str, Any]
 
 SETS: dict[str, Callable[..., datasets.Plane]] = {
     "circles": datasets.circles,
@@ -63,6 +58,11 @@ class Stage:
     name : str, optional
         What the data is called; one of the sets in the plane by its own name.
 
+    Attributes
+    ----------
+    lock : threading.Lock
+        Held by whoever asks the stage something or changes it, for as long.
+
     Raises
     ------
     TypeError, ValueError
@@ -94,7 +94,7 @@ class Stage:
         self.nodes = whole_number("nodes", nodes, 2)
         self.optimizer = SGD(0.5) if optimizer is None else optimizer
         self.own = None if x is None or y is None else _samples(network, x, y)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._beginning = network.parameters.copy(), copy.deepcopy(self.optimizer)
         self._take_data(OWN if self.own is not None else name)
         self.sample = index_below("sample", sample, len(self.x), "samples")
@@ -117,13 +117,13 @@ class Stage:
         else:
             self.x, self.y = _samples(self.network, *SETS[name](200, rng=0))
         self.data, self.sample, self.epochs = name, 0, 0
-        self.points = stage_view.points(self)
+        self.points = points_of(self.x, self.y)
         self._begin()
 
     def _begin(self) -> None:
         """A round that nothing has been done of."""
         self.done = 0
-        self._taken: Run | None = None
+        self._taken: Snapshot | None = None
         self._after: NDArray[Any] | None = None
 
     @property
@@ -132,10 +132,10 @@ class Stage:
         return len(self.network.layers)
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Snapshot:
         """The trace of this round, for its sample; taken anew until the first layer was stepped through."""
         if self._taken is None:
-            return Run(self.network, self.x[self.sample], self.y[self.sample])
+            return Snapshot(self.network, self.x[self.sample], self.y[self.sample])
         return self._taken
 
     @property
@@ -149,48 +149,6 @@ class Stage:
         place = layer if phase == "forward" else self.layers - 1 - layer
         return self.done > PHASES.index(phase) * self.layers + place
 
-    def answer(self, message: object) -> Answer:
-        """What the page is told.
-
-        Parameters
-        ----------
-        message : dict
-            ``{"do": name}`` and what else that needs: "state"; "next", "forward", "backward" or "update", one
-            layer each; "train" with "epochs"; "restart", which takes the first parameters back; "data" with
-            "name", "sample" with "index", "rate" with "lr"; "explain" with "layer", "j" and "k", from 0, k
-            being None for a bias.
-
-        Returns
-        -------
-        dict
-            ``{"state": ...}``, ``{"explanation": ...}`` or, if nothing was done, ``{"error": text}``. NaN and
-            infinities are there as text only, so that strict JSON holds it.
-        """
-        with self._lock:
-            try:
-                return self._answer(message)
-            except (TypeError, ValueError, ArithmeticError) as error:
-                return {"error": str(error)}
-
-    def _answer(self, message: object) -> Answer:
-        if not isinstance(message, Mapping):
-            raise TypeError(f"a message must be a dict, got {type(message).__name__}")
-        if message.get("do") == "explain":
-            e = self.explanation(*(_wanted(message, key) for key in ("layer", "j", "k")))
-            return {"explanation": stage_view.explanation(self, e)}
-        actions: dict[str, Callable[[Message], None]] = {
-            "state": lambda message: None,
-            "next": lambda message: self._step(self.coming[0]),
-            **{phase: lambda message: self._step(message["do"]) for phase in PHASES},
-            "train": lambda message: self._train(_wanted(message, "epochs")),
-            "restart": lambda message: self._restart(),
-            "data": lambda message: self._choose(_wanted(message, "name")),
-            "sample": lambda message: self._pick(_wanted(message, "index")),
-            "rate": lambda message: self._set_rate(_wanted(message, "lr")),
-        }
-        actions[name_among("message", message.get("do"), (*actions, "explain"))](message)
-        return {"state": stage_view.state(self)}
-
     def explanation(self, layer: int, j: int, k: int | None) -> Explanation:
         """`Network.explain` of a weight or, k being None, a bias, with the terms of this round."""
         layer = index_below("layer", layer, self.layers, "layers")
@@ -202,11 +160,11 @@ class Stage:
             raise ValueError(f"layers[{layer}] has no bias")
         return Explanation(self.run, layer, j, k)
 
-    def _step(self, phase: str) -> None:
+    def step(self, phase: str) -> None:
         """One layer of a phase, which must be the one that comes next."""
         coming, layer = self.coming
         if phase != coming:
-            where = stage_view.layer_of(self, layer)
+            where = layer_name(layer, self.layers)
             raise ValueError(f"{phase} is not what comes next: that is {coming}, layer {where}")
         if self.done == 3 * self.layers:
             self._begin()
@@ -233,7 +191,8 @@ class Stage:
             self.network.parameters[:] = self._after
         self._begin()
 
-    def _train(self, epochs: object) -> None:
+    def train(self, epochs: object) -> None:
+        """Whole epochs, `MOST_EPOCHS` at most."""
         epochs = whole_number("epochs", epochs)
         if epochs > MOST_EPOCHS:
             raise ValueError(f"epochs must be at most {MOST_EPOCHS} at a time, got {epochs}")
@@ -243,7 +202,8 @@ class Stage:
         )
         self.epochs += epochs
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Takes the first parameters and the first state of the optimizer back; a rate that was set stays."""
         parameters, optimizer = self._beginning
         self._begin()
         rate = self.optimizer.lr
@@ -253,26 +213,23 @@ class Stage:
             self.optimizer.lr = rate
         self.epochs = 0
 
-    def _choose(self, data: object) -> None:
+    def choose(self, data: object) -> None:
+        """Goes over to other data, one of `sets`."""
         name = name_among("data", data, self.sets)
         self._finish_update()
         self._take_data(name)
 
-    def _pick(self, index: object) -> None:
+    def pick(self, index: object) -> None:
+        """Begins a round for another sample."""
         sample = index_below("sample", index, len(self.x), "samples")
         self._finish_update()
         self.sample = sample
 
-    def _set_rate(self, lr: object) -> None:
+    def set_rate(self, lr: object) -> None:
+        """Gives the optimizer another rate."""
         if callable(self.optimizer.lr):
             raise ValueError("the optimizer's lr is a schedule, which stays")
         self.optimizer.lr = positive("lr", lr)
-
-
-def _wanted(message: Message, key: str) -> Any:
-    if key not in message:
-        raise ValueError(f'the message {message.get("do")!r} needs "{key}"')
-    return message[key]
 
 
 def _samples(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -6,34 +6,25 @@ strict JSON holds NaN and infinities.
 
 from __future__ import annotations
 
-import base64
 import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._classes import classes_of
-from backprop._notation import Notation, subscript
-from backprop.draw.scales import fraction_of as share
-from backprop.draw.scales import largest_size as largest
-from backprop.draw.scales import short_number as short
-from backprop.draw.scales import shown_nodes
+from backprop._notation import Notation, layer_name, subscript
+from backprop.draw.scales import fraction_of, largest_size, short_number, shown_nodes
 from backprop.explain.html import Html, html
 from backprop.explain.terms import SOFTMAX
 from backprop.explain.wording import names, row_sum
 from backprop.optimizers import SGD
-from backprop.plots import class_labels, plane_of
+from backprop.play.plane import base64_of, regions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
     from backprop.explain import Explanation
-    from backprop.stage import Stage
+    from backprop.play.stage import Stage
 
-RESOLUTION = 72  # points of the plane along each side
-MARGIN = 0.1
-MOST_POINTS = 400  # samples that are drawn in the plane
 MEASURED = 2000  # samples that C and the accuracy are measured on
 MOST_PIXELS = 4096
 
@@ -43,12 +34,6 @@ class Fractions(Html):
 
     def partial(self, above: str, below: str) -> str:
         return f'<span class="bp-fraction"><span>∂{above}</span><span>∂{below}</span></span>'
-
-
-def layer_of(stage: Stage, layer: int) -> str:
-    """L for the output layer, L-1 for the one before; layer -1 is the input layer."""
-    back = stage.layers - 1 - layer
-    return f"L-{back}" if back else "L"
 
 
 def number(value: Any) -> dict[str, Any]:
@@ -64,13 +49,14 @@ def state(stage: Stage) -> dict[str, Any]:
     x, y = stage.x[:MEASURED], stage.y[:MEASURED]
     rate = stage.optimizer.lr
     coming, layer = stage.coming
+    where = layer_name(layer, stage.layers)
     return {
         "layers": _layers(stage),
         "edges": [_edge(stage, *edge) for edge in _drawn_edges(stage)],
         "sizes": [network.layers[0].inputs, *(layer.outputs for layer in network.layers)],
         "biases": [layer.bias is not None for layer in network.layers],
         "done": _done(stage),
-        "coming": {"phase": coming, "layer": layer, "text": f"{coming}, layer {layer_of(stage, layer)}"},
+        "coming": {"phase": coming, "layer": layer, "text": f"{coming}, layer {where}"},
         "data": {"name": stage.data, "names": list(stage.sets)},
         "sample": {"index": stage.sample, "count": len(stage.x), "image": _image(stage)},
         "rate": None if callable(rate) else float(rate),
@@ -79,7 +65,7 @@ def state(stage: Stage) -> dict[str, Any]:
         "loss": number(network.loss(x, y)),
         "accuracy": number(network.accuracy(x, y)),
         "measured": len(x),
-        "plane": _plane(stage),
+        "plane": regions(network, stage.x, stage.points),
     }
 
 
@@ -91,7 +77,7 @@ def _done(stage: Stage) -> dict[str, Any]:
         return {"phase": None, "layer": None, "html": text, "text": text}
     phase, place = divmod(stage.done - 1, stage.layers)
     layer = place if phase == 0 else stage.layers - 1 - place
-    here, before = layer_of(stage, layer), layer_of(stage, layer - 1)
+    here, before = layer_name(layer, stage.layers), layer_name(layer - 1, stage.layers)
     w, a, z = (n.symbol(letter, sub, here) for letter, sub in (("w", "jk"), ("a", "j"), ("z", "j")))
     last = layer == stage.layers - 1
     if phase == 0:
@@ -112,7 +98,7 @@ def _done(stage: Stage) -> dict[str, Any]:
         if last:
             rule += f", &ensp;{dC_da} from the loss, {escape(stage.network.loss_name)}"
         else:
-            after = layer_of(stage, layer + 1)
+            after = layer_name(layer + 1, stage.layers)
             terms = [n.partial(n.loss(), n.symbol("z", "i", after)), n.symbol("w", "ij", after)]
             rule += f", &ensp;{dC_da} = {n.sum('i', 0)}{n.times.join(terms)}"
         rule += f", &ensp;{n.partial(n.loss(), w)} = {dC_dz}{n.times}{n.symbol('a', 'k', before)}"
@@ -142,33 +128,34 @@ def _layers(stage: Stage) -> list[dict[str, Any]]:
     columns = []
     for column, size in enumerate(sizes):
         layer = column - 1
-        here, drawn = layer_of(stage, layer), shown_nodes(size, stage.nodes)
+        here, drawn = layer_name(layer, stage.layers), shown_nodes(size, stage.nodes)
         forward = column == 0 or stage.has("forward", layer)
         backward = column > 0 and stage.has("backward", layer)
         a = run.before(column)
-        largest_a = largest(a[drawn]) if forward else 0.0
+        largest_a = largest_size(a[drawn]) if forward else 0.0
         nodes = []
         for j in drawn:
             spoken = n.symbol("a", subscript(j), here)
             node: dict[str, Any] = {"j": j, "a": None, "delta": None, "target": None, "label": spoken}
             if forward:
                 value = float(a[j])
-                node["a"] = {**number(value), "short": short(value), "share": share(value, largest_a)}
+                share = fraction_of(value, largest_a)
+                node["a"] = {**number(value), "short": short_number(value), "share": share}
                 node["label"] += f" = {node['a']['text']}"
             if backward:
                 delta = run.trace[layer].dC_dz
                 assert delta is not None
-                node["delta"] = {**number(delta[j]), "short": short(float(delta[j]))}
+                node["delta"] = {**number(delta[j]), "short": short_number(float(delta[j]))}
                 node["label"] += f", δ = {node['delta']['text']}"
             if column == len(sizes) - 1:
                 target = run.targets()[j]
-                node["target"] = {**number(target), "short": short(float(target))}
+                node["target"] = {**number(target), "short": short_number(float(target))}
                 node["label"] += f", target {node['target']['text']}"
                 if backward:
                     dC_da = run.trace[layer].dC_da
                     assert dC_da is not None
-                    nudge, most = -float(dC_da[j]), largest(dC_da[drawn])
-                    node["nudge"] = {**number(nudge), "share": share(nudge, most)}
+                    nudge, most = -float(dC_da[j]), largest_size(dC_da[drawn])
+                    node["nudge"] = {**number(nudge), "share": fraction_of(nudge, most)}
                     way = "rise" if nudge > 0 else "fall" if nudge < 0 else "stay"
                     node["label"] += f", should {way}, −∂C₀/∂a = {node['nudge']['text']}"
             nodes.append(node)
@@ -196,19 +183,19 @@ def _drawn_edges(stage: Stage) -> list[tuple[int, int, int, float]]:
     edges = []
     for place, layer in enumerate(stage.network.layers):
         ks, js = shown_nodes(layer.inputs, stage.nodes), shown_nodes(layer.outputs, stage.nodes)
-        most = largest(layer.weights[np.ix_(js, ks)])
+        most = largest_size(layer.weights[np.ix_(js, ks)])
         edges += [(place, j, k, most) for k in ks for j in js]
     return edges
 
 
 def _edge(stage: Stage, layer: int, j: int, k: int, most: float) -> dict[str, Any]:
     w = float(stage.network.layers[layer].weights[j, k])
-    symbol = Notation().symbol("w", subscript(j, k), layer_of(stage, layer))
+    symbol = Notation().symbol("w", subscript(j, k), layer_name(layer, stage.layers))
     return {
         "layer": layer,
         "j": j,
         "k": k,
-        "share": share(w, most),
+        "share": fraction_of(w, most),
         "negative": w < 0,
         "label": f"{symbol} = {number(w)['text']}",
     }
@@ -220,7 +207,7 @@ def explanation(stage: Stage, e: Explanation) -> dict[str, Any]:
     s, words = names(e, n), names(e, plain)
     forward, backward = stage.has("forward", e.layer), stage.has("backward", e.layer)
     before = e.layer == 0 or e.k is None or stage.has("forward", e.layer - 1)
-    here = layer_of(stage, e.layer)
+    here = layer_name(e.layer, stage.layers)
     last = ("dz_dw", s.dz_dw, words.dz_dw, e.dz_dw, before, f"how strongly {_from(stage, e, n)} comes in")
     if e.row is None:
         z, a = n.symbol("z", subscript(e.j), here), n.symbol("a", subscript(e.j), here)
@@ -259,7 +246,7 @@ def explanation(stage: Stage, e: Explanation) -> dict[str, Any]:
 
 
 def _from(stage: Stage, e: Explanation, n: Notation) -> str:
-    return "the bias" if e.k is None else n.symbol("a", subscript(e.k), layer_of(stage, e.layer - 1))
+    return "the bias" if e.k is None else n.symbol("a", subscript(e.k), layer_name(e.layer - 1, stage.layers))
 
 
 def _image(stage: Stage) -> dict[str, Any] | None:
@@ -269,49 +256,6 @@ def _image(stage: Stage) -> dict[str, Any] | None:
     if not 16 <= side * side == inputs <= MOST_PIXELS:
         return None
     pixels = np.asarray(stage.x[stage.sample], dtype=np.float64)
-    most = largest(pixels) or 1.0
+    most = largest_size(pixels) or 1.0
     shares = np.clip(np.nan_to_num(pixels / most), 0, 1)
-    return {"side": side, "pixels": _bytes(255 * shares)}
-
-
-def _bytes(numbers: NDArray[Any]) -> str:
-    """Numbers from 0 to 255, as base64."""
-    return base64.b64encode(np.rint(numbers).astype(np.uint8).tobytes()).decode("ascii")
-
-
-def _plane(stage: Stage) -> dict[str, Any] | None:
-    """Which class the network gives every point of the plane and how sure it is, the lowest row first.
-
-    Of one output the classes are divided at 0.5, of several the largest wins; how sure is the distance from
-    there, or from the next.
-    """
-    points = stage.points
-    if points is None:
-        return None
-    _, _, outputs = plane_of(stage.network, stage.x, RESOLUTION, MARGIN)
-    if outputs.shape[2] == 1:
-        sure = 2 * np.abs(outputs[..., 0] - 0.5)
-    else:
-        best = np.sort(outputs, axis=2)
-        sure = best[..., -1] - best[..., -2]
-    classes = classes_of(outputs)
-    sure = np.clip(np.nan_to_num(sure), 0, 1)
-    return {"side": RESOLUTION, "classes": _bytes(classes), "sure": _bytes(255 * sure), "points": points}
-
-
-def points(stage: Stage) -> list[dict[str, Any]] | None:
-    """The samples in the plane, as shares of its sides; None if there is no plane."""
-    if stage.network.layers[0].inputs != 2:
-        return None
-    x = np.asarray(stage.x[:MOST_POINTS], dtype=np.float64)
-    everything = np.asarray(stage.x, dtype=np.float64)
-    if not np.isfinite(everything).all():
-        return None
-    low, high = everything.min(axis=0), everything.max(axis=0)
-    room = np.where(high > low, high - low, 1.0) * MARGIN
-    shares = np.round((x - low + room) / (high - low + 2 * room), 4)
-    labels = class_labels(stage.y, len(stage.x))
-    return [
-        {"x": across, "y": up, "class": label}
-        for (across, up), label in zip(shares.tolist(), labels.tolist(), strict=False)
-    ]
+    return {"side": side, "pixels": base64_of(255 * shares)}

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import backprop as bp
-from backprop.play import Server
-from backprop.stage import Stage
+from backprop.play.server import Server
+from backprop.play.stage import Stage
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
 SECONDS = 60  # for anything to show itself

@@ -17,8 +17,8 @@ import pytest
 
 import backprop as bp
 from backprop.__main__ import main
-from backprop.play import FILES, Server
-from backprop.stage import Stage
+from backprop.play.server import FILES, Server
+from backprop.play.stage import Stage
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(bp.__file__).parent.parent)}
 COMMAND = [sys.executable, "-m", "backprop"]
@@ -56,7 +56,7 @@ def test_it_serves_the_page_and_its_files(server):
         status, headers, content = ask(server, "GET", f"/{server.token}/{name}")
         assert status == 200
         assert headers["Content-Type"] == kind
-        assert content == (Path(bp.__file__).parent / "page" / file).read_bytes()
+        assert content == (Path(bp.__file__).parent / "play" / "page" / file).read_bytes()
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert headers["Cache-Control"] == "no-store"
         text = content.decode().replace("http://www.w3.org/2000/svg", "")

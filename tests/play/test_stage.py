@@ -10,21 +10,22 @@ from conftest import assert_same_bits, make_data, make_network
 
 import backprop as bp
 from backprop.layer import parts_of
+from backprop.play.answers import answer
+from backprop.play.stage import OWN, SETS, Stage
 from backprop.plots import plane_of
-from backprop.stage import OWN, SETS, Stage
 
 
 def tell(stage, do, **rest):
     """The answer, which must be strict JSON."""
-    answer = json.loads(json.dumps(stage.answer({"do": do, **rest}), allow_nan=False))
-    assert len(answer) == 1
-    return answer
+    answered = json.loads(json.dumps(answer(stage, {"do": do, **rest}), allow_nan=False))
+    assert len(answered) == 1
+    return answered
 
 
 def state(stage, do="state", **rest):
-    answer = tell(stage, do, **rest)
-    assert "state" in answer, answer
-    return answer["state"]
+    answered = tell(stage, do, **rest)
+    assert "state" in answered, answered
+    return answered["state"]
 
 
 def explanation(stage, layer, j, k):
@@ -277,9 +278,9 @@ def test_divergence_is_told():
 def test_bad_messages_change_nothing(own, message, told):
     state(own, "next")
     before = own.network.parameters.copy()
-    answer = own.answer(message)
-    assert list(answer) == ["error"]
-    assert told in answer["error"]
+    answered = answer(own, message)
+    assert list(answered) == ["error"]
+    assert told in answered["error"]
     assert_same_bits(own.network.parameters, before)
     assert (own.done, own.sample, own.optimizer.lr) == (1, 2, 0.1)
 

@@ -40,7 +40,7 @@ def test_what_is_no_message_is_let_be(widget):
 
 
 def test_it_shows_itself_with_the_page_of_play(widget):
-    page = Path(bp.__file__).parent / "page"
+    page = Path(bp.__file__).parent / "play/page"
     assert widget._esm == (page / "widget.js").read_text(encoding="utf-8")
     assert widget._css == (page / "widget.css").read_text(encoding="utf-8")
     assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()[0]

@@ -1,0 +1,1 @@
+"""What `Widget` and ``python -m backprop play`` show: a round, stepped through on a page."""
