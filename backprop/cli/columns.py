@@ -161,7 +161,7 @@ def _inputs_of(table: Table, column: Input) -> NDArray[np.float64]:
         if values is None:
             row, text = _first_text(table, column.name)
             raise ValueError(
-                f"{table.path}: column {column.name} holds {text!r} in line {table.line(row)}, "
+                f"{table.path}: column {column.name} holds {text!r} in {table.place(row)}, "
                 "expected numbers"
             )
         return values[:, None]
@@ -230,7 +230,7 @@ def _learn_input(table: Table, name: str) -> Input:
     numbers = sum(is_number(text.replace(point, ".", 1)) for text in categories)
     if numbers > len(categories) / 2 and len(categories) > FEW:
         row, text = _first_text(table, name)
-        raise ValueError(f"holds numbers, but {text!r} in line {table.line(row)}")
+        raise ValueError(f"holds numbers, but {text!r} in {table.place(row)}")
     if len(categories) > MOST_CATEGORIES:
         raise ValueError(
             f"holds {len(categories)} different texts, such as {categories[0]!r:.40}; more than "

@@ -136,7 +136,7 @@ def detect(lines: Sequence[str], header: bool | None, known: Set[str] = frozense
     rows = [fields for _, fields in found]
     decimal = "," if separator != "," and _has_decimal_commas(rows) else "."
     if header is None:
-        named = bool(known) and known <= set(map(str.strip, rows[0]))
+        named = bool(known) and known <= {" ".join(name.split()) for name in rows[0]}
         header = named or _is_header(rows[0], rows[1:], decimal)
     skipped = [i for i, line in enumerate(lines) if line.startswith(COMMENT)]
     if not header:
@@ -144,7 +144,7 @@ def detect(lines: Sequence[str], header: bool | None, known: Set[str] = frozense
         return Dialect(separator, decimal, names, False, False, tuple(skipped))
     end = found[1][0] - 1 if len(found) > 1 else len(lines)
     skipped += [i for i in range(found[0][0] - 1, end) if i not in skipped]
-    given = _fitted([name.strip() for name in rows[0]], rows[1:])
+    given = _fitted([" ".join(name.split()) for name in rows[0]], rows[1:])  # each on one line
     row_names = given[0] == "" and len(given) > 1
     return Dialect(separator, decimal, _unique(given), True, row_names, tuple(sorted(skipped)))
 

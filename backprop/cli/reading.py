@@ -251,5 +251,5 @@ def _data_of(table: Table, columns: Columns, asked: Asked, remarks: Sequence[str
                 )
         else:
             y = np.array(table.texts(columns.label), object)
-    part = Part(columns.matrix(table), y, lambda i: f"line {table.line(i)}")
+    part = Part(columns.matrix(table), y, table.place)
     return Data(table.path, part, columns=columns, remarks=tuple(remarks))

@@ -101,8 +101,8 @@ class Table:
             except (pandas.errors.ParserWarning, pandas.errors.ParserError) as error:
                 self._refuse_other_widths(range(sys.maxsize), lambda count: count <= len(names))
                 if quote := re.search(r"EOF inside string starting at row (\d+)", str(error)):
-                    line = self.line(int(quote[1]))
-                    raise ValueError(f"the sample of line {line} opens a quote that nothing closes") from None
+                    place = self.place(int(quote[1]))
+                    raise ValueError(f"the sample of {place} opens a quote that nothing closes") from None
                 raise ValueError(str(error)) from error
         if len(frame) == 0:
             raise ValueError("it has no samples")
@@ -146,12 +146,12 @@ class Table:
             if line - 1 not in skipped
         )
 
-    def line(self, row: int) -> int:
-        """The line of the file, from 1, on which a sample begins."""
+    def place(self, row: int) -> str:
+        """What messages call the place of a sample: the line, from 1, on which it begins."""
         for i, (line, _) in enumerate(self._samples()):
             if i == row:
-                return int(line)
-        raise IndexError(f"{self.path} has no sample {row}")
+                return f"line {line}"
+        return f"sample {row}, from 0"  # quotes within fields, which csv and pandas understand differently
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
         """The column as numbers, NaN where one is missing; None if it holds texts."""

@@ -107,6 +107,7 @@ HEADERS = [
     ("p,x,s\ne,x,s\np,y,s\ne,y,s\np,x,s\n", False, 5),  # as UCI's mushrooms
     ("class,cap\np,x\ne,x\n", True, 2),
     ("year,value\n1990,NA\n1991,2\n", True, 2),
+    ('"a\nbig",b\n1,2\n', True, 1),
     (',"16.5","17.5"\n1,3,4\n2,5,6\n', True, 2),  # as R's crimtab
     ("1\n", False, 1),
     ("x\n1\n", True, 1),
