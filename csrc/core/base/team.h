@@ -27,6 +27,11 @@ double bp_waited(const struct bp_team *);
 static inline void
 bp_share(size_t count, size_t parts, size_t me, size_t *first, size_t *last)
 {
+    if (parts == 1) { /* no division, which is a part of the time of the smallest networks */
+        *first = 0;
+        *last = count;
+        return;
+    }
     const size_t each = count / parts, more = count % parts;
     *first = me * each + (me < more ? me : more);
     *last = *first + each + (me < more);
