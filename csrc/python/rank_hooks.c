@@ -58,7 +58,7 @@ restore_or_drop(bool good, PyObject *type, PyObject *value, PyObject *traceback)
 }
 
 static bool
-add(void *context, enum bp_dtype dtype, size_t count, void *numbers)
+reduce(void *context, enum bp_dtype dtype, size_t count, void *numbers)
 {
     struct bp_rank_hooks *hooks = context;
     PyObject *type, *value, *traceback;
@@ -74,7 +74,7 @@ add(void *context, enum bp_dtype dtype, size_t count, void *numbers)
 /* All ranks see what all have written: MPI orders accesses to common memory by a sync, a barrier and
  * a sync. No Python code runs here. */
 static bool
-meet(void *context)
+barrier(void *context)
 {
     struct bp_rank_hooks *hooks = context;
     PyObject *calls[] = {hooks->common.sync, hooks->common.barrier, hooks->common.sync};
@@ -112,7 +112,7 @@ bp_hook_ranks(struct bp_rank_hooks *hooks, struct bp_gil *gil, PyObject *ranks,
         return -1;
     }
     hooks->gil = gil;
-    hooks->ranks.add = add;
+    hooks->ranks.reduce = reduce;
     hooks->ranks.context = hooks;
     training->ranks = &hooks->ranks;
     return 0;
@@ -131,7 +131,7 @@ bp_hook_common_memory(struct bp_rank_hooks *hooks, struct bp_training *training)
     const size_t room = bp_room_to_share(training->net, training->optimizer, ranks);
     const size_t of_batch = bp_size_product(ranks->rows, ranks->sharded ? 1 : ranks->count);
     const bool any_size = training->stream && training->stream->whole;
-    if (ranks->rows > 0 && (of_batch < training->batch || any_size)) {
+    if (ranks->rows > 0 && (of_batch < training->settings.batch || any_size)) {
         PyErr_SetString(PyExc_ValueError, "a rank has more rows of a batch than it says");
         return -1;
     }
@@ -141,13 +141,13 @@ bp_hook_common_memory(struct bp_rank_hooks *hooks, struct bp_training *training)
                      hooks->common.memory);
         return -1;
     }
-    if (room == 0 || training->norms || ranks->average_every > 0 || !PyArray_ISCARRAY(array) ||
+    if (room == 0 || training->settings.norms || ranks->average_every > 0 || !PyArray_ISCARRAY(array) ||
         (size_t)PyArray_NBYTES(array) != room) {
         PyErr_Format(PyExc_ValueError, "the ranks' common memory must have %zu bytes", room);
         return -1;
     }
     ranks->shared = PyArray_DATA(array);
-    ranks->meet = meet;
+    ranks->barrier = barrier;
     return 0;
 }
 
@@ -164,7 +164,7 @@ bp_report_no_start(struct bp_rank_hooks *hooks)
     PyObject *type, *value, *traceback;
     double lost = 1;
 
-    if (!hooks->gil || hooks->ranks.told)
+    if (!hooks->gil || hooks->status_exchanged)
         return;
     PyErr_Fetch(&type, &value, &traceback);
     if (!add_over_ranks(hooks, BP_FLOAT64, 1, &lost))

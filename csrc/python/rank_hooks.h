@@ -23,6 +23,7 @@ struct bp_rank_hooks {
     } common;
     PyObject *kept, *kept_common; /* hold these */
     struct bp_ranks ranks;
+    bool status_exchanged; /* bp_trained's */
 };
 
 /* Reads what _train is given as ranks, a dict, and sets training->ranks. 0, or -1 with an exception. */

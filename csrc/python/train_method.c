@@ -54,6 +54,7 @@ struct call {
     struct bp_held_optimizer optimizer;
     struct bp_random random;
     struct bp_training training;
+    struct bp_trained trained;
 };
 
 /* Lets Python's signal handlers run; true when one of them raised, or asked the ranks to stop. */
@@ -117,13 +118,15 @@ read_settings(struct call *call, Network *self)
 
     t->net = &self->net;
     t->parameters = self->parameters.at;
-    t->epochs = given->epochs;
-    t->batch = given->batch_size;
-    t->threads = self->customs && self->customs->python ? 1 : given->threads;
-    t->shuffle = given->shuffle;
-    t->norms = given->norms;
-    t->budget = given->budget;
-    t->record = bp_doubles(given->record, "record", bp_size_product(t->epochs, BP_FIGURES));
+    t->settings = (struct bp_settings){
+        .epochs = given->epochs,
+        .batch = given->batch_size,
+        .threads = self->customs && self->customs->python ? 1 : given->threads,
+        .shuffle = given->shuffle,
+        .norms = given->norms,
+        .budget = given->budget,
+    };
+    t->record = bp_doubles(given->record, "record", bp_size_product(given->epochs, BP_FIGURES));
     if (!t->record)
         return -1;
     if (given->bit_generator) {
@@ -136,9 +139,10 @@ read_settings(struct call *call, Network *self)
         return -1;
     }
     if (given->rates) {
-        const size_t batches = t->data.x.rows / t->batch + (t->data.x.rows % t->batch > 0);
+        const size_t rows = t->data.x.rows, batch = given->batch_size;
+        const size_t batches = rows / batch + (rows % batch > 0);
         const size_t steps = t->ranks ? t->ranks->steps : batches;
-        t->rates = bp_doubles(given->rates, "rates", bp_size_product(steps, t->epochs));
+        t->rates = bp_doubles(given->rates, "rates", bp_size_product(steps, given->epochs));
         if (!t->rates)
             return -1;
     }
@@ -149,7 +153,7 @@ read_settings(struct call *call, Network *self)
 }
 
 static PyObject *
-raise_divergence(const struct bp_module *module, const struct bp_training *t, size_t epochs)
+raise_divergence(const struct bp_module *module, const struct bp_trained *t, size_t epochs)
 {
     const size_t epoch = epochs + t->epochs_done + 1;
     const size_t place = t->bad_layer, layer = place + 2; /* 1: the input layer */
@@ -178,16 +182,17 @@ run(struct call *call, Network *self)
     enum bp_status status;
 
     bp_give_up_gil(&call->gil);
-    status = bp_train(&call->training);
+    status = bp_train(&call->training, &call->trained);
     bp_take_gil(&call->gil);
 
+    call->ranks.status_exchanged = call->trained.status_exchanged;
     bp_set_steps(call->given.optimizer, call->optimizer.optimizer.steps);
     if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
         return bp_raise(BP_FAILED);
     if (status == BP_OK)
-        return PyLong_FromSize_t(call->training.epochs_done);
+        return PyLong_FromSize_t(call->trained.epochs_done);
     if (status == BP_DIVERGED)
-        return raise_divergence(self->module, &call->training, call->given.first_epoch);
+        return raise_divergence(self->module, &call->trained, call->given.first_epoch);
     if (status == BP_ELSEWHERE || (status == BP_INTERRUPTED && !PyErr_Occurred()))
         return PyLong_FromLong(-1);
     return bp_raise(status);
@@ -216,8 +221,7 @@ bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     struct call call = {.given = {.threads = 1, .budget = Py_HUGE_VAL}};
     struct bp_training *t = &call.training;
 
-    t->poll = poll;
-    t->poll_context = &call;
+    t->poll = (struct bp_poll){poll, &call};
     if (bp_read_arguments(&bp_train_signature, args, count, names, &call.given) < 0) {
         report_wrong_arguments(&call);
         return NULL;

@@ -338,7 +338,7 @@ plan_source(struct bytes *bytes, const struct call *call, struct plan *plan)
     const size_t kind = draw(bytes, 0, 7), patience = draw(bytes, 0, 255);
     struct bp_training *t = &plan->training;
     const bool stream = kind >= 5 && !call->data->mask.data, ranks = kind % 4 == 2;
-    const size_t steps = (call->rows + t->batch - 1) / t->batch;
+    const size_t steps = (call->rows + t->settings.batch - 1) / t->settings.batch;
 
     if (stream) {
         plan->blocks = (struct blocks){
@@ -366,13 +366,13 @@ plan_source(struct bytes *bytes, const struct call *call, struct plan *plan)
             .sharded = sharded,
             .steps = steps,
             .average_every = draw(bytes, 0, 3),
-            .add = add_over_ranks,
+            .reduce = add_over_ranks,
             .context = &plan->exchange,
         };
         t->ranks = &plan->ranks;
     }
     if (!stream && draw(bytes, 0, 3) == 3) {
-        const size_t count = steps * t->epochs;
+        const size_t count = steps * t->settings.epochs;
         plan->rates = room(count * sizeof(*plan->rates));
         for (size_t i = 0; i < count; i++)
             plan->rates[i] = 0.2 / (double)(1 + i);
@@ -389,25 +389,24 @@ make_plan(struct bytes *bytes, const struct call *call, struct plan *plan)
     *plan = (struct plan){
         .training = {.net = call->net,
                      .data = *call->data,
-                     .epochs = draw(bytes, 1, 3),
-                     .batch = draw(bytes, 1, 40),
-                     .shuffle = flags & 1,
-                     .norms = (flags & 6) == 6,
-                     .budget = INFINITY},
+                     .settings = {.epochs = draw(bytes, 1, 3),
+                                  .batch = draw(bytes, 1, 40),
+                                  .shuffle = flags & 1,
+                                  .norms = (flags & 6) == 6,
+                                  .budget = INFINITY}},
         .blocks = {.patience = -1},
         .exchange = {.patience = -1},
         .poll_patience = poll_patience,
     };
     struct bp_training *t = &plan->training;
-    if (t->batch > call->rows)
-        t->batch = call->rows;
+    if (t->settings.batch > call->rows)
+        t->settings.batch = call->rows;
     if (poll_patience < 8) {
-        t->poll = poll;
-        t->poll_context = &plan->poll_patience;
+        t->poll = (struct bp_poll){poll, &plan->poll_patience};
     }
     plan->optimizer = draw_optimizer(bytes, call->net);
     plan_source(bytes, call, plan);
-    plan->fails |= t->poll != NULL;
+    plan->fails |= t->poll.ask != NULL;
     if (flags & 16 && draw_data(bytes, call->net, &plan->held_out))
         t->validation = &plan->held_out.data;
 }
@@ -451,16 +450,17 @@ train(const struct call *call, const struct plan *from, size_t threads)
     t->stream = t->stream ? &plan.stream : NULL;
     t->ranks = t->ranks ? &plan.ranks : NULL;
     t->validation = t->validation ? &plan.held_out.data : NULL;
-    t->poll_context = &plan.poll_patience;
+    t->poll.context = &plan.poll_patience;
     t->optimizer = &plan.optimizer;
     t->random = &random;
-    t->threads = threads;
+    t->settings.threads = threads;
     t->parameters = outcome.parameters;
-    t->record = outcome.record = room(t->epochs * BP_FIGURES * sizeof(*t->record));
+    t->record = outcome.record = room(t->settings.epochs * BP_FIGURES * sizeof(*t->record));
     for (size_t s = 0; s < bp_state_count(&plan.optimizer); s++)
         plan.optimizer.state[s] = outcome.state[s] = copy(from->optimizer.state[s], size);
-    outcome.status = bp_train(t);
-    outcome.epochs_done = t->epochs_done;
+    struct bp_trained trained;
+    outcome.status = bp_train(t, &trained);
+    outcome.epochs_done = trained.epochs_done;
     outcome.steps = plan.optimizer.steps;
     return outcome;
 }

@@ -36,7 +36,7 @@ FIRST = {
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "rearrange": ("kernels", "numbers"), "ranks": ("mpi",), "shared": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "train": ("schedules", "training", "fit_options"),
+    "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
     "forward": ("gradients",), "backward": ("gradients",), "update": ("gradients",), "gradient": ("gradients",),
 }  # fmt: skip
 
@@ -218,7 +218,7 @@ MUTANTS = [
         ("backward: rows of the first chunk for all", "outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);", ";"),
     ),
     *in_file(
-        "core/train/online.c",
+        "core/train/methods/single.c",
         ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
         ("online: the input of this sample", ".a_last = bp_input_of(last, l)", ".a_last = bp_input_of(l == 0 ? ws : last, l)"),
@@ -243,23 +243,39 @@ MUTANTS = [
         ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),
     ),
     *in_file(
-        "core/train/train.c",
+        "core/train/feed.c",
         ("weights of samples are left out", "sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;", "sum == 0 ? 0 : sign / (double)batch.count;"),
+    ),
+    *in_file(
+        "core/train/methods/batches.c",
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
-        ("chain: uphill", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(&t->data, rows, n) == 0 ? 0 : rate;"),
+    ),
+    *in_file(
+        "core/train/methods/chain.c",
+        ("chain: uphill", "bp_weight_of(data, rows, n) == 0 ? 0 : -rate;", "bp_weight_of(data, rows, n) == 0 ? 0 : rate;"),
+    ),
+    *in_file(
+        "core/train/methods/online.c",
+        ("online: uphill", "bp_turn_round(worker, rows, -rate)", "bp_turn_round(worker, rows, rate)"),
+    ),
+    *in_file(
+        "core/train/figures.c",
         ("the record is of the sum", "record[BP_LOSS] = sums->loss / sums->weight;", "record[BP_LOSS] = sums->loss;"),
     ),
     *in_file(
-        "core/train/ranks.c",
+        "core/train/ranks/together.c",
         ("ranks: weights of samples are left out", "factors[n] = bp_weight_of(data, rows, n);", "factors[n] = 1;"),
         ("ranks: the mean over the share", "bp_share_weight(data, rows, batch, sign, factors);", "bp_share_weight(data, rows, rows, sign, factors);"),
         ("ranks: uphill", "? -bp_rate_of(run, worker->step) : 1;", "? bp_rate_of(run, worker->step) : 1;"),
         ("ranks: a step of the sum", "rule.scale /= weight;", ";"),
         ("ranks: the rate of the first step", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, 0);"),
+    ),
+    *in_file(
+        "core/train/ranks/averaging.c",
         ("ranks: no mean of the parameters", "const double share = 1 / (double)ranks->count;", "const double share = 1;"),
     ),
     *in_file(
-        "core/train/shared.c",
+        "core/train/ranks/common_memory.c",
         ("ranks: the last one is left out", "for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)",
          "for (size_t rank = 1; rank + 1 < ranks->count; rank++, sum = chunk)"),
         ("ranks: the last row is left out", "all.rows = all.ws->rows;", "all.rows = all.ws->rows - 1;"),

@@ -3,6 +3,7 @@
 #ifndef BP_SOLVING_H
 #define BP_SOLVING_H
 
+#include "core/base/poll.h"
 #include "core/data/arrays.h"
 
 /* What one iteration left behind, in the order of a row of bp_solving.record: an enumerator and its
@@ -55,12 +56,6 @@ struct bp_limits {
     double gradient; /* the largest entry of ∂C/∂w */
     double target;   /* C; -INFINITY for none */
     double budget;   /* seconds */
-};
-
-/* Called on the caller's thread every few milliseconds; true asks to stop. */
-struct bp_poll {
-    bool (*ask)(void *context);
-    void *context;
 };
 
 struct bp_solving {

@@ -1,69 +1,102 @@
-/* run.h: what the threads of one training share. For train.c, which leads it, and for blocks.c and
- * ranks.c, which feed it from a stream and join it with other processes.
- * Depends on train.h, chain.h and pace.h. */
+/* run.h: what the threads of one training share, and what each has of its own.
+ * Depends on training.h, pace.h and passes/.
+ *
+ * What one thread writes and others read lies still between two meetings of the team: thread 0
+ * writes before a meeting, all read after it, and they meet again before it changes (stop.h:
+ * bp_decided). */
 #ifndef BP_RUN_H
 #define BP_RUN_H
 
-#include "chain.h"
+#include "core/evaluate/outputs.h"
+#include "core/passes/pass.h"
 #include "pace.h"
-#include "train.h"
+#include "training.h"
 
-/* How the steps are done; the bits are the same. */
-enum way {
-    BATCHES, /* passes/: any batch, any optimizer and any network */
-    ONLINE,  /* online.h: a sample a step, plain descent */
-    CHAIN,   /* chain.h: the same for the smallest networks */
+/* What was asked for as it is done: bp_run_open writes it, and nobody afterwards, but for `threads`
+ * where the system refuses some. */
+struct applied {
+    size_t batch, threads;
+    const struct method *method;
+    uint64_t first_step; /* steps that the optimizer had done before this call */
 };
 
-/* What a team does between two meetings at which it plans. While thread 0 is alone it may be a
- * window ahead of the others, never two. */
-struct plan {
+/* What is trained, packed: each thread writes its share. In memory in common the ranks have the
+ * same. */
+struct vectors {
+    bp_real *parameters;
+    bp_real *state[BP_STATES]; /* the optimizer's, or NULL */
+    bp_real *gradient;         /* where a step needs all of it at once, or NULL */
+};
+
+/* Where samples come from: thread 0 writes it between blocks, while the others wait. */
+struct feed {
+    struct bp_data data; /* of this block, or all */
+    bool more;           /* there is another block */
+    uint64_t place;      /* samples of this epoch before this block */
+    uint32_t *order;     /* of the samples in this block, or NULL */
+    size_t room;         /* samples that `order` has room for */
+    const double *rates; /* of the steps from rates_from on, or NULL for the optimizer's */
+    size_t rates_from;
+};
+
+/* Thread 0's alone: when the caller is asked whether to stop. */
+struct clock {
+    double begun, polled;        /* seconds: this call, and the last poll */
+    size_t look_every, looks_in; /* steps between two looks at the clock, and until the next one */
+};
+
+/* What a team does between two meetings at which it plans. */
+struct stretch {
     size_t batches;
     bool alone; /* thread 0 does them, the others skip them */
-    bool ended; /* training ended before the window began */
+    bool ended; /* training ended before this stretch began */
 };
 
-/* what all threads of a training share */
-struct run {
-    struct bp_training *t;
-    enum way way;
-    struct bp_workspace ws[2];        /* the second for ONLINE */
-    struct bp_workspace held_out;     /* for validation */
-    struct bp_chain chain;
-    void *chain_memory;
-    bp_real *chain_before; /* packed parameters before the rows that were loaded together */
-    bp_real *packed;       /* the parameters while they are trained */
-    bp_real *packed_state[BP_STATES]; /* the optimizer's, or NULL */
-    bp_real *gradient;     /* packed, where a step needs all of it at once, or NULL */
-    struct bp_workspace everyone; /* shared.c: x, a and delta of all ranks, or no rows */
-    struct bp_nodes *nodes_of_everyone;
-    uint64_t *keys;        /* of this epoch's dropout, or NULL */
-    uint64_t first_step;   /* steps that the optimizer had done before this call */
-    const double *rates;   /* of the steps from rates_from on, or NULL for the optimizer's */
-    size_t rates_from;
-    double *steps_of_ranks; /* ranks.c: since they last told, where they step alone, or NULL */
-    uint32_t *order;       /* of the samples in this block, or NULL */
-    size_t order_room;     /* samples it has room for */
-    uint64_t place;        /* samples of this epoch before this block */
-    double begun;          /* seconds, of this call */
-    double polled;         /* when poll was last called */
-    size_t look_every;     /* steps between two looks at the clock */
-    size_t looks_in;       /* steps until the next one */
-    size_t steps;          /* since the last commit */
-    struct bp_pace pace;   /* of a team */
-    double window_begun;   /* seconds; moved on by what happens between epochs */
-    double waited;         /* seconds, by threads for others before this window; moved on likewise */
+/* stretches.c says who writes this when. */
+struct stretches {
+    struct bp_pace pace;
+    double begun;  /* seconds; moved on by what happens between epochs */
+    double waited; /* seconds, by threads for others before this stretch; moved on likewise */
     double epoch_ended, waited_then;
-    struct plan plans[2];  /* of this window of batches, and of the next */
-    /* written by thread 0 before a meeting, read by all after it */
-    double together[4];    /* ranks.c: what the ranks told each other in this step */
-    size_t ahead;          /* ranks.c: steps that another rank made more */
-    bool fed;              /* there is another block */
-    bool keep;             /* the parameters of this epoch become the ones that stay */
-    atomic_bool not_finite; /* some parameter is, as some thread found */
-    bool stop;
-    bool enough;
+    struct stretch next[2]; /* this one and the one after it */
+};
+
+/* How it stands. Thread 0 writes it before a meeting, but for not_finite, which any thread sets. */
+struct verdict {
     enum bp_status status;
+    bool stop;              /* the caller asked, or another rank's */
+    bool enough;            /* the budget is used up */
+    bool keep;              /* the parameters of this epoch become the ones that stay */
+    atomic_bool not_finite; /* some parameter is, as some thread found */
+};
+
+enum { BP_WORDS = 4 }; /* ranks/words.h */
+
+/* With other ranks: thread 0 writes it before a meeting. */
+struct exchange {
+    double words[BP_WORDS];     /* of all ranks, in this step */
+    bool average;               /* their parameters become the same */
+    size_t ahead;               /* steps that another rank made more */
+    double *steps;              /* of each rank since the last average, or NULL */
+    struct bp_workspace of_all; /* common_memory.c: x, a and delta of all ranks, or no rows */
+    struct bp_nodes *nodes;     /* of_all's */
+};
+
+struct run {
+    const struct bp_training *asked;
+    struct bp_trained *trained; /* thread 0 writes it */
+    struct applied applied;
+    struct bp_workspace ws;       /* of a batch */
+    struct bp_workspace held_out; /* for validation */
+    void *own;                    /* the method's */
+    uint64_t *keys; /* of this epoch's dropout, or NULL: thread 0 draws them before a meeting */
+    size_t steps;   /* since the last commit: thread 0's alone */
+    struct vectors vectors;
+    struct feed feed;
+    struct clock clock;
+    struct stretches stretches;
+    struct verdict verdict;
+    struct exchange exchange;
 };
 
 /* sums over the samples of an epoch; each thread has the same ones */
@@ -76,88 +109,19 @@ struct sums {
 struct worker {
     struct run *run;
     struct bp_pass pass;
+    struct bp_dropout dropout; /* of this batch; pass.dropout is this one, or NULL */
     size_t step;
     struct sums sums;
-    const struct bp_workspace *pending; /* of the sample whose step is put off, ONLINE only */
-    size_t window, left; /* of a team: windows so far, and batches until it plans again */
+    const struct bp_workspace *pending; /* of the sample whose step the method put off, or NULL */
+    size_t stretch, left; /* of a team: stretches so far, and batches until it plans again */
     bool alone;
 };
 
-/* the learning rate of a step of this call */
-static inline double
-bp_rate_of(const struct run *run, size_t step)
+/* Whether all vectors lie in memory of several ranks. */
+static inline bool
+bp_is_shared(const struct bp_training *t)
 {
-    return run->rates ? run->rates[step - run->rates_from] : run->t->optimizer->rate;
+    return t->ranks && t->ranks->shared;
 }
-
-/* the weight of row n of `rows` */
-static inline double
-bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
-{
-    const size_t at = rows.first + n;
-    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
-}
-
-/* train.c */
-
-/* Copies a share of the parameters and of the state to where training runs on them, whose pads are zeros. */
-void bp_pack_share(const struct run *, size_t me, size_t shares);
-
-/* Asks the caller, if it is time to, whether to stop; looks at the clock only now and then. Thread
- * 0 only. */
-bool bp_asked_to_stop(struct run *);
-
-/* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
-bool bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
-
-/* factors[n] = sign times the share of row n of `rows`, which are of `batch`, in the mean over that. */
-void bp_share_weight(const struct bp_data *, struct bp_rows rows, struct bp_rows batch, double sign,
-                     double *factors);
-
-/* Readies the pass for a batch: workspace, rows, mask and, until it returns, dropout. */
-void bp_begin_batch(struct worker *, struct bp_rows, struct bp_dropout *);
-
-/* One batch, forward, backward and update; false when training ends here. */
-bool bp_train_batch(struct worker *, struct bp_rows, struct bp_rows next);
-
-/* the rows that are loaded together, from sample number `first` of this block: none at its end */
-struct bp_rows bp_batch_at(const struct run *, size_t first);
-
-/* blocks.c */
-
-/* Every thread: makes the next block of samples ready, all of them where there is no stream; false
- * after the last one, or where run->status says why not. `first`: of the epoch. */
-bool bp_next_block(struct worker *, bool first);
-
-/* Thread 0: learning rates for `count` steps from this one on; false where run->status says why. */
-bool bp_ready_rates(struct run *, size_t step, size_t count);
-
-/* ranks.c: nothing but these knows that there are other processes */
-
-/* Tells all ranks how this one fares before training; what the training is to return at once, or
- * BP_OK. */
-enum bp_status bp_ranks_ready(struct bp_ranks *, enum bp_status);
-
-/* An epoch, every thread; false when training ends here. */
-bool bp_ranks_epoch(struct worker *);
-
-/* Thread 0: adds up an epoch's figures over all ranks; false where training ends. `held_out`
- * counts the validation samples. */
-bool bp_ranks_add_figures(struct run *, struct sums *, struct bp_results *validation,
-                          double *held_out);
-
-/* This rank's share of rows that every rank has. */
-struct bp_rows bp_rank_share(const struct bp_ranks *, struct bp_rows);
-
-/* shared.c, where t->ranks->shared is */
-
-/* The rows to lay run->ws out for. */
-size_t bp_shared_rows(const struct bp_training *);
-
-/* Has what lies there point to it, run->ws included, which is laid out; false where memory is short. */
-bool bp_shared_lay_out(struct run *);
-
-/* Every thread: the parameters and state, which all ranks have alike, are there when it returns. */
-void bp_shared_pack(const struct worker *);
 
 #endif

@@ -1,4 +1,4 @@
-#include "chain.h"
+#include "links.h"
 
 #include "core/base/memory.h"
 
@@ -20,7 +20,8 @@ bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_re
 {
     const size_t panel = net->kernels->panel, square = panel * panel;
     /* a square for each turned W first: it begins on a cache line */
-    const size_t each = bp_size_sum(bp_size_product(square, net->kernels->size), sizeof(struct bp_link));
+    const size_t each =
+        bp_size_sum(bp_size_product(square, net->kernels->size), sizeof(struct bp_link));
     bp_real *turned = bp_allocate(net->count, each);
     if (!turned)
         return BP_NO_MEMORY;

@@ -1,11 +1,19 @@
-#include "online.h"
+#include "single.h"
 
 #include "core/passes/forward.h"
+
+bool
+bp_is_single(const struct bp_training *t, size_t batch)
+{
+    return batch == 1 && bp_is_plain(t->net, t->optimizer) && !t->net->dropout &&
+           !t->settings.norms && !t->ranks && !t->data.mask.data &&
+           !(t->stream && t->stream->whole);
+}
 
 /* With one row, panels lie one behind the other: a vector of nodes is plain, pads at its end. */
 
 void
-bp_online_forward(const struct bp_pass *pass, const struct bp_workspace *last)
+bp_single_forward(const struct bp_pass *pass, const struct bp_workspace *last)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
@@ -79,7 +87,7 @@ carry_back(const struct bp_pass *pass, size_t l)
 }
 
 void
-bp_online_backward(const struct bp_pass *pass)
+bp_single_backward(const struct bp_pass *pass)
 {
     const struct bp_network *net = pass->net;
     const size_t panel = net->kernels->panel;
@@ -95,15 +103,14 @@ bp_online_backward(const struct bp_pass *pass)
 
         bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first, &end);
         if (weights.bias)
-            net->kernels->column_sums(1, (end - first) * panel,
-                                      bp_at(net, pass->ws->nodes[l].delta, first * panel),
-                                      pass->ws->stride, true,
-                                      bp_at(net, weights.bias, first * panel));
+            net->kernels->column_sums(
+                1, (end - first) * panel, bp_at(net, pass->ws->nodes[l].delta, first * panel),
+                pass->ws->stride, true, bp_at(net, weights.bias, first * panel));
     }
 }
 
 void
-bp_online_finish(const struct bp_pass *pass, const struct bp_workspace *last)
+bp_single_finish(const struct bp_pass *pass, const struct bp_workspace *last)
 {
     const struct bp_network *net = pass->net;
     const size_t panel = net->kernels->panel;

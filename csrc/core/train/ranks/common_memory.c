@@ -1,5 +1,5 @@
-/* shared.c: steps of several processes that have memory in common, which takes what follows, in
- * this order: what each rank has to tell, a cache line each; parameters; what the optimizer
+/* common_memory.c: steps of several processes that have memory in common, which takes what follows,
+ * in this order: the words of each rank, a cache line each; parameters; what the optimizer
  * remembers; and then either
  *
  *   the gradient of each rank:  w moves by Σ over the ranks of their gradients, each rank adding up
@@ -8,14 +8,14 @@
  *
  * whichever is less. With the latter the sum over n is what one process would compute, in the same
  * order. */
-#include "ranks.h"
+#include "common_memory.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "core/network/functions.h"
-#include "core/passes/alone.h"
 #include "core/base/memory.h"
+#include "core/passes/update.h"
+#include "words.h"
 
 enum { PAGE = 4096, LINE = 64 };
 
@@ -51,10 +51,12 @@ bytes_of_rows(const struct bp_network *net, const struct bp_ranks *ranks)
     return after(bp_size_product(rows, panels), PAGE);
 }
 
-bool
-bp_shares_rows(const struct bp_network *net, const struct bp_ranks *ranks)
+/* Whether all ranks' x, a and delta are what lies there, and no gradient. */
+static bool
+shares_rows(const struct bp_network *net, const struct bp_ranks *ranks)
 {
-    return ranks->rows > 0 && bytes_of_rows(net, ranks) < bp_size_product(ranks->count, vector_bytes(net));
+    return ranks->rows > 0 &&
+           bytes_of_rows(net, ranks) < bp_size_product(ranks->count, vector_bytes(net));
 }
 
 size_t
@@ -67,7 +69,7 @@ bp_room_to_share(const struct bp_network *net, const struct bp_optimizer *optimi
         return 0;
     const size_t first = bp_size_sum(after(bp_size_product(ranks->count, LINE), PAGE),
                                      bp_size_product(vectors, vector_bytes(net)));
-    return bp_size_sum(first, bp_shares_rows(net, ranks)
+    return bp_size_sum(first, shares_rows(net, ranks)
                                   ? bytes_of_rows(net, ranks)
                                   : bp_size_product(ranks->count, vector_bytes(net)));
 }
@@ -76,11 +78,12 @@ bp_room_to_share(const struct bp_network *net, const struct bp_optimizer *optimi
 static bp_real *
 vector_at(const struct run *run, size_t i)
 {
-    const struct bp_ranks *ranks = run->t->ranks;
-    return (char *)ranks->shared + after(ranks->count * LINE, PAGE) + i * vector_bytes(run->t->net);
+    const struct bp_ranks *ranks = run->asked->ranks;
+    return (char *)ranks->shared + after(ranks->count * LINE, PAGE) +
+           i * vector_bytes(run->asked->net);
 }
 
-/* what a rank has to tell */
+/* the words of a rank */
 static double *
 words_of(const struct bp_ranks *ranks, size_t rank)
 {
@@ -91,41 +94,41 @@ words_of(const struct bp_ranks *ranks, size_t rank)
 static bp_real *
 after_state(const struct run *run)
 {
-    return vector_at(run, 1 + bp_state_count(run->t->optimizer));
+    return vector_at(run, 1 + bp_state_count(run->asked->optimizer));
 }
 
 static bp_real *
 gradient_of(const struct run *run, size_t rank)
 {
-    return (char *)after_state(run) + rank * vector_bytes(run->t->net);
+    return (char *)after_state(run) + rank * vector_bytes(run->asked->net);
 }
 
 /* `panels` panels at *next, which moves on, for all ranks; *own is this rank's part of them */
 static bp_real *
 take_panels(const struct run *run, bp_real **next, size_t panels, bp_real **own)
 {
-    const struct bp_network *net = run->t->net;
-    const struct bp_ranks *ranks = run->t->ranks;
+    const struct bp_network *net = run->asked->net;
+    const struct bp_ranks *ranks = run->asked->ranks;
     bp_real *panel = *next;
 
     *own = bp_at(net, panel, ranks->me * ranks->rows * net->kernels->panel);
-    *next = bp_at(net, panel, panels * run->ws->stride);
+    *next = bp_at(net, panel, panels * run->ws.stride);
     return panel;
 }
 
 /* Has run->ws keep its x, a (what the next layer reads of it) and delta in memory in common, and
- * run->everyone see those of all ranks. */
+ * run->exchange.of_all see those of all ranks. */
 static void
 lay_out_rows(struct run *run)
 {
-    const struct bp_network *net = run->t->net;
-    struct bp_workspace *own = run->ws, *all = &run->everyone;
+    const struct bp_network *net = run->asked->net;
+    struct bp_workspace *own = &run->ws, *all = &run->exchange.of_all;
     bp_real *next = after_state(run);
 
     *all = *own;
-    all->nodes = run->nodes_of_everyone;
-    all->rows = run->t->ranks->count * run->t->ranks->rows;
-    own->rows = run->t->batch;
+    all->nodes = run->exchange.nodes;
+    all->rows = run->asked->ranks->count * run->asked->ranks->rows;
+    own->rows = run->applied.batch;
     all->x = take_panels(run, &next, bp_panels(net, net->layers[0].inputs), &own->x);
     for (size_t l = 0; l < net->count; l++) {
         const size_t panels = bp_panels(net, net->layers[l].outputs);
@@ -143,15 +146,15 @@ lay_out_rows(struct run *run)
 }
 
 size_t
-bp_shared_rows(const struct bp_training *t)
+bp_common_rows(const struct bp_training *t, size_t batch)
 {
-    return bp_shares_rows(t->net, t->ranks) ? t->ranks->count * t->ranks->rows : t->batch;
+    return shares_rows(t->net, t->ranks) ? t->ranks->count * t->ranks->rows : batch;
 }
 
 bool
-bp_shared_lay_out(struct run *run)
+bp_common_open(struct run *run)
 {
-    const struct bp_training *t = run->t;
+    const struct bp_training *t = run->asked;
     const struct bp_ranks *ranks = t->ranks;
     const size_t room = bp_room_to_share(t->net, t->optimizer, ranks) / PAGE;
     size_t first, last;
@@ -160,70 +163,55 @@ bp_shared_lay_out(struct run *run)
      * wait for each other before they write */
     bp_share(room, ranks->count, ranks->me, &first, &last);
     memset((char *)ranks->shared + first * PAGE, 0, (last - first) * PAGE);
-    run->packed = vector_at(run, 0);
+    run->vectors.parameters = vector_at(run, 0);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        run->packed_state[s] = vector_at(run, 1 + s);
-    if (!bp_shares_rows(t->net, ranks)) {
-        run->gradient = gradient_of(run, ranks->me);
+        run->vectors.state[s] = vector_at(run, 1 + s);
+    if (!shares_rows(t->net, ranks)) {
+        run->vectors.gradient = gradient_of(run, ranks->me);
         return true;
     }
-    run->nodes_of_everyone = bp_allocate(t->net->count, sizeof(*run->nodes_of_everyone));
-    if (!run->nodes_of_everyone)
+    run->exchange.nodes = bp_allocate(t->net->count, sizeof(*run->exchange.nodes));
+    if (!run->exchange.nodes)
         return false;
     lay_out_rows(run);
     return true;
 }
 
 void
-bp_shared_meet(struct run *run)
+bp_ranks_meet(struct run *run)
 {
-    const struct bp_ranks *ranks = run->t->ranks;
-    if (!ranks->meet(ranks->context))
-        run->status = BP_FAILED;
+    const struct bp_ranks *ranks = run->asked->ranks;
+    if (!ranks->barrier(ranks->context))
+        run->verdict.status = BP_FAILED;
 }
 
 void
-bp_shared_pack(const struct worker *worker)
-{
-    struct run *run = worker->run;
-    const struct bp_ranks *ranks = run->t->ranks;
-    const struct bp_pass *pass = &worker->pass;
-
-    if (pass->me == 0) {
-        bp_shared_meet(run); /* all is cleared */
-        bp_pack_share(run, ranks->me, ranks->count);
-        bp_shared_meet(run);
-    }
-    bp_meet(pass->team);
-}
-
-void
-bp_clear_shared_rows(const struct worker *worker, size_t count)
+bp_clear_common_rows(const struct worker *worker, size_t count)
 {
     const struct run *run = worker->run;
-    const struct bp_network *net = run->t->net;
-    const struct bp_ranks *ranks = run->t->ranks;
+    const struct bp_network *net = run->asked->net;
+    const struct bp_ranks *ranks = run->asked->ranks;
     const size_t panel = net->kernels->panel, begin = (ranks->me * ranks->rows + count) * panel;
     size_t first, last;
 
     bp_share(panels_of_rows(net), worker->pass.threads, worker->pass.me, &first, &last);
     for (size_t q = first; q < last && count < ranks->rows; q++)
-        memset(bp_at(net, after_state(run), q * run->ws->stride + begin), 0,
+        memset(bp_at(net, after_state(run), q * run->ws.stride + begin), 0,
                (ranks->rows - count) * panel * net->kernels->size);
 }
 
 void
-bp_shared_gather(struct run *run, struct bp_rows rows)
+bp_gather_words(struct run *run, struct bp_rows rows)
 {
-    const struct bp_ranks *ranks = run->t->ranks;
+    const struct bp_ranks *ranks = run->asked->ranks;
 
-    bp_ranks_say(run, rows, words_of(ranks, ranks->me));
-    bp_shared_meet(run);
-    memset(run->together, 0, sizeof(run->together));
+    bp_write_words(run, rows, words_of(ranks, ranks->me));
+    bp_ranks_meet(run);
+    memset(run->exchange.words, 0, sizeof(run->exchange.words));
     for (size_t rank = 0; rank < ranks->count; rank++)
         for (size_t i = 0; i < BP_WORDS; i++)
-            run->together[i] += words_of(ranks, rank)[i];
-    bp_ranks_heed(run);
+            run->exchange.words[i] += words_of(ranks, rank)[i];
+    bp_apply_words(run);
 }
 
 /* From the gradients of all ranks; each sum over them is used while it is in the nearest cache. */
@@ -233,7 +221,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
     const struct run *run = worker->run;
     const struct bp_pass *pass = &worker->pass;
     const struct bp_network *net = pass->net;
-    const struct bp_ranks *ranks = run->t->ranks;
+    const struct bp_ranks *ranks = run->asked->ranks;
     const size_t panel = net->kernels->panel, most = bp_gradient_chunk(net);
     bp_real *chunk = bp_at(net, pass->ws->scratch.gradient_chunks, pass->me * most);
     size_t begin, end, first, last;
@@ -249,27 +237,27 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
 
         for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)
             net->kernels->add(count, sum, bp_at(net, gradient_of(run, rank), at), chunk);
-        bp_optimize(net, rule, run->packed, run->packed_state, at, count, sum);
+        bp_optimize(net, rule, run->vectors.parameters, run->vectors.state, at, count, sum);
     }
 }
 
 void
-bp_shared_step(const struct worker *worker, bool direct, const struct bp_optimizer_step *rule)
+bp_common_step(const struct worker *worker, bool direct, const struct bp_optimizer_step *rule)
 {
-    const struct run *run = worker->run;
-    const struct bp_ranks *ranks = run->t->ranks;
+    struct run *run = worker->run;
+    const struct bp_ranks *ranks = run->asked->ranks;
     struct bp_pass all = worker->pass; /* with the rows of all ranks; nobody meets with it */
 
-    if (run->gradient) {
+    if (run->vectors.gradient) {
         step_by_gradients(worker, rule);
         return;
     }
-    all.ws = (struct bp_workspace *)&run->everyone;
+    all.ws = &run->exchange.of_all;
     all.rows = all.ws->rows;
     bp_update_part(&all, ranks->count, ranks->me,
                    &(struct bp_update){
                        .what = direct ? BP_DESCEND : BP_OPTIMIZE,
                        .rule = rule,
-                       .state = run->packed_state,
+                       .state = run->vectors.state,
                    });
 }

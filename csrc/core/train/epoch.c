@@ -1,0 +1,108 @@
+#include "epoch.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "core/base/clock.h"
+#include "core/network/functions.h"
+#include "feed.h"
+#include "figures.h"
+#include "ranks/epoch.h"
+#include "ranks/figures.h"
+#include "ranks/rows.h"
+#include "stop.h"
+#include "stretches.h"
+#include "vectors.h"
+
+/* All batches of an epoch; false when training ends here. */
+static bool
+train(struct worker *worker)
+{
+    if (worker->run->asked->ranks)
+        return bp_ranks_epoch(worker);
+    for (bool first = true; bp_next_block(worker, first); first = false)
+        if (!bp_train_block(worker))
+            return false;
+    return bp_decided(worker);
+}
+
+/* Loss and accuracy on the validation data, with ranks on this one's share; false when training
+ * ends here. */
+static bool
+validate(const struct worker *worker, struct bp_results *results)
+{
+    struct run *run = worker->run;
+    const struct bp_training *t = run->asked;
+    struct bp_data data = *t->validation;
+    struct bp_pass pass = worker->pass;
+
+    if (t->ranks) {
+        const struct bp_rows own =
+            bp_rows_of_rank(t->ranks, (struct bp_rows){NULL, 0, data.x.rows});
+        data.x.data += (ptrdiff_t)own.first * data.x.row_stride;
+        data.y.data += (ptrdiff_t)own.first * data.y.row_stride;
+        data.x.rows = data.y.rows = own.count;
+    }
+    pass.ws = &run->held_out;
+    pass.dropout = NULL;
+    pass.masked = false;
+    bp_evaluate(pass, &data, true, results);
+    return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
+}
+
+/* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
+ * parameters. */
+static void
+finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation,
+       double begun)
+{
+    const struct bp_training *t = run->asked;
+    struct verdict *verdict = &run->verdict;
+    const double now = bp_seconds_now();
+    double held_out = t->validation ? (double)t->validation->x.rows : 0;
+
+    verdict->enough = now - run->clock.begun > t->settings.budget;
+    if (t->ranks && !bp_reduce_figures(run, sums, validation, &held_out))
+        return;
+    const bool failed = bp_failed(t->net);
+    if (failed || !isfinite(sums->loss) || verdict->not_finite) {
+        verdict->status = failed ? BP_FAILED : BP_DIVERGED;
+        run->trained->bad_layer = bp_first_bad_layer(run, &run->ws, 0);
+        return;
+    }
+    assert(bp_all_pads_are_zeros(run));
+    bp_write_record(run, epoch, sums, validation, held_out, now - begun);
+    run->trained->epochs_done = epoch + 1;
+    verdict->keep = true;
+}
+
+bool
+bp_epoch(struct worker *worker, size_t epoch)
+{
+    struct run *run = worker->run;
+    const struct bp_training *t = run->asked;
+    struct verdict *verdict = &run->verdict;
+    const struct bp_pass *pass = &worker->pass;
+    const double begun = pass->me == 0 ? bp_seconds_now() : 0;
+    struct bp_results validation = {.poll = bp_poll_if_due, .context = run, .stop = &verdict->stop};
+
+    worker->sums = (struct sums){0};
+    if (pass->me == 0 && run->keys)
+        bp_draw_keys(t->net, t->random, run->keys);
+    if (!train(worker))
+        return false;
+    if (t->validation && !validate(worker, &validation))
+        return false;
+    if (!bp_finite_share(run, pass->me, pass->threads))
+        verdict->not_finite = true;
+    bp_meet(pass->team);
+    if (pass->me == 0)
+        finish(run, epoch, &worker->sums, &validation, begun);
+    bp_meet(pass->team);
+    if (verdict->keep)
+        bp_commit_share(run, pass->me, pass->threads);
+    const bool going = bp_decided(worker);
+    if (pass->me == 0)
+        verdict->keep = false;
+    return going;
+}

@@ -1,0 +1,94 @@
+#include "feed.h"
+
+#include "core/base/memory.h"
+
+/* Room for all rows of this block in one batch, and for their order. */
+static enum bp_status
+make_room(struct run *run)
+{
+    struct feed *feed = &run->feed;
+    const size_t rows = feed->data.x.rows;
+
+    if (feed->order && rows > feed->room) {
+        bp_free(feed->order);
+        feed->room = rows;
+        feed->order = bp_allocate(rows, sizeof(*feed->order));
+        if (!feed->order)
+            return BP_NO_MEMORY;
+    }
+    if (!run->asked->stream->whole || rows <= run->ws.rows)
+        return BP_OK;
+    return bp_workspace_lay_out(&run->ws, run->asked->net, rows, run->applied.threads,
+                                run->ws.block.flags);
+}
+
+/* Thread 0: the stream has failed, or ends training after whole steps. */
+static void
+end_stream(struct run *run)
+{
+    if (run->asked->stream->interrupted && !run->asked->ranks)
+        run->verdict.stop = true;
+    else
+        run->verdict.status = BP_FAILED;
+}
+
+bool
+bp_ready_rates(struct run *run, size_t step, size_t count)
+{
+    const struct bp_stream *stream = run->asked->stream;
+
+    if (!stream || !stream->rates)
+        return true;
+    run->feed.rates = stream->rates(stream->context, step, count);
+    run->feed.rates_from = step;
+    if (!run->feed.rates)
+        end_stream(run);
+    return run->feed.rates != NULL;
+}
+
+/* The next block of a stream; false after the last one, or where verdict says why not. */
+static bool
+take_block(struct worker *worker, bool first)
+{
+    struct run *run = worker->run;
+    struct feed *feed = &run->feed;
+    const struct bp_stream *stream = run->asked->stream;
+
+    feed->place = first ? 0 : feed->place + feed->data.x.rows;
+    if (!stream->next(stream->context, &feed->data))
+        end_stream(run);
+    else if (feed->data.x.rows > 0)
+        run->verdict.status = make_room(run);
+    if (run->verdict.stop || run->verdict.status != BP_OK || feed->data.x.rows == 0)
+        return false;
+    const size_t batch = stream->whole ? feed->data.x.rows : run->applied.batch;
+    const size_t steps = (feed->data.x.rows + batch - 1) / batch;
+    return run->asked->ranks || bp_ready_rates(run, worker->step, steps);
+}
+
+bool
+bp_next_block(struct worker *worker, bool first)
+{
+    struct run *run = worker->run;
+    struct feed *feed = &run->feed;
+
+    if (worker->pass.me == 0) {
+        feed->more = run->asked->stream ? take_block(worker, first) : first;
+        if (feed->more && feed->order)
+            bp_shuffle(run->asked->random, feed->data.x.rows, feed->order);
+    }
+    bp_meet(worker->pass.team);
+    return feed->more;
+}
+
+void
+bp_share_weight(const struct bp_data *data, struct bp_rows rows, struct bp_rows batch, double sign,
+                double *factors)
+{
+    double sum = 0;
+
+    for (size_t n = 0; n < batch.count; n++)
+        sum += bp_weight_of(data, batch, n);
+    for (size_t n = 0; n < rows.count; n++) /* a batch without weight does not move anything */
+        factors[n] = sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;
+}

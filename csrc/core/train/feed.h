@@ -1,0 +1,48 @@
+/* feed.h: the samples of an epoch, block by block where they come from a stream, and the rates of
+ * their steps. Depends on run.h. */
+#ifndef BP_FEED_H
+#define BP_FEED_H
+
+#include "run.h"
+
+/* Every thread: makes the next block of samples ready, all of them where there is no stream; false
+ * after the last one, or where the verdict says why not. `first`: of the epoch. */
+bool
+bp_next_block(struct worker *, bool first);
+
+/* Thread 0: learning rates for `count` steps from this one on; false where the verdict says why.
+ */
+bool
+bp_ready_rates(struct run *, size_t step, size_t count);
+
+/* factors[n] = sign times the share of row n of `rows`, which are of `batch`, in the mean over
+ * that. */
+void
+bp_share_weight(const struct bp_data *, struct bp_rows rows, struct bp_rows batch, double sign,
+                double *factors);
+
+/* The learning rate of a step of this call. */
+static inline double
+bp_rate_of(const struct run *run, size_t step)
+{
+    const struct feed *feed = &run->feed;
+    return feed->rates ? feed->rates[step - feed->rates_from] : run->asked->optimizer->rate;
+}
+
+/* The weight of row n of `rows`. */
+static inline double
+bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
+{
+    const size_t at = rows.first + n;
+    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
+}
+
+/* The rows that are loaded together, from sample number `first` of this block: none at its end. */
+static inline struct bp_rows
+bp_batch_at(const struct run *run, size_t first)
+{
+    const size_t left = run->feed.data.x.rows - first;
+    return (struct bp_rows){run->feed.order, first, left < run->ws.rows ? left : run->ws.rows};
+}
+
+#endif

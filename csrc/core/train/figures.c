@@ -1,0 +1,49 @@
+#include "figures.h"
+
+#include <math.h>
+
+#include "feed.h"
+#include "vectors.h"
+
+bool
+bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    struct sums *sums = &worker->sums;
+    double loss = 0;
+
+    for (size_t n = 0; n < rows.count; n++) {
+        const double weight = bp_weight_of(&run->feed.data, rows, n);
+        loss += weight * ws->losses[n];
+        sums->weight += weight;
+        sums->right += ws->classes[n] == ws->wanted[n];
+    }
+    sums->samples += rows.count;
+    sums->loss += loss;
+    if (isfinite(loss))
+        return true;
+    if (worker->pass.me == 0) {
+        run->trained->bad_layer = bp_first_bad_layer(run, ws, rows.count);
+        run->verdict.status = BP_DIVERGED;
+    }
+    return false;
+}
+
+void
+bp_write_record(const struct run *run, size_t epoch, const struct sums *sums,
+                const struct bp_results *validation, double held_out, double seconds)
+{
+    const struct bp_training *t = run->asked;
+    double *record = t->record + epoch * BP_FIGURES;
+
+    record[BP_LOSS] = sums->loss / sums->weight;
+    record[BP_ACCURACY] = (double)sums->right / (double)sums->samples;
+    record[BP_VALIDATION_LOSS] = NAN;
+    record[BP_VALIDATION_ACCURACY] = NAN;
+    if (t->validation) {
+        record[BP_VALIDATION_LOSS] = validation->total / held_out;
+        record[BP_VALIDATION_ACCURACY] = (double)validation->right / held_out;
+    }
+    record[BP_SECONDS] = seconds;
+    record[BP_GRADIENT_NORM] = t->settings.norms ? sums->norm / (double)sums->steps : NAN;
+}

@@ -1,0 +1,16 @@
+/* figures.h: loss and accuracy of an epoch. Depends on run.h. */
+#ifndef BP_TRAIN_FIGURES_H
+#define BP_TRAIN_FIGURES_H
+
+#include "run.h"
+
+/* Adds up what the batch in ws left; false where its loss is not finite, which ends training. */
+bool
+bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
+
+/* Thread 0: writes the row of an epoch; `held_out` counts the validation samples. */
+void
+bp_write_record(const struct run *, size_t epoch, const struct sums *,
+                const struct bp_results *validation, double held_out, double seconds);
+
+#endif

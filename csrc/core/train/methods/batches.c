@@ -1,0 +1,84 @@
+/* batches.c: a step on each batch. */
+#include "core/network/optimizer.h"
+#include "core/passes/backward.h"
+#include "core/passes/forward.h"
+#include "core/passes/input_layer.h"
+#include "core/passes/whole_gradient.h"
+#include "core/train/feed.h"
+#include "core/train/methods/batch.h"
+#include "core/train/methods/method.h"
+
+static bool
+suits(const struct bp_training *t, size_t batch)
+{
+    (void)t;
+    (void)batch;
+    return true;
+}
+
+static size_t
+rows_of(size_t batch)
+{
+    return batch;
+}
+
+/* From all of the gradient, which it measures and may clip. */
+static void
+step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
+{
+    const struct run *run = worker->run;
+    const struct bp_pass *pass = &worker->pass;
+    const struct bp_vector gradient = {run->vectors.gradient, true};
+
+    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+    bp_meet(pass->team);
+    const double norm = bp_finish_gradient(pass, gradient, 1);
+    worker->sums.norm += norm;
+    rule->scale = bp_clip_scale(norm, run->asked->optimizer->clip_norm);
+    bp_optimize_share(pass, rule, gradient.numbers, run->vectors.state);
+}
+
+static bool
+step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+{
+    struct run *run = worker->run;
+    struct bp_pass *pass = &worker->pass;
+    struct bp_optimizer optimizer = *run->asked->optimizer;
+    const bool plain = !run->vectors.gradient && bp_is_plain(pass->net, &optimizer);
+
+    optimizer.rate = bp_rate_of(run, worker->step);
+    if (!bp_load_or_stop(worker, &run->ws, rows))
+        return false;
+    bp_fetch_in_backward(pass, &run->feed.data, next);
+    bp_forward(pass);
+    bp_meet(pass->team);
+    if (!bp_turn_round(worker, rows, plain ? -optimizer.rate : 1))
+        return false;
+    struct bp_optimizer_step rule =
+        bp_next_step(&optimizer, run->applied.first_step + worker->step);
+    if (run->vectors.gradient)
+        step_by_gradient(worker, &rule);
+    else
+        bp_backward(pass, &(struct bp_update){
+                              .what = plain ? BP_DESCEND : BP_OPTIMIZE,
+                              .rule = &rule,
+                              .state = run->vectors.state,
+                          });
+    bp_meet(pass->team);
+    bp_count_step(worker);
+    return true;
+}
+
+static void
+skip(struct worker *worker)
+{
+    worker->step++;
+}
+
+const struct method bp_batches = {
+    .name = "batches",
+    .suits = suits,
+    .rows = rows_of,
+    .step = step,
+    .skip = skip,
+};

@@ -1,0 +1,13 @@
+#include "method.h"
+
+const struct method *
+bp_best_method(const struct bp_training *t, size_t batch)
+{
+    /* the fastest first; the last suits always */
+    static const struct method *const methods[] = {&bp_chain, &bp_online, &bp_batches};
+    size_t i = 0;
+
+    while (!methods[i]->suits(t, batch))
+        i++;
+    return methods[i];
+}

@@ -1,0 +1,115 @@
+#include "open.h"
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "methods/method.h"
+#include "ranks/common_memory.h"
+#include "vectors.h"
+
+enum {
+    LOOK_SECONDS_INVERSE = 20000,
+    VALIDATION_ROWS = 128, /* at a time */
+};
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* what is asked, as it is done */
+static struct applied
+apply(const struct bp_training *t)
+{
+    const size_t rows = t->data.x.rows, asked = t->settings.batch;
+    struct applied a = {
+        .batch = t->stream ? asked : smaller(asked, rows),
+        .first_step = t->optimizer->steps,
+    };
+    const size_t panels = bp_panels(t->net, t->net->widest);
+
+    a.method = bp_best_method(t, a.batch);
+    /* no more threads than can have a share */
+    a.threads = a.method->one_thread
+                    ? 1
+                    : smaller(t->settings.threads, panels > a.batch ? panels : a.batch);
+    return a;
+}
+
+static void
+start_clocks(struct run *run)
+{
+    const struct bp_training *t = run->asked;
+    const double step_seconds = /* about, and rather too short */
+        6 * (double)t->net->parameters * (double)run->applied.batch / 2e10;
+    const double now = bp_seconds_now();
+
+    run->clock.begun = run->clock.polled = now;
+    run->stretches.begun = run->stretches.epoch_ended = now;
+    if (!t->stream || !t->stream->whole) /* else a step may be of any length */
+        run->clock.look_every =
+            (size_t)(1.0 / (double)LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
+}
+
+static enum bp_status
+open_workspaces(struct run *run)
+{
+    const struct bp_training *t = run->asked;
+    const struct applied *a = &run->applied;
+    const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch) : a->method->rows(a->batch);
+    const unsigned flags = (t->data.mask.data ? BP_MASK : 0) | (t->net->dropout ? BP_DROPOUT : 0);
+    const enum bp_status status = bp_workspace_lay_out(&run->ws, t->net, rows, a->threads, flags);
+
+    if (status != BP_OK || !t->validation)
+        return status;
+    return bp_workspace_lay_out(&run->held_out, t->net,
+                                smaller(t->validation->x.rows, VALIDATION_ROWS), a->threads,
+                                BP_FORWARD_ONLY);
+}
+
+/* Memory of zeros at *place; whether there was enough. */
+static bool
+take(void **place, size_t count, size_t size)
+{
+    *place = bp_allocate(count, size);
+    return *place != NULL;
+}
+
+enum bp_status
+bp_run_open(struct run *run, const struct bp_training *t, struct bp_trained *trained)
+{
+    *run = (struct run){.asked = t, .trained = trained, .applied = apply(t)};
+    run->feed.data = t->data;
+    run->feed.rates = t->rates;
+    start_clocks(run);
+    const enum bp_status status = open_workspaces(run);
+    if (status != BP_OK)
+        return status;
+    bool enough = bp_is_shared(t) ? bp_common_open(run) : bp_vectors_open(run);
+    if (t->ranks && t->ranks->average_every > 0)
+        enough &= take((void **)&run->exchange.steps, t->ranks->count, sizeof(double));
+    if (t->net->dropout)
+        enough &= take((void **)&run->keys, t->net->count, sizeof(*run->keys));
+    if (t->settings.shuffle) {
+        run->feed.room = t->data.x.rows;
+        enough &= take((void **)&run->feed.order, run->feed.room, sizeof(*run->feed.order));
+    }
+    if (!enough)
+        return BP_NO_MEMORY;
+    return run->applied.method->open ? run->applied.method->open(run) : BP_OK;
+}
+
+void
+bp_run_close(struct run *run)
+{
+    if (run->applied.method->close)
+        run->applied.method->close(run);
+    bp_workspace_free(&run->ws);
+    bp_workspace_free(&run->held_out);
+    if (!bp_is_shared(run->asked))
+        bp_vectors_close(run);
+    bp_free(run->exchange.nodes);
+    bp_free(run->exchange.steps);
+    bp_free(run->keys);
+    bp_free(run->feed.order);
+}

@@ -1,0 +1,29 @@
+#include "stop.h"
+
+#include "core/base/clock.h"
+
+enum { POLL_SECONDS_INVERSE = 100 };
+
+bool
+bp_poll_if_due(void *context)
+{
+    struct run *run = context;
+    const struct bp_poll *poll = &run->asked->poll;
+    const double now = bp_seconds_now();
+
+    if (!poll->ask || now - run->clock.polled < 1.0 / (double)POLL_SECONDS_INVERSE)
+        return false;
+    run->clock.polled = now;
+    return poll->ask(poll->context);
+}
+
+bool
+bp_decided(const struct worker *worker)
+{
+    const struct verdict *verdict = &worker->run->verdict;
+
+    bp_meet(worker->pass.team);
+    const bool going = verdict->status == BP_OK && !verdict->stop && !verdict->enough;
+    bp_meet(worker->pass.team);
+    return going;
+}

@@ -1,0 +1,27 @@
+/* stop.h: whether training goes on. Depends on run.h. */
+#ifndef BP_STOP_H
+#define BP_STOP_H
+
+#include "run.h"
+
+/* Asks the caller, if a hundredth of a second has passed since it was asked, whether to stop; `run`
+ * is a struct run. Thread 0 only. */
+bool
+bp_poll_if_due(void *run);
+
+/* The same, and looks at the clock only now and then. Thread 0 only. */
+static inline bool
+bp_asked_to_stop(struct run *run)
+{
+    if (run->clock.looks_in-- > 0)
+        return false;
+    run->clock.looks_in = run->clock.look_every;
+    return bp_poll_if_due(run);
+}
+
+/* All of a team: whether training goes on, as thread 0 left it. They meet before they read it, so
+ * that it is there, and after, so that nobody changes it before all have read it. */
+bool
+bp_decided(const struct worker *);
+
+#endif
