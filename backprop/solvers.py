@@ -157,7 +157,7 @@ class LevenbergMarquardt(WholeBatch):
         (JᵀJ + D + μI) v = −(Jᵀr + Dw)        (JᵀJ + D + μI) 2a = −Jᵀr''
 
     where r'' is the exact second derivative of r along v. One that does not lower C, or whose acceleration
-    is longer than 3/8 of v, is refused: μ doubles, until a step is taken; then μ falls to a tenth. It works
+    is longer than 3/8 of v, is refused: μ doubles, until a step is taken; then μ falls to a third. It works
     in float64 whatever the network's dtype; a float32 network's parameters are rounded after every step,
     and C is compared there.
 

@@ -140,7 +140,7 @@ def by_scikit_learn(sizes, seed, x, y):
     from sklearn.neural_network import MLPRegressor
 
     model = MLPRegressor(
-        sizes[1:-1],
+        hidden_layer_sizes=sizes[1:-1],
         activation="tanh",
         solver="lbfgs",
         alpha=0,
@@ -200,7 +200,8 @@ def to_ten_digits(ways, seeds):
     x, y = curve()
     for sizes in ((1, 10, 1), (1, 20, 20, 1)):
         print(
-            f"\n{'-'.join(map(str, sizes))} to {TARGET:g}: seconds of those that get there (median), of {seeds}"
+            f"\n{'-'.join(map(str, sizes))} to {TARGET:g}: seconds of those that get there (median), "
+            f"of {seeds}"
         )
         for name in ways:
             seconds, best, counts = [], [], []
@@ -218,8 +219,8 @@ def to_ten_digits(ways, seeds):
                 continue
             if seconds:
                 print(
-                    f"  {name:30} {statistics.median(seconds):8.4f} s  {statistics.median(counts):6.0f} iterations "
-                    f"or calls  {len(seconds)} of {seeds}"
+                    f"  {name:30} {statistics.median(seconds):8.4f} s  {statistics.median(counts):6.0f} "
+                    f"iterations or calls  {len(seconds)} of {seeds}"
                 )
             else:
                 print(f"  {name:30}    never                        best {np.nanmin(best):.1e}")
@@ -239,60 +240,65 @@ def random_problem(seed):
     return sizes, x, y
 
 
+def by_minimize(net, x, y, iterations):
+    from scipy.optimize import minimize
+
+    found = minimize(
+        value_and_gradient(net, x, y),
+        net.parameters.copy(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxcor": 50, "maxiter": iterations, "maxfun": 10**6, "ftol": 0, "gtol": 1e-12},
+    )
+    return found.fun
+
+
+def by_residuals(net, x, y, iterations):
+    from scipy.optimize import least_squares
+
+    r, jacobian = residuals_and_jacobian(net, x, y)
+    found = least_squares(
+        r,
+        net.parameters.copy(),
+        jacobian,
+        max_nfev=iterations,
+        ftol=1e-15,
+        xtol=1e-15,
+        gtol=1e-15,
+        method="lm" if y.size >= net.parameters.size else "trf",
+    )
+    return 2 * found.cost / len(x)
+
+
+def by_fit(optimizer):
+    return lambda net, x, y, iterations: net.fit(x, y, optimizer(), epochs=iterations)["loss"][-1]
+
+
 def fifty_problems(count, iterations):
-    from scipy.optimize import least_squares, minimize
-
-    rows = {"LBFGS": [], "LevenbergMarquardt": []}
-    seconds = dict.fromkeys(("LBFGS", "L-BFGS-B", "LevenbergMarquardt", "least_squares"), 0.0)
-
-    def timed(name, run):
-        begun = time.perf_counter()
-        result = run()
-        seconds[name] += time.perf_counter() - begun
-        return result
-
-    for seed in range(count):
-        sizes, x, y = random_problem(seed)
-        starts = [network(sizes, seed) for _ in range(4)]
-        own = timed("LBFGS", lambda: starts[0].fit(x, y, bp.LBFGS(), epochs=iterations))
-        theirs = timed(
-            "L-BFGS-B",
-            lambda: minimize(
-                value_and_gradient(starts[1], x, y),
-                starts[1].parameters.copy(),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxcor": 50, "maxiter": iterations, "maxfun": 10**6, "ftol": 0, "gtol": 1e-12},
-            ),
-        )
-        rows["LBFGS"].append((own["loss"][-1], theirs.fun))
-        own = timed(
-            "LevenbergMarquardt", lambda: starts[2].fit(x, y, bp.LevenbergMarquardt(), epochs=iterations)
-        )
-        r, jacobian = residuals_and_jacobian(starts[3], x, y)
-        theirs = timed(
-            "least_squares",
-            lambda: least_squares(
-                r,
-                starts[3].parameters.copy(),
-                jacobian,
-                max_nfev=iterations,
-                ftol=1e-15,
-                xtol=1e-15,
-                gtol=1e-15,
-                method="lm" if y.size >= starts[3].parameters.size else "trf",
-            ),
-        )
-        rows["LevenbergMarquardt"].append((own["loss"][-1], 2 * theirs.cost / len(x)))
     print(f"\n{count} random problems, {iterations} iterations at most: the final C beside SciPy's")
-    for (name, pairs), peer in zip(rows.items(), ("L-BFGS-B", "least_squares"), strict=True):
-        ours, theirs = np.array(pairs).T + 1e-16
-        lower, equal = np.sum(ours < 0.999 * theirs), np.sum(abs(ours / theirs - 1) <= 0.001)
+    pairs = {
+        "LBFGS and L-BFGS-B": (by_fit(bp.LBFGS), by_minimize),
+        "LevenbergMarquardt and least_squares": (by_fit(bp.LevenbergMarquardt), by_residuals),
+    }
+    for name, ways in pairs.items():
+        losses, seconds = np.empty((2, count)), np.zeros(2)
+        for seed in range(count):
+            sizes, x, y = random_problem(seed)
+            for i, way in enumerate(ways):
+                begun = time.perf_counter()
+                losses[i, seed] = 1e-16 + way(network(sizes, seed), x, y, iterations)
+                seconds[i] += time.perf_counter() - begun
+        ratios = losses[0] / losses[1]
+        lower, equal = np.sum(ratios < 0.999), np.sum(abs(ratios - 1) <= 0.001)
         print(
-            f"  {name:20} lower {lower}, equal to 0.1 % {equal}, higher {count - lower - equal}; median ratio "
-            f"{np.median(ours / theirs):.3g}, geometric mean {np.exp(np.mean(np.log(ours / theirs))):.3g}; "
-            f"{seconds[name]:.2f} s against {seconds[peer]:.2f} s"
+            f"  {name}: lower {lower}, equal to 0.1 % {equal}, higher {count - lower - equal}; ratio "
+            f"{np.median(ratios):.3g} (median), {np.exp(np.mean(np.log(ratios))):.3g} (geometric mean); "
+            f"{seconds[0]:.2f} s against {seconds[1]:.2f} s"
         )
+
+
+def r_squared(predicted, y):
+    return 1 - np.mean((predicted.ravel() - y.ravel()) ** 2) / np.var(y)
 
 
 def noisy_sets(seeds):
@@ -312,16 +318,10 @@ def noisy_sets(seeds):
             of_x, of_y = StandardScaler().fit(x_train), StandardScaler().fit(y_train[:, None])
             a, b = of_x.transform(x_train), of_y.transform(y_train[:, None])
             at, bt = of_x.transform(x_test), of_y.transform(y_test[:, None])
-
-            def score(key, predicted):
-                scores.setdefault(key, []).append(
-                    1 - np.mean((predicted.ravel() - bt.ravel()) ** 2) / np.var(bt)
-                )
-
             sizes = (a.shape[1], 10, 1)
             net = network(sizes, seed)
             net.fit(a, b, bp.LevenbergMarquardt(bayesian=True), epochs=200)
-            score("Bayesian", net(at))
+            scores.setdefault("Bayesian", []).append(r_squared(net(at), bt))
             for key, optimizer in (
                 ("LM, early stopping", bp.LevenbergMarquardt()),
                 ("LBFGS, early stopping", bp.LBFGS()),
@@ -330,20 +330,22 @@ def noisy_sets(seeds):
                 net.fit(
                     a, b, optimizer, epochs=200, validation=0.2, callbacks=[bp.EarlyStopping(patience=10)]
                 )
-                score(key, net(at))
+                scores.setdefault(key, []).append(r_squared(net(at), bt))
             for alpha in (1e-4, 1e-2, 1, 10, 100):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     for solver in ("lbfgs", "adam"):
                         model = MLPRegressor(
-                            (10,),
+                            hidden_layer_sizes=(10,),
                             activation="tanh",
                             solver=solver,
                             alpha=alpha,
                             max_iter=1000,
                             random_state=seed,
                         ).fit(a, b.ravel())
-                        score(f"scikit-learn {solver}, alpha {alpha:g}", model.predict(at))
+                        scores.setdefault(f"scikit-learn {solver}, alpha {alpha:g}", []).append(
+                            r_squared(model.predict(at), bt)
+                        )
         print(f"\n{name}: R² on held-out data, mean over {seeds} splits")
         best = max((k for k in scores if k.startswith("scikit")), key=lambda k: np.mean(scores[k]))
         for key in ("Bayesian", "LM, early stopping", "LBFGS, early stopping", best):
