@@ -71,7 +71,7 @@ evaluate(struct run *run, struct point *point)
     const size_t count = net->parameters;
     const struct bp_sweep sweep = {
         .parameters = run->numbers,
-        .point = 2 + run->points++,
+        .point = ++run->points,
         .visit = visit,
         .context = o,
     };
@@ -210,7 +210,8 @@ search(struct run *run, double step)
         }
         const enum bp_search found = bp_line_search_take(&line, at, &step);
         const bool flatter = run->trial.reached.gradient_norm < run->now.reached.gradient_norm;
-        if (at.value < lowest || (found == BP_SEARCH_FOUND && (at.value < start.value || flatter))) {
+        if (at.value < lowest ||
+            (found == BP_SEARCH_FOUND && (at.value < start.value || flatter))) {
             lowest = at.value;
             swap(&run->trial, &run->lowest);
             if (found == BP_SEARCH_FOUND)
@@ -292,7 +293,8 @@ open_run(const struct bp_solving *asked, struct bp_crew *crew, enum bp_status *s
     run->shares = bp_allocate(asked->lbfgs->memory, sizeof(double));
     run->memory = bp_allocate(bp_size_product(7, count), sizeof(double));
     if (run->numbers && run->shares && run->memory)
-        *status = bp_objective_init(&run->base.objective, asked, crew, bp_block_rows(asked->net), 0);
+        *status =
+            bp_objective_init(&run->base.objective, asked, crew, bp_block_rows(asked->net), 0);
     if (*status != BP_OK) {
         close_run(run);
         return NULL;

@@ -7,8 +7,9 @@
  *
  * Without D, and where residuals are fewer than parameters, (JᵀJ + μI)⁻¹Jᵀ = Jᵀ(JJᵀ + μI)⁻¹.
  *
- * Bayesian (D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4, 1992; F. D. Foresee and
- * M. T. Hagan, "Gauss-Newton approximation to Bayesian learning", 1997): D = λI, and after each step
+ * Bayesian (D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4, 1992; F. D. Foresee
+ * and M. T. Hagan, "Gauss-Newton approximation to Bayesian learning", 1997): D = λI, and after each
+ * step
  *
  *   γ = P - λ tr (JᵀJ + λI)⁻¹           λ = γ / Σw² · Σr² / (N - γ)
  *
@@ -116,7 +117,7 @@ start(void *self, struct bp_reached *reached)
     struct bp_levenberg *own = run->asked->levenberg;
 
     memcpy(run->now.parameters, run->asked->parameters, parameters_of(run) * sizeof(double));
-    run->now.number = 2 + run->points++;
+    run->now.number = ++run->points;
     for (size_t p = 0; own->bayesian && p < parameters_of(run); p++)
         run->penalties[p] = own->penalty;
     if (!bp_residuals_at(&run->residuals, run->now))
@@ -145,8 +146,8 @@ factorize(struct run *run, double damping)
     return bp_matrix_factor(to);
 }
 
-/* out = factor · (matrix + damping)⁻¹ of what stands for u: its Jᵀu where the matrix is JᵀJ, and the
- * slots themselves where it is JJᵀ. */
+/* out = factor · (matrix + damping)⁻¹ of what stands for u: its Jᵀu where the matrix is JᵀJ, and
+ * the slots themselves where it is JJᵀ. */
 static bool
 solve(struct run *run, const double *slots, const double *pulled, double factor, double *out)
 {
@@ -208,7 +209,7 @@ try_step(struct run *run, double damping, struct bp_reached *reached)
     bp_from_doubles(run->asked, count, run->step, run->trial.parameters);
     if (memcmp(run->trial.parameters, run->now.parameters, count * sizeof(double)) == 0)
         return NOWHERE;
-    run->trial.number = 2 + run->points++;
+    run->trial.number = ++run->points;
     if (!bp_residuals_at(&run->residuals, run->trial))
         return ENDED;
     reach(run, &run->trial, reached);
@@ -247,8 +248,8 @@ accept(struct run *run, struct bp_reached *reached)
     if (own->bayesian) {
         if (!factorize(run, 0))
             factorize(run, own->damping);
-        set_penalty(run, (double)count -
-                             own->penalty * bp_matrix_inverse_trace(&run->normal.factor, run->solved));
+        const double trace = bp_matrix_inverse_trace(&run->normal.factor, run->solved);
+        set_penalty(run, (double)count - own->penalty * trace);
         run->reached.effective = own->effective;
     }
     run->fresh = false;

@@ -73,7 +73,8 @@ trial(const struct bp_line_search *s, struct bp_on_line best, struct bp_on_line 
         const bool nearer = fabs(cubic - at.step) < fabs(secant - at.step);
         if (!s->bracketed)
             return nearer ? secant : cubic;
-        const double next = nearer ? cubic : secant, limit = at.step + 0.66 * (other.step - at.step);
+        const double next = nearer ? cubic : secant;
+        const double limit = at.step + 0.66 * (other.step - at.step);
         return at.step > best.step ? fmin(limit, next) : fmax(limit, next);
     }
     if (s->bracketed) /* 4: lower, and steeper */

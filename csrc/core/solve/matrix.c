@@ -85,12 +85,19 @@ bp_matrix_add_squares(const struct bp_matrix *m, size_t depth, const double *a, 
                       bool add)
 {
     struct products p = {
-        .m = m, .depth = depth, .a = a, .b = a, .a_stride = a_stride, .b_stride = a_stride, .add = add};
+        .m = m,
+        .depth = depth,
+        .a = a,
+        .b = a,
+        .a_stride = a_stride,
+        .b_stride = a_stride,
+        .add = add,
+    };
     all_products(&p);
 }
 
-/* Row k of one panel of U: what rows first ... k - 1 take off it. `of_k`: the column k, in which the
- * multipliers lie P apart. */
+/* Row k of one panel of U: what rows first ... k - 1 take off it. `of_k`: the column k, in which
+ * the multipliers lie P apart. */
 static void
 take_off(double *panel, const double *of_k, size_t first, size_t k)
 {

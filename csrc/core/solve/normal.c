@@ -64,12 +64,17 @@ bp_normal_init(struct bp_normal *n, struct bp_residuals *residuals, bool dual)
     n->turned_stride = bp_size_product(panels_of(count) * P | 1, P);
     n->panels_stride = (residuals->room | 1) * P;
     n->matrix = (struct bp_matrix){
-        .kernels = net->kernels, .crew = o->crew, .order = order, .stride = bp_matrix_stride(order)};
+        .kernels = net->kernels,
+        .crew = o->crew,
+        .order = order,
+        .stride = bp_matrix_stride(order),
+    };
     n->factor = n->matrix;
     n->matrix.numbers = bp_allocate(numbers, sizeof(double));
     n->factor.numbers = bp_allocate(numbers, sizeof(double));
     n->factor.scratch = bp_allocate(bp_matrix_scratch(order), sizeof(double));
-    n->turned = bp_allocate(bp_size_product(panels_of(turned_rows), n->turned_stride), sizeof(double));
+    n->turned =
+        bp_allocate(bp_size_product(panels_of(turned_rows), n->turned_stride), sizeof(double));
     if (!dual) {
         const size_t panels = bp_size_product(panels_of(count), n->panels_stride);
         n->panels = bp_allocate(bp_size_sum(panels, bp_size_product(P, P)), sizeof(double));
@@ -183,7 +188,7 @@ bp_normal_at(struct bp_normal *n, struct bp_point point)
     if (!bp_sweep(n->residuals->objective, &sweep))
         return false;
     if (n->dual)
-        bp_matrix_add_squares(&n->matrix, n->residuals->objective->asked->net->parameters, n->turned,
-                              n->turned_stride, false);
+        bp_matrix_add_squares(&n->matrix, n->residuals->objective->asked->net->parameters,
+                              n->turned, n->turned_stride, false);
     return true;
 }

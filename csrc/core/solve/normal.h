@@ -1,4 +1,4 @@
-/* normal.h: JᵀJ, or JJᵀ where residuals are fewer than parameters, from J a block of rows at a time.
+/* normal.h: JᵀJ, or JJᵀ where residuals are fewer than parameters, from J by blocks of rows.
  * Depends on residuals.h and matrix.h. */
 #ifndef BP_NORMAL_H
 #define BP_NORMAL_H
@@ -11,7 +11,7 @@ struct bp_normal {
     bool dual;               /* JJᵀ, in slots */
     struct bp_matrix matrix; /* as it is */
     struct bp_matrix factor; /* U of what is solved with */
-    double *turned;          /* J of a block and an output, dual: of all: [rows / P][parameters][P] */
+    double *turned; /* J of a block and an output, dual: of all: [rows / P][parameters][P] */
     size_t turned_stride;
     double *panels; /* the same as [parameters / P][rows][P]; not for dual */
     size_t panels_stride;

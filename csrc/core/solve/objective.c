@@ -10,8 +10,8 @@
 
 enum { MOST_GROUPS = 16, VALIDATION_ROWS = 128, POLLS_A_SECOND = 100 };
 
-/* points that no forward pass has been done for */
-enum { NOTHING, LOADED };
+/* what is resident where no forward pass has been done */
+enum { NOTHING };
 
 size_t
 bp_block_rows(const struct bp_network *net)
@@ -89,7 +89,7 @@ poll_if_due(void *context)
     struct bp_objective *o = context;
     const double now = bp_seconds_now();
 
-    if (!o->asked->poll.ask || now - o->polled < 1.0 / POLLS_A_SECOND)
+    if (!o->asked->poll.ask || now - o->polled < 1.0 / (double)POLLS_A_SECOND)
         return false;
     o->polled = now;
     return o->asked->poll.ask(o->asked->poll.context);
@@ -101,7 +101,8 @@ struct sweeping {
 };
 
 static void
-visit_block(struct bp_objective *o, const struct bp_sweep *sweep, size_t me, size_t group, size_t block)
+visit_block(struct bp_objective *o, const struct bp_sweep *sweep, size_t me, size_t group,
+            size_t block)
 {
     const struct bp_solving *asked = o->asked;
     const size_t first = block * o->rows, left = asked->data.x.rows - first;

@@ -27,7 +27,7 @@ struct bp_objective {
     struct bp_sums *sums; /* one a group */
     double *sum_numbers;  /* that their gradients lie in */
     double weight;        /* Σ w_n */
-    size_t resident; /* where one block is all: the point of the last forward pass, or 0; 1: only loaded */
+    size_t resident; /* where one block is all: the point of the last forward pass, or 0 */
     double polled;
     atomic_bool stop; /* the caller asked for it */
 };
@@ -35,7 +35,7 @@ struct bp_objective {
 /* One visit of all blocks, after a forward pass of each. */
 struct bp_sweep {
     const bp_real *parameters; /* [bp_room] */
-    size_t point;              /* a number from 2 on that is the parameters' own */
+    size_t point;              /* a number above 0 that is the parameters' own */
     void (*visit)(void *context, const struct bp_pass *, size_t me, size_t group, size_t first);
     void *context;
     bool alone; /* thread 0 visits all of them, in order */

@@ -74,7 +74,7 @@ bp_residual_root(const struct bp_residuals *r, const struct bp_pass *pass, size_
     return weight == 1 ? 1 : sqrt(weight);
 }
 
-/* slots = √(w m) (from - minus): one of a panel's matrices of the last layer, without what is NULL */
+/* slots = √(w m) (from - minus): matrices of the last layer in panels; minus may be NULL */
 static void
 read_slots(const struct bp_residuals *r, const struct bp_pass *pass, size_t first,
            const double *from, const double *minus, double *slots)

@@ -24,7 +24,7 @@ bp_residuals_init(struct bp_residuals *, struct bp_objective *, bool bends);
 void
 bp_residuals_free(struct bp_residuals *);
 
-/* A point: its parameters [bp_room], and a number from 2 on that is its own. */
+/* A point: its parameters [bp_room], and a number above 0 that is its own. */
 struct bp_point {
     double *parameters;
     size_t number;
@@ -42,7 +42,7 @@ double
 bp_residual_root(const struct bp_residuals *, const struct bp_pass *, size_t first, size_t n,
                  size_t j);
 
-/* r there; Σ w C_0 and the right ones into the objective's sums. All of these: false when stopped. */
+/* r there; Σ w C_0 and the right ones into the objective's sums. These: false when stopped. */
 bool
 bp_residuals_at(struct bp_residuals *, struct bp_point);
 

@@ -67,7 +67,8 @@ lead(struct run *run)
 
     if (run->solver->start(run->self, &reached)) {
         if (!isfinite(reached.objective) || !isfinite(reached.gradient_norm)) {
-            const size_t bad = bp_first_not_finite(asked->net, (struct bp_vector){asked->parameters, false});
+            const struct bp_vector parameters = bp_reading(asked->parameters, false);
+            const size_t bad = bp_first_not_finite(asked->net, parameters);
             asked->bad_layer = bad < asked->net->count ? bad : asked->net->count - 1;
             run->status = BP_DIVERGED;
             return;
