@@ -300,7 +300,7 @@ MUTANTS = [
 
 
 ONE_INSTRUCTION_SET = """
-#include "isa.h"
+#include "isa/isa.h"
 extern const struct bp_kernels bp_kernels_f32_{isa}, bp_kernels_f64_{isa};
 static const struct bp_kernels *const only[BP_DTYPES][2] = {{{{&bp_kernels_f32_{isa}}}, {{&bp_kernels_f64_{isa}}}}};
 const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype) {{ return only[dtype]; }}

@@ -14,6 +14,16 @@ MAY_INCLUDE = {
     "core": {"core", "kernels"},
     "python": {"python", "core", "kernels"},
 }
+# A room of the core includes only from itself and those before it; train and solve not from each other.
+CORE_ROOMS = ("base", "network", "data", "passes", "evaluate", "train", "solve")
+# In core/train, what a file calls is declared in a header of a file before it.
+TRAIN_ORDER = (
+    "pace", "training", "run", "stop", "feed", "vectors", "figures",
+    "ranks/words", "ranks/rows", "ranks/figures", "ranks/common_memory",
+    "methods/batch", "methods/single", "methods/links", "methods/method", "methods/batches", "methods/online",
+    "methods/chain", "methods/methods", "ranks/together", "ranks/averaging", "ranks/epoch",
+    "open", "stretches", "epoch", "train", "step",
+)  # fmt: skip
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h", ".inc"))
 PYTHON_FILES = sorted((ROOT / "backprop").rglob("*.py"))
 
@@ -52,6 +62,47 @@ def test_includes_follow_the_arrow(path):
             assert name != "Python.h"
             assert not name.startswith("numpy/")
             assert not from_csrc.is_file(), f"{name} is ours: include it with quotes"
+
+
+def included(path):
+    """The files of ours that a file includes."""
+    for quote, name in includes_of(path):
+        beside, from_csrc = path.parent / name, CSRC / name
+        if quote == '"':
+            yield beside if beside.is_file() else from_csrc
+
+
+CORE = CSRC / "core"
+CORE_FILES = [path for path in C_FILES if CORE in path.parents]
+TRAIN_FILES = [path for path in CORE_FILES if CORE / "train" in path.parents]
+
+
+def train_name(path):
+    return path.relative_to(CORE / "train").with_suffix("").as_posix()
+
+
+def test_every_room_and_every_file_of_training_has_its_place():
+    assert {path.relative_to(CORE).parts[0] for path in CORE_FILES} == set(CORE_ROOMS)
+    assert {train_name(path) for path in TRAIN_FILES} == set(TRAIN_ORDER)
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=name_of)
+def test_rooms_of_the_core_include_only_those_before_them(path):
+    room = path.relative_to(CORE).parts[0]
+    for target in included(path):
+        if CORE not in target.parents:
+            continue
+        other = target.relative_to(CORE).parts[0]
+        assert CORE_ROOMS.index(other) <= CORE_ROOMS.index(room), f"core/{room} includes {name_of(target)}"
+        assert {room, other} != {"train", "solve"}, f"core/{room} includes {name_of(target)}"
+
+
+@pytest.mark.parametrize("path", TRAIN_FILES, ids=name_of)
+def test_training_calls_only_what_comes_before(path):
+    for target in included(path):
+        if CORE / "train" in target.parents:
+            name, other = train_name(path), train_name(target)
+            assert TRAIN_ORDER.index(other) <= TRAIN_ORDER.index(name), f"{name} includes {other}"
 
 
 @pytest.mark.parametrize("path", C_FILES, ids=name_of)

@@ -80,7 +80,7 @@ compute(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
     if (pass->me == 0)
         weigh_rows(worker, rows, batch);
     bp_meet(pass->team);
-    (void)bp_add_up(worker, pass->ws, rows); /* where it is not finite, verdict.status says so */
+    (void)bp_add_up(worker, pass->ws, rows); /* a loss that is not finite is in verdict.status */
     bp_delta_from_loss(pass);
     bp_meet(pass->team);
     bp_backward(pass, &(struct bp_update){.what = run->vectors.gradient ? BP_STORE : BP_NO_GRADIENT,

@@ -16,7 +16,7 @@ enum bp_word {
     BP_WEIGHT, /* of the rows */
 };
 
-/* Adds up doubles over all ranks; where that fails, verdict.status says so. */
+/* Adds up doubles over all ranks; where that fails, verdict.status is not BP_OK. */
 void
 bp_reduce(struct run *, size_t count, double *numbers);
 
