@@ -245,6 +245,48 @@ bp_read_mask(struct bp_samples *samples, const struct bp_network *net, PyObject 
     return 0;
 }
 
+/* Raises ValueError for the target in a row and a column. */
+static int
+name_target(const struct bp_samples *samples, enum bp_loss loss, const char *name, size_t row,
+            size_t column)
+{
+    PyArrayObject *array = (PyArrayObject *)samples->y;
+    const struct bp_array *y = &samples->data.y;
+    const char *at = y->data + (ptrdiff_t)row * y->row_stride + (ptrdiff_t)column * y->column_stride;
+    PyObject *value = PyArray_Scalar((void *)at, PyArray_DESCR(array), (PyObject *)array);
+    PyObject *place = PyArray_NDIM(array) == 2   ? PyUnicode_FromFormat("[%zu, %zu]", row, column)
+                      : PyArray_NDIM(array) == 0 ? PyUnicode_FromString("")
+                                                 : PyUnicode_FromFormat("[%zu]", row + column);
+
+    if (value && place)
+        PyErr_Format(PyExc_ValueError,
+                     "the loss '%s' takes targets from 0 to 1, but %s%U is %S%s", bp_loss_names[loss],
+                     name, place, value,
+                     y->columns == 1 && y->type < BP_HALF ? "; two classes are labelled 0 and 1" : "");
+    Py_XDECREF(value);
+    Py_XDECREF(place);
+    return -1;
+}
+
+int
+bp_check_targets(const struct bp_samples *samples, const struct bp_network *net, const char *name)
+{
+    enum { MANY = 1 << 13 }; /* worth giving up the GIL for */
+    static const double slack = 1e-6; /* what rounding makes of mixtures of float32 targets */
+    const struct bp_data *data = &samples->data;
+    size_t row, column;
+    bool good;
+
+    if (net->custom_loss || data->labels ||
+        (net->loss != BP_CROSS_ENTROPY && net->loss != BP_BINARY_CROSS_ENTROPY))
+        return 0;
+    PyThreadState *state = data->y.rows >= MANY / data->y.columns ? PyEval_SaveThread() : NULL;
+    good = bp_targets_between(data, -slack, 1 + slack, &row, &column);
+    if (state)
+        PyEval_RestoreThread(state);
+    return good ? 0 : name_target(samples, net->loss, name, row, column);
+}
+
 void
 bp_release_samples(struct bp_samples *samples)
 {

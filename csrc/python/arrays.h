@@ -23,6 +23,10 @@ int bp_read_samples(struct bp_samples *samples, const struct bp_network *net, Py
 /* Adds which targets are there, from a bool array of y's shape. */
 int bp_read_mask(struct bp_samples *samples, const struct bp_network *net, PyObject *mask);
 
+/* Whether the loss takes such targets, those that the mask leaves out aside: cross-entropies take numbers from
+ * 0 to 1, and NaN. 0, or -1 with a ValueError; once y and a mask are read. */
+int bp_check_targets(const struct bp_samples *, const struct bp_network *, const char *name);
+
 void bp_release_samples(struct bp_samples *samples);
 
 /* An array of numbers of any real type, from an object: a new reference to it, and how it lies in

@@ -50,8 +50,11 @@ bp_enter_with_samples(Network *self, struct bp_samples *samples, PyObject *x, Py
 {
     if (bp_enter(self) < 0)
         return -1;
-    if (bp_read_samples(samples, &self->net, x, y, "x", "y") == 0)
-        return 0;
+    if (bp_read_samples(samples, &self->net, x, y, "x", "y") == 0) {
+        if (!y || bp_check_targets(samples, &self->net, "y") == 0)
+            return 0;
+        bp_release_samples(samples);
+    }
     bp_leave(self);
     return -1;
 }

@@ -26,7 +26,7 @@ typedef struct bp_network_object {
 int bp_enter(Network *);
 void bp_leave(Network *);
 
-/* bp_enter, and bp_read_samples of x, and of y unless it is NULL; 0, or -1 with nothing held. */
+/* bp_enter, bp_read_samples of x, and of y unless it is NULL, bp_check_targets; 0, or -1 with nothing held. */
 int bp_enter_with_samples(Network *, struct bp_samples *, PyObject *x, PyObject *y);
 void bp_leave_with_samples(Network *, struct bp_samples *);
 

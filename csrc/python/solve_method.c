@@ -99,6 +99,8 @@ read_data(struct call *call, Network *self)
     if (given->data.target_mask &&
         bp_read_mask(&call->samples, &self->net, given->data.target_mask) < 0)
         return -1;
+    if (bp_check_targets(&call->samples, &self->net, "y") < 0)
+        return -1;
     s->data = call->samples.data;
     if (given->data.sample_weight) {
         s->data.weights = bp_read_sample_weights(given->data.sample_weight, s->data.x.rows, false);
@@ -112,7 +114,8 @@ read_data(struct call *call, Network *self)
         return -1;
     }
     if (bp_read_samples(&call->held_out, &self->net, PyTuple_GET_ITEM(pair, 0),
-                        PyTuple_GET_ITEM(pair, 1), "validation x", "validation y") < 0)
+                        PyTuple_GET_ITEM(pair, 1), "validation x", "validation y") < 0 ||
+        bp_check_targets(&call->held_out, &self->net, "validation y") < 0)
         return -1;
     s->validation = &call->held_out.data;
     return 0;

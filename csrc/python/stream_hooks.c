@@ -26,7 +26,8 @@ read_block(struct bp_stream_hooks *hooks, PyObject *tuple, struct bp_data *data)
         return -1;
     }
     if (!PyArg_ParseTuple(tuple, "OOO;a block must be (x, y, sample_weight)", &x, &y, &weights) ||
-        bp_read_samples(&hooks->block, hooks->net, x, y, "x of a batch", "y of a batch") < 0)
+        bp_read_samples(&hooks->block, hooks->net, x, y, "x of a batch", "y of a batch") < 0 ||
+        bp_check_targets(&hooks->block, hooks->net, "y of a batch") < 0)
         return -1;
     *data = hooks->block.data;
     if (bp_check_sample_count(data, "a batch") < 0)

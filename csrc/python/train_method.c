@@ -84,6 +84,8 @@ read_data(struct call *call, Network *self)
     if (given->data.target_mask &&
         bp_read_mask(&call->samples, &self->net, given->data.target_mask) < 0)
         return -1;
+    if (!t->stream && bp_check_targets(&call->samples, &self->net, "y") < 0)
+        return -1;
     if (given->data.validation) {
         if (!PyTuple_Check(given->data.validation) ||
             PyTuple_GET_SIZE(given->data.validation) != 2) {
@@ -93,7 +95,8 @@ read_data(struct call *call, Network *self)
         }
         x = PyTuple_GET_ITEM(given->data.validation, 0);
         y = PyTuple_GET_ITEM(given->data.validation, 1);
-        if (bp_read_samples(&call->held_out, &self->net, x, y, "validation x", "validation y") < 0)
+        if (bp_read_samples(&call->held_out, &self->net, x, y, "validation x", "validation y") < 0 ||
+            bp_check_targets(&call->held_out, &self->net, "validation y") < 0)
             return -1;
         t->validation = &call->held_out.data;
     }

@@ -197,6 +197,93 @@ bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong)
     return true;
 }
 
+/* The first of `count` numbers, `apart` bytes apart, outside low ... high, or `count`. NaN is none. Where
+ * they are neighbours in the native byte order they are looked at a piece at a time, as vectors. */
+enum { LOOKED_AT = 256 };
+
+#define FIRST_OUTSIDE(suffix, SOURCE, convert)                                                     \
+    static size_t first_outside_##suffix(const struct bp_array *y, const char *from,               \
+                                         ptrdiff_t apart, size_t count, double low, double high)   \
+    {                                                                                              \
+        const bool neighbours = apart == sizeof(SOURCE) && !y->swapped;                            \
+        size_t i = 0;                                                                              \
+        for (; neighbours && i + LOOKED_AT <= count; i += LOOKED_AT) {                             \
+            SOURCE in[LOOKED_AT];                                                                  \
+            int outside = 0;                                                                       \
+            memcpy(in, from + (ptrdiff_t)i * apart, sizeof(in));                                   \
+            for (size_t t = 0; t < LOOKED_AT; t++)                                                 \
+                outside |= ((double)convert(in[t]) < low) | ((double)convert(in[t]) > high);       \
+            if (outside)                                                                           \
+                break;                                                                             \
+        }                                                                                          \
+        for (; i < count; i++) {                                                                   \
+            SOURCE in;                                                                             \
+            memcpy(&in, from + (ptrdiff_t)i * apart, sizeof(in));                                  \
+            if (y->swapped)                                                                        \
+                reverse(&in, sizeof(in));                                                          \
+            if ((double)convert(in) < low || (double)convert(in) > high)                           \
+                return i;                                                                          \
+        }                                                                                          \
+        return count;                                                                              \
+    }
+
+FIRST_OUTSIDE(bool, uint8_t, !!)
+FIRST_OUTSIDE(int8, int8_t, SAME)
+FIRST_OUTSIDE(int16, int16_t, SAME)
+FIRST_OUTSIDE(int32, int32_t, SAME)
+FIRST_OUTSIDE(int64, int64_t, SAME)
+FIRST_OUTSIDE(uint8, uint8_t, SAME)
+FIRST_OUTSIDE(uint16, uint16_t, SAME)
+FIRST_OUTSIDE(uint32, uint32_t, SAME)
+FIRST_OUTSIDE(uint64, uint64_t, SAME)
+FIRST_OUTSIDE(half, uint16_t, half_to_float)
+FIRST_OUTSIDE(float, float, SAME)
+FIRST_OUTSIDE(double, double, SAME)
+
+typedef size_t (*first_outside)(const struct bp_array *y, const char *from, ptrdiff_t apart,
+                                size_t count, double low, double high);
+
+static const first_outside finders[BP_NUMBERS] = {
+    [BP_BOOL] = first_outside_bool,     [BP_INT8] = first_outside_int8,
+    [BP_INT16] = first_outside_int16,   [BP_INT32] = first_outside_int32,
+    [BP_INT64] = first_outside_int64,   [BP_UINT8] = first_outside_uint8,
+    [BP_UINT16] = first_outside_uint16, [BP_UINT32] = first_outside_uint32,
+    [BP_UINT64] = first_outside_uint64, [BP_HALF] = first_outside_half,
+    [BP_FLOAT] = first_outside_float,   [BP_DOUBLE] = first_outside_double,
+};
+
+/* Whether a target is there: its place in the mask is not 0. */
+static bool
+is_there(const struct bp_array *mask, size_t row, size_t column)
+{
+    return mask->data[(ptrdiff_t)row * mask->row_stride +
+                      (ptrdiff_t)column * mask->column_stride] != 0;
+}
+
+bool
+bp_targets_between(const struct bp_data *data, double low, double high, size_t *row, size_t *column)
+{
+    const struct bp_array *y = &data->y;
+    const first_outside find = finders[y->type];
+    /* one number a row, and rows without a gap: all in one go */
+    const bool narrow = y->columns == 1;
+    const bool whole = narrow || y->row_stride == (ptrdiff_t)y->columns * y->column_stride;
+    const ptrdiff_t apart = narrow ? y->row_stride : y->column_stride;
+    const size_t lines = whole ? 1 : y->rows, length = whole ? y->rows * y->columns : y->columns;
+
+    for (size_t n = 0; n < lines; n++) {
+        const char *from = y->data + (ptrdiff_t)n * y->row_stride;
+        for (size_t i = 0; i < length; i++) {
+            i += find(y, from + (ptrdiff_t)i * apart, apart, length - i, low, high);
+            *row = whole ? i / y->columns : n;
+            *column = whole ? i % y->columns : i;
+            if (i < length && (!data->mask.data || is_there(&data->mask, *row, *column)))
+                return false;
+        }
+    }
+    return true;
+}
+
 void
 bp_gather_targets(const struct bp_network *net, const struct bp_data *data, struct bp_rows rows,
                   bp_real *out, size_t stride)

@@ -63,6 +63,11 @@ void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct
 /* Whether every label is one of 0 ... classes - 1; *wrong is the first that is not. */
 bool bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong);
 
+/* Whether no target that is there, as the mask has it, lies outside low ... high; NaN does not. The
+ * place of the first that does in *row and *column. Not for labels. */
+bool bp_targets_between(const struct bp_data *, double low, double high, size_t *row,
+                        size_t *column);
+
 /* Panels of rows x columns numbers to a plain matrix whose rows are out_row numbers apart. */
 void bp_read_panels(const struct bp_network *, size_t rows, size_t columns, const bp_real *panels,
                     size_t stride, bp_real *out, size_t out_row);
