@@ -166,7 +166,7 @@ ONES = np.ones(5)
 BAD_FIT = {
     "epochs": [(0, ValueError), (-1, ValueError), (1.0, TypeError), ("3", TypeError),
                (True, TypeError), (None, TypeError)],
-    "batch_size": [(0, ValueError), (-5, ValueError), (2.0, TypeError), (None, TypeError)],
+    "batch_size": [(0, ValueError), (-5, ValueError), (2.0, TypeError), ("all", TypeError)],
     "threads": [(0, ValueError), (-2, ValueError), (1.5, TypeError)],
     "validation": [(X, TypeError), ((X,), TypeError), ((X, Y, Y), TypeError)],
     "callbacks": [(7, TypeError), ([7], TypeError)],

@@ -197,28 +197,14 @@ bp_labels_valid(const struct bp_array *labels, size_t classes, int64_t *wrong)
     return true;
 }
 
-/* The first of `count` numbers, `apart` bytes apart, outside low ... high, or `count`. NaN is none. Where
- * they are neighbours in the native byte order they are looked at a piece at a time, as vectors. */
-enum { LOOKED_AT = 256 };
-
+/* The first of `count` numbers, `apart` bytes apart, outside low ... high, or `count`. NaN is none. */
 #define FIRST_OUTSIDE(suffix, SOURCE, convert)                                                     \
     static size_t first_outside_##suffix(const struct bp_array *y, const char *from,               \
                                          ptrdiff_t apart, size_t count, double low, double high)   \
     {                                                                                              \
-        const bool neighbours = apart == sizeof(SOURCE) && !y->swapped;                            \
-        size_t i = 0;                                                                              \
-        for (; neighbours && i + LOOKED_AT <= count; i += LOOKED_AT) {                             \
-            SOURCE in[LOOKED_AT];                                                                  \
-            int outside = 0;                                                                       \
-            memcpy(in, from + (ptrdiff_t)i * apart, sizeof(in));                                   \
-            for (size_t t = 0; t < LOOKED_AT; t++)                                                 \
-                outside |= ((double)convert(in[t]) < low) | ((double)convert(in[t]) > high);       \
-            if (outside)                                                                           \
-                break;                                                                             \
-        }                                                                                          \
-        for (; i < count; i++) {                                                                   \
+        for (size_t i = 0; i < count; i++, from += apart) {                                        \
             SOURCE in;                                                                             \
-            memcpy(&in, from + (ptrdiff_t)i * apart, sizeof(in));                                  \
+            memcpy(&in, from, sizeof(in));                                                         \
             if (y->swapped)                                                                        \
                 reverse(&in, sizeof(in));                                                          \
             if ((double)convert(in) < low || (double)convert(in) > high)                           \
