@@ -32,13 +32,12 @@ class WholeBatch(KnownAttributes):
     ``optimizer.state`` is a tuple of what it remembers, and ``optimizer.steps`` counts the iterations done.
     """
 
-    steps: int
     remedies: ClassVar[dict[str, str]] = {"lr": "a whole-batch optimizer finds how far to step itself"}
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
         self._state: States = ()
-        self.steps = 0
+        self._steps = 0  # while there is no state
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -49,6 +48,17 @@ class WholeBatch(KnownAttributes):
     def state(self) -> tuple[NDArray[np.float64], ...]:
         """What it remembers, as arrays of float64; empty before the first iteration."""
         return self._state
+
+    @property
+    def steps(self) -> int:
+        """Iterations done so far."""
+        return int(self._state[-1][-1]) if self._state else self._steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._steps = whole_number("steps", steps, 0)
+        if self._state:
+            self._state[-1][-1] = steps
 
     @property
     def gradient_tolerance(self) -> float:
@@ -73,13 +83,17 @@ class WholeBatch(KnownAttributes):
         for array in state:
             if array.dtype != np.float64 or not np.isfinite(array).all():
                 raise ValueError("the state of a whole-batch optimizer must be finite numbers of float64")
+        if state and state[-1][-1] != self._steps:
+            raise ValueError(f"the state is that after {state[-1][-1]:g} steps, but {self._steps} were done")
         self._state = tuple(np.array(array, order="C") for array in state)
 
     def _ready(self, parameters: int) -> None:
         """Makes the state for a network of so many parameters, if there is none."""
         shapes = self.state_shapes(parameters)
         if not self._state:
-            self._state = tuple(np.zeros(shape) for shape in shapes)
+            state = tuple(np.zeros(shape) for shape in shapes)
+            state[-1][-1] = self._steps
+            self._state = state
         elif tuple(array.shape for array in self._state) != shapes:
             raise ValueError(
                 f"this optimizer's state belongs to another network than one of {parameters} parameters: "
@@ -127,7 +141,7 @@ class LBFGS(WholeBatch):
         return memory
 
     def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
-        """Of the pairs, (memory, 2, parameters); then of their count and the next one's place.
+        """Of the pairs, (memory, 2, parameters); then of their count, the next one's place, and `steps`.
 
         Parameters
         ----------
@@ -137,11 +151,11 @@ class LBFGS(WholeBatch):
         -------
         tuple of shapes
         """
-        return (self.memory, 2, parameters), (2,)
+        return (self.memory, 2, parameters), (3,)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
         if state:
-            count, place = state[1].tolist()
+            count, place, _ = state[1].tolist()
             if not (count in range(self.memory + 1) and place in range(self.memory)):
                 raise ValueError(f"the state of LBFGS has {count} pairs and goes on at {place}")
         super()._set_state(state)
@@ -230,7 +244,7 @@ class LevenbergMarquardt(WholeBatch):
         return float(self._state[0][2]) if self._state and self.bayesian else math.nan
 
     def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
-        """Of μ of the next step, λ and γ, whatever the number of parameters.
+        """Of μ of the next step, λ, γ and `steps`, whatever the number of parameters.
 
         Parameters
         ----------
@@ -240,7 +254,7 @@ class LevenbergMarquardt(WholeBatch):
         -------
         tuple of shapes
         """
-        return ((3,),)
+        return ((4,),)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
         if state and not (state[0] >= 0).all():

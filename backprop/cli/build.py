@@ -10,6 +10,7 @@ from backprop import schedules
 from backprop.layer import Layer
 from backprop.network import Network
 from backprop.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from backprop.solvers import LBFGS, LevenbergMarquardt, WholeBatch
 
 if TYPE_CHECKING:
     from backprop._types import Rate
@@ -24,6 +25,7 @@ OPTIMIZERS: dict[str, tuple[type[Optimizer], tuple[str, ...]]] = {
     "adamw": (AdamW, ("betas", "eps")),
     "rmsprop": (RMSprop, ("momentum", "alpha", "eps")),
 }
+WHOLE_BATCH: dict[str, type[LBFGS] | type[LevenbergMarquardt]] = {"lbfgs": LBFGS, "lm": LevenbergMarquardt}
 FOR_ALL = ("weight_decay", "clip_norm", "clip_value")
 RATES = {"sgd": 1.0, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
 REGRESSION_RATE = 0.01  # of sgd
@@ -39,6 +41,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 OF_NETWORK = ("layers", "hidden", "output", "loss", "no_bias", "init", "dtype", "l1", "l2", "dropout")
 OF_OPTIMIZER = ("optimizer", "momentum", "nesterov", "betas", "eps", "alpha", *FOR_ALL)
 OF_SCHEDULE = ("schedule", "decay", "decay_every", "schedule_epochs", "warm_up", "plateau_patience")
+FOR_DESCENT = ("lr", "batch_size", *OF_OPTIMIZER[1:], *OF_SCHEDULE)
 OF_DATA = ("regression", "standardize", "seed", "test_fraction", "validation", "drop_column")
 
 
@@ -47,13 +50,7 @@ def refuse_idle_options(options: argparse.Namespace) -> None:
     if options.resume is not None:
         idle = _given(options, (*OF_NETWORK, *OF_OPTIMIZER, *OF_SCHEDULE, *OF_DATA))
         _refuse(options, idle, "does not go with --resume: the file says it")
-    optimizer, schedule = options.optimizer or "sgd", options.schedule or "constant"
-    of_optimizers = {name for _, names in OPTIMIZERS.values() for name in names}
-    idle = _given(options, sorted(of_optimizers - set(OPTIMIZERS[optimizer][1])))
-    _refuse(options, idle, f"is no setting of --optimizer {optimizer}")
-    of_schedules = {name for names in SCHEDULES.values() for name in names}
-    idle = _given(options, sorted(of_schedules - set(SCHEDULES[schedule])))
-    _refuse(options, idle, f"is no setting of --schedule {schedule}")
+    _refuse_idle_of_optimizer(options)
     if options.early_stopping is None:
         _refuse(options, _given(options, ("monitor", "min_delta", "keep_last")), "needs --early-stopping")
     if options.checkpoint is None:
@@ -62,6 +59,19 @@ def refuse_idle_options(options: argparse.Namespace) -> None:
         _refuse(options, ["class_weight"], "does not go with --regression")
     if options.history is not None and not options.history.endswith((".json", ".csv")):
         options.error(f"--history takes a file that ends in .json or .csv, got {options.history!r}")
+
+
+def _refuse_idle_of_optimizer(options: argparse.Namespace) -> None:
+    optimizer, schedule = options.optimizer or "sgd", options.schedule or "constant"
+    if optimizer in WHOLE_BATCH:
+        _refuse(options, _given(options, FOR_DESCENT), f"is no setting of --optimizer {optimizer}")
+        return
+    of_optimizers = {name for _, names in OPTIMIZERS.values() for name in names}
+    idle = _given(options, sorted(of_optimizers - set(OPTIMIZERS[optimizer][1])))
+    _refuse(options, idle, f"is no setting of --optimizer {optimizer}")
+    of_schedules = {name for names in SCHEDULES.values() for name in names}
+    idle = _given(options, sorted(of_schedules - set(SCHEDULES[schedule])))
+    _refuse(options, idle, f"is no setting of --schedule {schedule}")
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
@@ -116,9 +126,11 @@ def _one_each(values: Sequence[Any], count: int, option: str) -> Sequence[Any]:
     return values
 
 
-def new_optimizer(options: argparse.Namespace, steps: int, parts: Parts) -> Optimizer:
+def new_optimizer(options: argparse.Namespace, steps: int, parts: Parts) -> Optimizer | WholeBatch:
     """The optimizer; an epoch has `steps` steps."""
     name = options.optimizer or "sgd"
+    if name in WHOLE_BATCH:
+        return WHOLE_BATCH[name]()
     kind, names = OPTIMIZERS[name]
     settings = {key: getattr(options, key) for key in _given(options, (*names, *FOR_ALL))}
     if "betas" in settings:

@@ -18,11 +18,12 @@ from backprop.cli.parts import BATCH_SIZE, Parts, divide
 from backprop.files.format import save
 from backprop.files.writing import write_whole
 from backprop.network import Network
-from backprop.optimizers import Optimizer
+from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
     from backprop._base import BaseNetwork
     from backprop.history import History
+    from backprop.optimizers import Optimizer
 
 
 def train(options: argparse.Namespace) -> None:
@@ -33,13 +34,13 @@ def train(options: argparse.Namespace) -> None:
     class_weight = _by_index(options.class_weight, parts)
     in_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     progress = in_terminal if options.progress is None else options.progress
-    callbacks: list[Any] = [] if progress else [_PrintEpoch(parts, callable(optimizer.lr))]
+    callbacks: list[Any] = [] if progress else [_PrintEpoch(parts, callable(getattr(optimizer, "lr", None)))]
     history = network.fit(
         parts.x,
         parts.y,
         optimizer,
         epochs=options.epochs,
-        batch_size=parts.batch_size,
+        batch_size=None if isinstance(optimizer, WholeBatch) else parts.batch_size,
         shuffle=options.shuffle,
         validation=parts.validation,
         threads=options.threads,
@@ -84,7 +85,7 @@ def _check_values(options: argparse.Namespace) -> None:
             raise FileNotFoundError(f"there is no folder {folder} to write {path} into")
 
 
-def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
+def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer | WholeBatch, Parts]:
     """A new network and what it is trained with."""
     parts = divide(options)
     sizes = options.layers or [parts.x.shape[1], HIDDEN_NODES, parts.outputs]
@@ -95,18 +96,19 @@ def _begin(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
     return network, optimizer, parts
 
 
-def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer, Parts]:
+def _resume(options: argparse.Namespace) -> tuple[Network, Optimizer | WholeBatch, Parts]:
     """The network of a file, to go on with."""
     model = load(options.resume)
     network, optimizer = model.network, model.optimizer
     if optimizer is None:
         raise ValueError(f"{options.resume} was saved without an optimizer, so it cannot be resumed")
-    if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"{options.resume} was trained with {optimizer}, which this command cannot resume")
     parts = divide(options, model)
     sizes = [network.layers[0].inputs, *(layer.outputs for layer in network.layers)]
     parts.check_sizes(sizes, options.resume)
-    if options.lr is not None:
+    if isinstance(optimizer, WholeBatch):
+        if options.lr is not None or options.batch_size is not None:
+            raise ValueError(f"{options.resume} goes on with {optimizer}, which has no --lr or --batch-size")
+    elif options.lr is not None:
         optimizer.lr = options.lr
     _print_parts(parts, sizes, f", going on after {optimizer.steps} steps")
     return network, optimizer, parts
@@ -133,7 +135,7 @@ class _Checkpoint(Checkpoint):
         save(network, path, self._notes, self.optimizer)
 
 
-def _callbacks(options: argparse.Namespace, parts: Parts, optimizer: Optimizer) -> list[Any]:
+def _callbacks(options: argparse.Namespace, parts: Parts, optimizer: Optimizer | WholeBatch) -> list[Any]:
     watched = "loss" if parts.validation is None else "validation_loss"
     callbacks: list[Any] = []
     if options.checkpoint is not None:

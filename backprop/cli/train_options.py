@@ -19,7 +19,7 @@ from backprop.cli.arguments import (
     numbers,
     sizes,
 )
-from backprop.cli.build import HIDDEN_NODES, OPTIMIZERS, REGRESSION_RATE, SCHEDULES
+from backprop.cli.build import HIDDEN_NODES, OPTIMIZERS, REGRESSION_RATE, SCHEDULES, WHOLE_BATCH
 from backprop.cli.train import train
 from backprop.layer import INITIALIZERS
 
@@ -82,7 +82,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 def _add_optimizer(parser: argparse.ArgumentParser) -> None:
     optimizer = parser.add_argument_group("optimizer")
-    names(optimizer, "--optimizer", "optimizer", tuple(OPTIMIZERS), "default sgd")
+    known = (*OPTIMIZERS, *WHOLE_BATCH)
+    names(optimizer, "--optimizer", "optimizer", known, "default sgd; lbfgs and lm take all samples at once")
     number(
         optimizer, "--lr", "R",
         f"learning rate (default: sgd 1, or {REGRESSION_RATE:g} for a regression; others 0.001)",

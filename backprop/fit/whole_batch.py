@@ -204,8 +204,6 @@ def _train(solving: Solving, observers: Observers, history: History, bar: Progre
         except _core.DivergenceError as error:
             error.epoch = history.epochs + 1
             raise
-        finally:
-            solving.optimizer.steps += int(np.count_nonzero(~np.isnan(record[:, 0])))
         columns = dict(zip(_core.solved_figures, record[:done].T.tolist(), strict=True))
         if solving.norms:
             columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]

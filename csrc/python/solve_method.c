@@ -129,14 +129,14 @@ read_lbfgs(struct call *call, const struct bp_network *net)
     const size_t size = PyArray_Check(pairs) ? (size_t)PyArray_SIZE((PyArrayObject *)pairs) : 0;
     const size_t memory = size / net->parameters / 2;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", 2);
+    call->numbers = bp_doubles(call->given.numbers, "numbers", 3);
     call->lbfgs.pairs =
         bp_doubles(pairs, "pairs", bp_size_product(2 * (memory > 0 ? memory : 1), net->parameters));
     if (!call->numbers || !call->lbfgs.pairs)
         return -1;
     if (!(call->numbers[0] >= 0 && call->numbers[0] <= (double)memory && call->numbers[1] >= 0 &&
           call->numbers[1] < (double)memory)) {
-        PyErr_SetString(PyExc_ValueError, "numbers must be a count and a place of the pairs");
+        PyErr_SetString(PyExc_ValueError, "numbers must begin with a count and a place of the pairs");
         return -1;
     }
     call->lbfgs.memory = memory;
@@ -189,7 +189,7 @@ read_levenberg(struct call *call, const Network *self)
 {
     struct bp_levenberg *own = &call->given.levenberg;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", 3);
+    call->numbers = bp_doubles(call->given.numbers, "numbers", 4);
     if (!call->numbers)
         return -1;
     own->damping = call->numbers[0];
@@ -209,10 +209,12 @@ note_numbers(struct call *call)
         call->numbers[0] = levenberg->damping;
         call->numbers[1] = levenberg->penalty;
         call->numbers[2] = levenberg->effective;
+        call->numbers[3] += (double)call->solving.done;
         return;
     }
     call->numbers[0] = (double)call->lbfgs.count;
     call->numbers[1] = (double)call->lbfgs.next;
+    call->numbers[2] += (double)call->solving.done;
 }
 
 /* Everything but the data. */

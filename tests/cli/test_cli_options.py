@@ -420,3 +420,27 @@ def test_help_fits_100_columns(capsys, monkeypatch, command):
     code, out, err = run(capsys, *filter(None, [command]), "--help")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("name", "optimizer"), [("lbfgs", bp.LBFGS), ("lm", bp.LevenbergMarquardt)])
+def test_whole_batch_optimizers(name, optimizer, tmp_path, capsys):
+    """As in Python, and gone on with from a file bit for bit."""
+    x, y, x_test, y_test = bp.datasets.load_digits()
+    settings = ["train", "--layers", "64-4-10", "--optimizer", name]
+    three, two, again = (tmp_path / f"{file}.safetensors" for file in ("three", "two", "again"))
+    code, out, err = run(capsys, *settings, "--epochs", 3, "--save", three)
+    assert code == 0, err
+    net = bp.Network.dense(64, 4, 10, seed=0)
+    net.fit(x, y, optimizer(), epochs=3)
+    assert f"test accuracy {net.accuracy(x_test, y_test):.4f}" in out
+    run(capsys, *settings, "--epochs", 2, "--save", two)
+    code, _, err = run(capsys, "train", "--resume", two, "--epochs", 1, "--save", again)
+    assert code == 0, err
+    assert_same_bits(bp.load(three).parameters, bp.load(again).parameters)
+    code, _, err = run(capsys, "train", "--resume", two, "--batch-size", 9)
+    assert code != 0
+    assert "which has no --lr or --batch-size" in err
+    for option, value in (("--lr", 0.1), ("--batch-size", 10), ("--schedule", "cosine"), ("--momentum", 0.9)):
+        code, _, err = run(capsys, *settings, option, value)
+        assert code == 2
+        assert f"{option} is no setting of --optimizer {name}" in err

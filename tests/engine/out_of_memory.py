@@ -126,6 +126,11 @@ OPTIMIZERS = {
     "clipping": lambda: bp.SGD(0.1, clip_norm=0.5),
     "a schedule": lambda: bp.SGD(bp.schedules.Exponential(0.1, 0.9)),
 }
+WHOLE_BATCH = {
+    "LBFGS": lambda: bp.LBFGS(memory=3),
+    "LevenbergMarquardt": bp.LevenbergMarquardt,  # in double, for a network of float
+    "Bayesian": lambda: bp.LevenbergMarquardt(bayesian=True),
+}
 
 
 def layer(inputs, outputs, activation):
@@ -166,11 +171,14 @@ def training_calls():
         return world
 
     def make(optimizer="SGD", sizes=(3, 4, 2), **layer):
-        return lambda: World(sizes, OPTIMIZERS[optimizer](), **layer)
+        return lambda: World(sizes, (OPTIMIZERS | WHOLE_BATCH)[optimizer](), **layer)
 
     wide = (3, 40, 2)
     calls = {f"step, {name}": (make(name), step) for name in OPTIMIZERS}
     calls |= {f"fit, {name}": (make(name, wide), fit()) for name in OPTIMIZERS}
+    calls |= {f"fit, {name}": (make(name, wide), fit(batch_size=None)) for name in WHOLE_BATCH}
+    together = fit(batch_size=None, threads=2)
+    calls |= {f"fit, {name}, two threads": (make(name), together) for name in WHOLE_BATCH}
     calls |= {
         "step, dropout": (make(dropout=0.3), step),
         "fit, chain": (make(), fit(batch_size=1)),
