@@ -3,9 +3,15 @@
 import copy
 import itertools
 import math
+import os
+import pickle
+import signal
+import threading
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import backprop as bp
 
@@ -346,3 +352,88 @@ def test_settings_that_make_no_sense(settings):
 def test_a_damping_must_be_above_zero():
     with pytest.raises(ValueError, match="damping must be greater than 0"):
         bp.LevenbergMarquardt(0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_ctrl_c_leaves_the_last_whole_iteration(solver):
+    """And an optimizer that goes on from there as if nothing had happened."""
+    net, x, y, _ = problem(3000, (5, 40, 2))
+    optimizer, whole, again = solver(gradient_tolerance=0), solver(gradient_tolerance=0), copy.deepcopy(net)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, optimizer, epochs=10**6)
+    assert optimizer.steps > 0
+    history = again.fit(x, y, whole, epochs=optimizer.steps)
+    np.testing.assert_array_equal(net.parameters, again.parameters)
+    assert history["loss"][-1] == pytest.approx(net.loss(x, y), rel=1e-12)
+    net.fit(x, y, optimizer, epochs=2)
+    again.fit(x, y, whole, epochs=2)
+    np.testing.assert_array_equal(net.parameters, again.parameters)
+
+
+def test_an_own_function_that_raises_ends_it():
+    calls = []
+
+    def g(z):
+        calls.append(1)
+        if len(calls) > 60:
+            raise RuntimeError("enough")
+        return np.tanh(z)
+
+    own = bp.Activation(g, lambda z: 1 - np.tanh(z) ** 2)
+    net = bp.Network.dense(1, 5, 1, hidden=own, output="identity", dtype="float64", seed=0)
+    x, y = curve(50)
+    for solver in SOLVERS:
+        del calls[:]
+        before, optimizer = net.loss(x, y), solver()
+        with pytest.raises(RuntimeError, match="enough"):
+            net.fit(x, y, optimizer, epochs=1000)
+        assert optimizer.steps > 0
+        del calls[:]
+        assert net.loss(x, y) < before
+
+
+def test_pickles_and_repr():
+    x, y = curve(50)
+    for optimizer in (bp.LBFGS(memory=7), bp.LevenbergMarquardt(0.5, bayesian=True)):
+        small_network().fit(x, y, optimizer, epochs=4)
+        same = pickle.loads(pickle.dumps(optimizer))
+        assert (same.settings, same.steps) == (optimizer.settings, 4)
+        for one, other in zip(same.state, optimizer.state, strict=True):
+            np.testing.assert_array_equal(one, other)
+        names = {"bp": bp, "LBFGS": bp.LBFGS, "LevenbergMarquardt": bp.LevenbergMarquardt}
+        assert eval(repr(optimizer), names).settings == optimizer.settings
+
+
+def test_misspelt_attributes_are_refused():
+    with pytest.raises(AttributeError, match="finds how far to step itself"):
+        bp.LBFGS().lr = 0.1
+    with pytest.raises(AttributeError):
+        bp.LBFGS().memory = 3
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        lambda pairs, numbers: (pairs, np.array([99.0, 0, 2])),
+        lambda pairs, numbers: (pairs, np.array([1.5, 0, 2])),
+        lambda pairs, numbers: (pairs, np.array([1.0, 0, 3])),
+        lambda pairs, numbers: (pairs * np.nan, numbers),
+        lambda pairs, numbers: (pairs.astype("float32"), numbers),
+        lambda pairs, numbers: (pairs[:1], numbers),
+        lambda pairs, numbers: (numbers, pairs),
+    ],
+)
+def test_a_file_with_a_state_that_cannot_be_is_refused(state, tmp_path):
+    path = tmp_path / "net.safetensors"
+    x, y = curve(50)
+    net, optimizer = small_network(), bp.LBFGS(memory=3)
+    net.fit(x, y, optimizer, epochs=2)
+    net.save(path, optimizer=optimizer)
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    wrong = state(tensors["optimizer.0"], tensors["optimizer.1"])
+    save_file(tensors | {"optimizer.0": wrong[0], "optimizer.1": wrong[1]}, path, metadata)
+    with pytest.raises(ValueError, match="is not a saved network, or is damaged"):
+        bp.load(path, optimizer=True)
