@@ -9,7 +9,12 @@ DOCS_PYTHON ?= .docs/bin/python
 help:    ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; $$1 = ""; printf "  make %-14s%s\n", name, $$0 }'
 
+# what pyproject.toml asks for; a new environment has no NumPy, and that of Python 3.11 an older setuptools
+BUILD_NEEDS = 'setuptools>=77' 'numpy>=2.0'
+HAS_THEM = -c 'import numpy, setuptools; assert int(setuptools.__version__.split(".")[0]) >= 77'
+
 build:   ## build the extension inside backprop/
+	@$(PYTHON) $(HAS_THEM) 2>/dev/null || $(PYTHON) -m pip install --quiet $(BUILD_NEEDS)
 	$(PYTHON) setup.py build_ext --inplace
 
 test: build  ## build, then run the tests
@@ -77,7 +82,7 @@ docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is 
 # DOCS_PYTHON=... for an environment that is there already
 .docs/bin/python: pyproject.toml
 	$(PYTHON) -m venv .docs
-	.docs/bin/pip install --quiet setuptools -e '.[docs]'
+	.docs/bin/pip install --quiet $(BUILD_NEEDS) -e '.[docs]'
 	touch $@
 
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md

@@ -51,6 +51,8 @@ class Server(ThreadingHTTPServer):
         If the port is taken.
     """
 
+    request_queue_size = 128  # of the system; with the five of socketserver some of many at once were reset
+
     def __init__(self, stage: Stage, port: int = 0) -> None:
         super().__init__((HOST, port), Handler)
         self.stage = stage

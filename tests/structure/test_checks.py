@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 from conftest import ROOT
@@ -48,3 +49,30 @@ def test_tests_that_are_named_are_there():
     }
     assert len(named) >= 30
     assert sorted(name for name in named if not (ROOT / name).is_file()) == []
+
+
+def test_make_build_asks_for_what_a_build_needs():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (needs,) = re.findall(r"^BUILD_NEEDS = (.*)$", makefile, re.MULTILINE)
+    assert re.findall(r"'([^']+)'", needs) == settings["build-system"]["requires"]
+
+
+def ignored(path):
+    """What a build or an import left."""
+    return re.search(r"/__pycache__/|/\.|\.(so|pyd|py[co]|dylib|gc..)$", path.as_posix())
+
+
+def test_packages_with_data_are_found():
+    """A folder of backprop/ with a file that is not Python is a package that names its data."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert settings["packages"]["find"]["include"] == ["backprop*"]
+    files = [path for path in (ROOT / "backprop").rglob("*") if path.is_file() and ignored(path) is None]
+    assert len(files) >= 60
+    for path in files:
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        if path.suffix == ".py":
+            assert (path.parent / "__init__.py").is_file() or package == "backprop.data", path
+        else:
+            patterns = settings["package-data"][package]
+            assert any(path.match(pattern) for pattern in patterns), path
