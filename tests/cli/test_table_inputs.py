@@ -157,6 +157,9 @@ def test_missing_labels(capsys, tmp_path, model):
     code, out, err = run(capsys, "predict", model, "--data", path)
     assert (code, len(out.split())) == (0, 90)
     assert err == "backprop: not compared with the labels: 1 of 90 are missing\n"
+    code, out, err = run(capsys, "evaluate", model, "--data", path, "--missing", "drop")
+    assert (code, out.splitlines()[0]) == (0, "samples   89")
+    assert err == "backprop: left out for missing values: 1 samples, line 5\n"
 
 
 @pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999"])

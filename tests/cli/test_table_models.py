@@ -63,6 +63,19 @@ def test_labels_that_are_no_classes(capsys, tmp_path, model):
     assert "the label 'rosa' in line 7" in err
 
 
+def test_categories_may_look_like_numbers(capsys, tmp_path):
+    """Alone in a later table they are still texts: 01 is not 1."""
+    codes = ("01", "02", "x")
+    rows = [[*row, codes[i % 3]] for i, row in enumerate(FLOWERS)]
+    path, header = tmp_path / "t.csv", [*HEADER, "code"]
+    train(capsys, write(path, text_of(rows, header)), "--save", tmp_path / "net")
+    _, expected, _ = run(capsys, "predict", tmp_path / "net", "--data", path, "--outputs")
+    write(path, text_of(rows[:1], header))
+    code, out, err = run(capsys, "predict", tmp_path / "net", "--data", path, "--outputs")
+    assert (code, out) == (0, expected.splitlines()[0] + "\n")
+    assert err.startswith("accuracy")
+
+
 def test_a_label_column_of_another_name(capsys, tmp_path, model, table):
     path = write(tmp_path / "t.csv", text_of(header=[*HEADER[:3], "truth"]))
     code, out, _ = run(capsys, "evaluate", model, "--data", path, "--label-column", "truth")

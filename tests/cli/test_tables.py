@@ -106,6 +106,7 @@ HEADERS = [
     ("5.1,3.5,setosa\n4.9,3.0,setosa\n", False, 2),  # as UCI's iris
     ("p,x,s\ne,x,s\np,y,s\ne,y,s\np,x,s\n", False, 5),  # as UCI's mushrooms
     ("class,cap\np,x\ne,x\n", True, 2),
+    ("a,b\na,x\nc,y\n", True, 2),
     ("year,value\n1990,NA\n1991,2\n", True, 2),
     ('"a\nbig",b\n1,2\n', True, 1),
     (',"16.5","17.5"\n1,3,4\n2,5,6\n', True, 2),  # as R's crimtab
