@@ -17,7 +17,7 @@ from backprop._table import table
 from backprop._validate import name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer, arrays_of, bind, check_layers, layer_setup
-from backprop.losses import Loss, check_output, loss_setup, output_for
+from backprop.losses import Loss, check_output, loss_setup, output_for, target_count
 from backprop.results import Gradient, LayerGradient, LayerTrace, Trace
 
 if TYPE_CHECKING:
@@ -138,6 +138,11 @@ class BaseNetwork(KnownAttributes, _core.Network):
     def loss_function(self) -> str | Loss:
         """The loss, as `Network` takes it."""
         return self._loss
+
+    @property
+    def targets(self) -> int:
+        """How many columns y has: the outputs, or as many as a `Loss` says."""
+        return target_count(self._loss, self._layers[-1].outputs)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -20,6 +20,7 @@ from backprop import _core
 # function that varies over lengths of 1 is far within the tolerance; a wrong factor or sign is not.
 STEP = 6e-6
 TOLERANCE = 1e-5
+FAR_POINTS = 48  # so many that of every kind of output with every kind of target there are some
 
 
 class CFunction:
@@ -128,24 +129,54 @@ def check_activation(g: Function, g_prime: Function) -> None:
         )
 
 
-def check_loss(value: Function, derivative: Function) -> None:
+def check_loss(value: Function, derivative: Function, outputs: int | None, targets: int | None) -> None:
     """Raises a ValueError that names a point where `derivative` is not the derivative of `value`.
 
-    At outputs and targets between 0 and 1, where every loss should be defined.
+    At outputs and targets between 0 and 1, where every loss should be defined; then farther out, about ±1 and
+    ±10, with targets of ±1 too, where `value` is. 3 columns stand for any number.
     """
+    outputs = outputs or 3
+    targets = targets or outputs
     rng = np.random.default_rng(0)
-    a, y = rng.uniform(0.05, 0.95, (2, 7, 3))
     total = summed(value)
+    a, y = rng.uniform(0.05, 0.95, (7, outputs)), rng.uniform(0.05, 0.95, (7, targets))
     c = _values("value", total(a, y), (7,))
-    slope = _values("derivative", derivative(a, y), (7, 3))
+    slope = _values("derivative", derivative(a, y), (7, outputs))
     if not np.isfinite(c).all() or not np.isfinite(slope).all():
         raise ValueError("value and derivative must be finite for outputs and targets between 0 and 1")
     if not np.allclose(total(a[::-2], y[::-2]), c[::-2], rtol=1e-9, atol=1e-12):
         raise ValueError("value must give each sample's loss: that of a sample depends on the others")
-    for j in range(3):
-        shift = STEP * np.eye(3)[j]
+    _compare_slopes(total, derivative, a, y)
+    # No round outputs: kinks lie at those.
+    a = rng.uniform(1.003, 1.097, (FAR_POINTS, outputs)) * rng.choice([0.5, 1, 10], (FAR_POINTS, outputs))
+    a *= rng.choice([-1, 1], a.shape)
+    y = rng.uniform(0.05, 0.95, (FAR_POINTS, targets))
+    labelled = rng.random(y.shape) < 0.7
+    y[labelled] = rng.choice([-1.0, 1.0], int(labelled.sum()))
+    with np.errstate(all="ignore"):
+        defined = np.isfinite(_where_defined(total, a, y))
+        if defined.any():
+            _compare_slopes(total, derivative, a[defined], y[defined])
+
+
+def _where_defined(total: Function, a: Any, y: Any) -> Any:
+    """The losses, NaN for each sample where the function raises what functions raise out of their domain."""
+    try:
+        return _values("value", total(a, y), (len(a),))
+    except (ArithmeticError, LookupError, ValueError):
+        if len(a) == 1:
+            return np.array([np.nan])
+    return np.concatenate([_where_defined(total, a[n : n + 1], y[n : n + 1]) for n in range(len(a))])
+
+
+def _compare_slopes(total: Function, derivative: Function, a: Any, y: Any) -> None:
+    """Raises a ValueError for the first entry of the derivative which is not the slope, where that is one."""
+    c, slope = total(a, y), _values("derivative", derivative(a, y), a.shape)
+    for j in range(a.shape[1]):
+        shift = STEP * np.eye(a.shape[1])[j]
         difference = (total(a + shift, y) - total(a - shift, y)) / (2 * STEP)
-        wrong = np.abs(slope[:, j] - difference) > TOLERANCE * (1 + np.abs(c) + np.abs(slope[:, j]))
+        near = np.abs(slope[:, j] - difference) <= TOLERANCE * (1 + np.abs(c) + np.abs(slope[:, j]))
+        wrong = np.isfinite(difference) & ~near
         if wrong.any():
             n = int(np.argmax(wrong))
             raise ValueError(

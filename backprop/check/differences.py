@@ -49,13 +49,13 @@ def twin_of(network: BaseNetwork) -> BaseNetwork:
 
 
 def rounded_to(network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """x (n, inputs) and y (n, outputs) rounded to the network's dtype, in float64."""
+    """x (n, inputs) and y (n, targets) rounded to the network's dtype, in float64."""
     samples, targets = np.asarray(x), np.asarray(y)
     if samples.ndim == 1:
         samples, targets = samples[None], targets[None]
-    outputs = network.layers[-1].outputs
     if targets.ndim == 1:
-        targets = targets[:, None] if outputs == 1 else np.eye(outputs)[targets.astype(np.int64)]
+        columns = network.targets
+        targets = targets[:, None] if columns == 1 else np.eye(columns)[targets.astype(np.int64)]
     return samples.astype(network.dtype).astype(np.float64), targets.astype(network.dtype).astype(np.float64)
 
 
@@ -69,7 +69,9 @@ def sides_of_kinks(network: BaseNetwork, x: Array, y: Array) -> NDArray[Any]:
         elif str(layer.activation) in KINKED:
             sides.append(now.z > 0)
     if isinstance(network.loss_function, Loss):
-        sides.append(np.floor(trace[-1].a - y))
+        a = trace[-1].a
+        apart = a - y if a.shape == y.shape else a[:, :, None] - y[:, None, :]
+        sides.append(np.floor(apart.reshape(len(x), -1)))
     elif network.loss_name == "huber":
         sides.append(np.abs(trace[-1].a - y) > 1)
     return np.concatenate(sides, axis=1) if sides else np.empty((len(x), 0), bool)

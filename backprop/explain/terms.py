@@ -62,13 +62,12 @@ class Snapshot:
         return self.trace[layer - 1].a if layer else self.x
 
     def targets(self) -> NDArray[Any]:
-        """y as (n, outputs), or (outputs,) for one sample: labels one-hot, in the network's dtype."""
-        outputs, y = self.network.layers[-1].outputs, self.y
-        if y.shape == self.trace[-1].a.shape:
-            return y.astype(self.network.dtype)
-        if outputs == 1:
-            return y.reshape(self.trace[-1].a.shape).astype(self.network.dtype)
-        one_hot: NDArray[Any] = np.eye(outputs, dtype=self.network.dtype)[y.astype(np.int64)]
+        """y as (n, targets), or (targets,) for one sample: labels one-hot, in the network's dtype."""
+        count, y = self.network.targets, self.y
+        shape = (*self.trace[-1].a.shape[:-1], count)
+        if y.shape == shape or count == 1:
+            return y.reshape(shape).astype(self.network.dtype)
+        one_hot: NDArray[Any] = np.eye(count, dtype=self.network.dtype)[y.astype(np.int64)]
         return one_hot
 
     def layer_name(self, layer: int) -> str:

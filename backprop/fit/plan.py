@@ -138,7 +138,7 @@ def plan_of(
     data = (
         _of_iterable(x, epochs, batch_size, **of_data)
         if y is None
-        else _of_arrays(x, y, network.layers[-1].outputs, batch_size, shuffle, ranks, **of_data)
+        else _of_arrays(x, y, network.targets, batch_size, shuffle, ranks, **of_data)
     )
     if asked is None:
         asked = suitable_threads(network.parameters.size, data["batch_size"], usable_threads)

@@ -121,7 +121,7 @@ def _plan(
         raise ValueError(f"{name} trains in one process: comm, sharded and sync_every are for descent")
     if isinstance(shuffle, str):
         raise ValueError(f"{name} takes all samples at once: there are no blocks to shuffle")
-    samples = samples_of(x, y, outputs=network.layers[-1].outputs, **of_samples)
+    samples = samples_of(x, y, outputs=network.targets, **of_samples)
     if batch_size is not None and whole_number("batch_size", batch_size) < samples.count:
         raise ValueError(
             f"{name} takes all {samples.count} samples at once: batch_size must be None, got {batch_size}"

@@ -159,10 +159,30 @@ check_labels(PyArrayObject *object, const struct bp_array *array, size_t outputs
     return 0;
 }
 
+/* Raises ValueError for the shape of y. */
+static int
+wrong_targets(const struct bp_samples *samples, PyArrayObject *y, const char *name, size_t targets,
+              bool labels)
+{
+    if (samples->single)
+        return wrong_shape(y, name,
+                           labels         ? "(%zu,), or () for a label, for one sample"
+                           : targets == 1 ? "(%zu,) or () for one sample"
+                                          : "(%zu,) for one sample",
+                           targets, 0);
+    return wrong_shape(y, name,
+                       labels         ? "(%zu, %zu), or (%zu,) for labels"
+                       : targets == 1 ? "(%zu, %zu), or (%zu,)"
+                                      : "(%zu, %zu)",
+                       samples->data.x.rows, targets);
+}
+
 static int
 read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, const char *name)
 {
-    const size_t outputs = net->layers[net->count - 1].outputs, rows = samples->data.x.rows;
+    const size_t outputs = net->layers[net->count - 1].outputs, targets = bp_targets(net);
+    const size_t rows = samples->data.x.rows;
+    const bool labels = outputs > 1 && targets == outputs; /* may stand for targets */
     struct bp_array *array = &samples->data.y;
     PyArrayObject *object = bp_read_numbers(y, name, array);
     if (!object)
@@ -173,32 +193,19 @@ read_y(struct bp_samples *samples, const struct bp_network *net, PyObject *y, co
     const npy_intp *shape = PyArray_DIMS(object);
     /* axes of samples that y has: none for one sample */
     const int sample_axes = samples->single ? 0 : 1;
-    const bool whole = dimensions == sample_axes + 1 && array->columns == outputs &&
-                       (samples->single || (size_t)shape[0] == rows);
-    const bool column = dimensions == sample_axes && (samples->single || (size_t)shape[0] == rows);
+    const bool every = samples->single || (dimensions > 0 && (size_t)shape[0] == rows);
 
-    if (whole)
+    if (dimensions == sample_axes + 1 && array->columns == targets && every)
         return 0;
-    if (!column) {
-        if (samples->single)
-            return wrong_shape(object, name,
-                               outputs == 1 ? "(%zu,) or () for one sample"
-                                            : "(%zu,), or () for a label, for one sample",
-                               outputs, 0);
-        return wrong_shape(object, name,
-                           outputs == 1 ? "(%zu, %zu), or (%zu,)"
-                                        : "(%zu, %zu), or (%zu,) for labels",
-                           rows, outputs);
-    }
-    /* one number a sample: the only output's target, or a label */
+    if (dimensions != sample_axes || !every || (targets > 1 && !labels))
+        return wrong_targets(samples, object, name, targets, labels);
+    /* one number a sample: the only target, or a label */
     if (!samples->single)
         array->row_stride = PyArray_STRIDES(object)[0];
     array->rows = rows;
     array->columns = 1;
-    samples->data.labels = outputs > 1;
-    if (!samples->data.labels)
-        return 0;
-    return check_labels(object, array, outputs, name);
+    samples->data.labels = labels;
+    return labels ? check_labels(object, array, outputs, name) : 0;
 }
 
 int

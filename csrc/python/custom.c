@@ -87,12 +87,14 @@ checked(PyObject *result, const char *what, int dimensions, size_t rows, size_t 
     return NULL;
 }
 
-/* Calls a Python function of (rows, columns) arrays, one of them or two, and hands what it returns
- * to the other arguments: times factor into panels `out`, or, one number a row, into `losses`. */
+/* Calls a Python function of arrays, of a first one of (rows, columns) and perhaps a second one of
+ * (rows, second_columns), and hands what it returns to the other arguments: times factor into panels
+ * `out`, or, one number a row, into `losses`. */
 static void
 call_python(struct bp_customs *owner, PyObject *callable, const char *what,
             const struct bp_kernels *kernels, size_t rows, size_t columns, const bp_real *first,
-            const bp_real *second, size_t stride, const bp_real *factor, bp_real *out, double *losses)
+            const bp_real *second, size_t second_columns, size_t stride, const bp_real *factor,
+            bp_real *out, double *losses)
 {
     if (atomic_load(&owner->failed))
         return;
@@ -101,7 +103,7 @@ call_python(struct bp_customs *owner, PyObject *callable, const char *what,
     PyArrayObject *result = NULL;
 
     if (x && second)
-        y = array_of_panels(kernels, rows, columns, second, stride);
+        y = array_of_panels(kernels, rows, second_columns, second, stride);
     if (x && (y || !second) && callable)
         result = checked(PyObject_CallFunctionObjArgs(callable, x, y, NULL), what, losses ? 1 : 2,
                          rows, columns);
@@ -134,8 +136,8 @@ apply_1(const struct bp_pair *pair, const struct bp_function *f, const char *wha
         const bp_real *factor, bp_real *out, size_t stride)
 {
     if (!f->address)
-        call_python(pair->owner, f->callable, what, kernels, rows, columns, z, NULL, stride, factor,
-                    out, NULL);
+        call_python(pair->owner, f->callable, what, kernels, rows, columns, z, NULL, 0, stride,
+                    factor, out, NULL);
     else
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
@@ -164,6 +166,12 @@ apply_g_prime(void *context, const struct bp_kernels *kernels, size_t rows, size
             out, stride);
 }
 
+static size_t
+targets_of(const struct bp_pair *pair, size_t columns)
+{
+    return pair->loss.targets > 0 ? pair->loss.targets : columns;
+}
+
 static void
 apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t columns,
             const bp_real *a, const bp_real *y, size_t stride, double *losses)
@@ -172,8 +180,8 @@ apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t
     const struct bp_function *f = &pair->function;
 
     if (!f->address) {
-        call_python(pair->owner, f->callable, "a loss's value", kernels, rows, columns, a, y, stride,
-                    NULL, NULL, losses);
+        call_python(pair->owner, f->callable, "a loss's value", kernels, rows, columns, a, y,
+                    targets_of(pair, columns), stride, NULL, NULL, losses);
         return;
     }
     for (size_t n = 0; n < rows; n++) {
@@ -195,7 +203,7 @@ apply_loss_derivative(void *context, const struct bp_kernels *kernels, size_t ro
 
     if (!f->address)
         call_python(pair->owner, f->callable, "a loss's derivative", kernels, rows, columns, a, y,
-                    stride, NULL, out, NULL);
+                    targets_of(pair, columns), stride, NULL, out, NULL);
     else
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
@@ -238,14 +246,22 @@ read_callable_or_address(struct bp_customs *owner, PyObject *object, struct bp_f
     return 0;
 }
 
+/* The pair of functions; after them, for a loss, the columns of y, 0 for as many as outputs. */
 static int
 read_pair(struct bp_customs *owner, PyObject *tuple, struct bp_pair *pair)
 {
     PyObject *function, *derivative;
+    Py_ssize_t targets = 0;
 
     pair->owner = owner;
-    return PyArg_ParseTuple(tuple, "OO", &function, &derivative) &&
-                   read_callable_or_address(owner, function, &pair->function) == 0 &&
+    if (!PyArg_ParseTuple(tuple, "OO|n", &function, &derivative, &targets))
+        return -1;
+    if (targets < 0) {
+        PyErr_SetString(PyExc_ValueError, "the number of targets must not be negative");
+        return -1;
+    }
+    pair->loss.targets = (size_t)targets;
+    return read_callable_or_address(owner, function, &pair->function) == 0 &&
                    read_callable_or_address(owner, derivative, &pair->derivative) == 0
                ? 0
                : -1;
@@ -263,7 +279,7 @@ int
 bp_read_loss(struct bp_customs *customs, PyObject *tuple)
 {
     struct bp_pair *pair = &customs->loss;
-    pair->loss = (struct bp_custom_loss){apply_value, apply_loss_derivative, pair};
+    pair->loss = (struct bp_custom_loss){apply_value, apply_loss_derivative, pair, 0};
     return read_pair(customs, tuple, pair);
 }
 

@@ -30,7 +30,8 @@ struct bp_customs {
 
 struct bp_customs *bp_new_customs(size_t layers);
 
-/* Reads a tuple of a function and its derivative. 0, or -1 with an exception. */
+/* Reads a tuple of a function and its derivative, and of a loss also how many columns y has, 0 for as
+ * many as outputs. 0, or -1 with an exception. */
 int bp_read_activation(struct bp_customs *, PyObject *tuple, size_t layer);
 int bp_read_loss(struct bp_customs *, PyObject *tuple);
 

@@ -30,7 +30,7 @@ struct bp_array {
     bool swapped; /* the other byte order */
 };
 
-/* n samples. y has either a column per output node or, as labels, one column of class indices. */
+/* n samples. y has either bp_targets columns or, as labels, one of class indices, one for each output. */
 struct bp_data {
     struct bp_array x, y;
     bool labels;

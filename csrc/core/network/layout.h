@@ -34,6 +34,7 @@ struct bp_custom_loss {
     void (*derivative)(void *context, const struct bp_kernels *, size_t rows, size_t columns,
                        const bp_real *a, const bp_real *y, bp_real *out, size_t stride);
     void *context;
+    size_t targets; /* columns of y, or 0 for as many as of a, which `columns` are */
 };
 
 /* one layer l: z = W a_prev + b, a = g(z); offsets count numbers */
@@ -103,6 +104,14 @@ size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);
 
 /* Whether all pads are zeros; for assertions, and not there with NDEBUG. */
 bool bp_pads_are_zeros(const struct bp_network *, const bp_real *packed);
+
+/* how many columns y has */
+static inline size_t
+bp_targets(const struct bp_network *net)
+{
+    return net->custom_loss && net->custom_loss->targets > 0 ? net->custom_loss->targets
+                                                            : net->layers[net->count - 1].outputs;
+}
 
 static inline size_t
 bp_panels(const struct bp_network *net, size_t columns)

@@ -43,5 +43,9 @@ bp_losses(const struct bp_pass *pass)
                       ws->losses + own.first);
     /* a NaN is no class, neither as an output nor as a target: such a sample is never right */
     net->kernels->classify(own.count, outputs, a, ws->stride, -1, ws->classes + own.first);
-    net->kernels->classify(own.count, outputs, y, ws->stride, -2, ws->wanted + own.first);
+    if (bp_targets(net) == outputs)
+        net->kernels->classify(own.count, outputs, y, ws->stride, -2, ws->wanted + own.first);
+    else
+        for (size_t n = 0; n < own.count; n++)
+            ws->wanted[own.first + n] = -2;
 }

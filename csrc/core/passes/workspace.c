@@ -69,7 +69,7 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
 
     ws->nodes = take(block, net->count, sizeof(*ws->nodes));
     ws->x = take_panels(block, net, net->layers[0].inputs, ws->stride);
-    ws->y = take_panels(block, net, net->layers[net->count - 1].outputs, ws->stride);
+    ws->y = take_panels(block, net, bp_targets(net), ws->stride);
     if (flags & BP_INPUT_GRADIENT)
         ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->stride);
     if (flags & BP_MASK) {
