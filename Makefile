@@ -89,6 +89,10 @@ bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESUL
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
 	$(BENCH_PYTHON) benchmarks/bench.py
 
+bench-whole-batch: $(BENCH_PYTHON)  ## L-BFGS and Levenberg-Marquardt beside SciPy, scikit-learn and PyTorch
+	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
+	$(BENCH_PYTHON) benchmarks/whole_batch.py
+
 bench-kernels: $(BENCH_PYTHON) build/bench_kernels.so  ## single kernels against numpy.matmul
 	$(BENCH_PYTHON) benchmarks/kernels.py build/bench_kernels.so
 

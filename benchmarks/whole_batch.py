@@ -222,6 +222,8 @@ def to_ten_digits(ways, seeds):
                     f"  {name:30} {statistics.median(seconds):8.4f} s  {statistics.median(counts):6.0f} "
                     f"iterations or calls  {len(seconds)} of {seeds}"
                 )
+            elif np.isnan(best).all():
+                print(f"  {name:30}    takes no fewer residuals than parameters")
             else:
                 print(f"  {name:30}    never                        best {np.nanmin(best):.1e}")
 
