@@ -7,6 +7,7 @@ The arithmetic is in the engine, `backprop._core`, from which the class inherits
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from backprop._types import Seed
 
 DTYPES = ("float32", "float64")
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.note_fork)  # a lock's holder may be missing there
 
 
 class BaseNetwork(KnownAttributes, _core.Network):
@@ -69,11 +73,17 @@ class BaseNetwork(KnownAttributes, _core.Network):
         bind(layers, self.parameters, rng)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"dtype": str(self.dtype), "attributes": self.__dict__.copy()}
+        return {
+            "dtype": str(self.dtype),
+            "attributes": self.__dict__.copy(),
+            "parameters": self._locked(self.parameters.copy),  # layers copy theirs one after the other
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
         self._build(self._layers, self._loss, state["dtype"], self.rng)  # layers bring their parameters
+        if "parameters" in state:  # 0.1.0 wrote none
+            self.parameters[:] = state["parameters"]
 
     def __copy__(self) -> Self:
         """The same as `copy.deepcopy`: two networks never share parameters or a generator."""

@@ -4,6 +4,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+T = TypeVar("T")
 Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 
 Function = Callable[..., Any] | int
@@ -118,6 +119,7 @@ class Network:
         stream: StreamArguments | None = None,
         ranks: RanksArguments | None = None,
     ) -> int: ...
+    def _locked(self, function: Callable[[], T]) -> T: ...  # while no other thread computes with it
     def _room_to_share(self, optimizer: Optimizer, *, ranks: int, rows: int) -> int: ...
     def _solve(
         self,
@@ -141,6 +143,7 @@ class Network:
     ) -> tuple[int, str]: ...
     def _levenberg_bytes(self, *, samples: int, primal: bool) -> int | None: ...
 
+def note_fork() -> None: ...  # to be called in the child after each fork
 def arguments() -> dict[str, tuple[str, ...]]: ...  # what the engine takes by name, for tests
 def capsule_address(capsule: object) -> int: ...
 def call_address(address: int, first: NDArray[Any], second: NDArray[Any] = ...) -> NDArray[np.float64]: ...

@@ -17,6 +17,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backprop._figures import improves, worst
 from backprop._validate import finite_number, name_among, whole_number
 from backprop.files.format import save
@@ -96,13 +98,14 @@ class EarlyStopping:
         if improves(self.monitor, value, self.best, self.min_delta):
             self.best, self.best_epoch = value, int(record["epoch"])
             if self.restore_best:
-                self._parameters = network.parameters.copy()
+                self._parameters = network._locked(network.parameters.copy)
         return record["epoch"] - self.best_epoch >= self.patience
 
     def finish(self, network: BaseNetwork) -> None:
         """Puts the best epoch's parameters back."""
-        if self._parameters is not None:
-            network.parameters[:] = self._parameters
+        best = self._parameters
+        if best is not None:
+            network._locked(lambda: np.copyto(network.parameters, best))
             self._parameters = None
 
 

@@ -287,7 +287,7 @@ class _Watch:
             self.best = value
             if self.held_out is not None:
                 estimator.best_validation_score_ = value
-                self.parameters = network.parameters.copy()
+                self.parameters = network._locked(network.parameters.copy)
         self.stopped = self.waited > self.patience
         return self.stopped
 

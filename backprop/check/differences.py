@@ -44,7 +44,7 @@ def twin_of(network: BaseNetwork) -> BaseNetwork:
         for layer in network.layers
     ]
     twin = BaseNetwork(*layers, loss=network.loss_function, dtype="float64")
-    twin.parameters[:] = network.parameters
+    twin.parameters[:] = network._locked(network.parameters.copy)
     return twin
 
 

@@ -108,6 +108,10 @@ def check_gradient(
 ) -> GradientCheck:
     """`Network.check_gradient`, which documents it."""
     entries = whole_number("entries", entries)
+    return network._locked(lambda: _check(network, x, y, entries, rng))
+
+
+def _check(network: BaseNetwork, x: ArrayLike, y: ArrayLike, entries: int, rng: Seed) -> GradientCheck:
     network.gradient(x, y)  # raises if x or y does not fit
     samples, targets = rounded_to(network, x, y)
     twin = twin_of(network)

@@ -123,8 +123,12 @@ def largest_moves(network: BaseNetwork, x: ArrayLike, y: ArrayLike, count: int) 
 
 def watch_step(network: BaseNetwork, x: ArrayLike, y: ArrayLike, optimizer: _core.Optimizer) -> StepEffect:
     """`Network.watch_step`, which documents it."""
-    trace, gradient, parameters = network.trace(x, y), network.gradient(x, y), network.parameters.copy()
-    loss = network.step(x, y, optimizer)
-    moved = network.parameters.astype(np.float64) - parameters
-    expected = float(np.dot(gradient.parameters.astype(np.float64), moved))
-    return StepEffect(trace.nudges, trace.layers[-1].a, network(x), loss, network.loss(x, y), expected)
+
+    def watched() -> StepEffect:
+        trace, gradient, parameters = network.trace(x, y), network.gradient(x, y), network.parameters.copy()
+        loss = network.step(x, y, optimizer)
+        moved = network.parameters.astype(np.float64) - parameters
+        expected = float(np.dot(gradient.parameters.astype(np.float64), moved))
+        return StepEffect(trace.nudges, trace.layers[-1].a, network(x), loss, network.loss(x, y), expected)
+
+    return network._locked(watched)

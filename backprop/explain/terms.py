@@ -49,9 +49,10 @@ class Snapshot:
 
     def __init__(self, network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> None:
         self.y = np.array(as_array("y", y))  # an array also of None, which a trace alone would allow
-        self.trace = network.trace(x, self.y).layers
         self.network = network
-        self.parameters = network.parameters.copy()
+        self.trace, self.parameters = network._locked(
+            lambda: (network.trace(x, self.y).layers, network.parameters.copy())
+        )
         self.weights = arrays_of(network.layers, self.parameters)
         with np.errstate(over="ignore"):  # a float64 that is too large for the network is inf there as well
             self.x = np.array(as_array("x", x), dtype=network.dtype)

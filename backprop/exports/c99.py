@@ -10,6 +10,7 @@ import numpy as np
 
 from backprop._version import __version__
 from backprop.files.writing import refuse_own_functions, write_whole
+from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
     import os
@@ -108,22 +109,23 @@ def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
     refuse_own_functions(network)
-    if not np.isfinite(network.parameters).all():
+    parameters = network._locked(network.parameters.copy)
+    if not np.isfinite(parameters).all():
         raise ValueError("the network has parameters that are not finite")
-    text = _source(network, name)
+    text = _source(network, parameters, name)
     if path is not None:
         write_whole(path, text.encode())
     return text
 
 
-def _source(network: BaseNetwork, name: str) -> str:
+def _source(network: BaseNetwork, parameters: NDArray[Any], name: str) -> str:
     layers = network.layers
     suffix = "f" if network.dtype == np.float32 else ""
     parts = [_head(network, name)]
-    for number, layer in enumerate(layers, start=2):
-        parts.append(_constants(f"w{number}", layer.weights, suffix))
-        if layer.bias is not None:
-            parts.append(_constants(f"b{number}", layer.bias, suffix))
+    for number, (weights, bias) in enumerate(arrays_of(layers, parameters), start=2):
+        parts.append(_constants(f"w{number}", weights, suffix))
+        if bias is not None:
+            parts.append(_constants(f"b{number}", bias, suffix))
     parts.append(WEIGHTED_SUM)
     for activation in dict.fromkeys(str(layer.activation) for layer in layers):
         if activation == "softmax":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.files.writing import refuse_own_functions, write_whole
+from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
     import os
@@ -34,11 +35,12 @@ def to_onnx(network: BaseNetwork, path: str | os.PathLike[str] | None) -> onnx.M
 
     graph = _Graph(network.dtype)
     a = "x"
-    for number, layer in enumerate(network.layers, start=2):
+    arrays = arrays_of(network.layers, network._locked(network.parameters.copy))
+    for number, (layer, (weights, bias)) in enumerate(zip(network.layers, arrays, strict=True), start=2):
         graph.layer = f"layer{number}"
-        z_inputs = [a, graph.constant("weights", layer.weights)]
-        if layer.bias is not None:
-            z_inputs.append(graph.constant("bias", layer.bias))
+        z_inputs = [a, graph.constant("weights", weights)]
+        if bias is not None:
+            z_inputs.append(graph.constant("bias", bias))
         z = graph.add("Gemm", *z_inputs, transB=1)
         a = ACTIVATIONS[str(layer.activation)](graph, z)
     graph.nodes.append(("Identity", (a,), "a", {}))

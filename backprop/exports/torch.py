@@ -10,7 +10,7 @@ import numpy as np
 
 from backprop._base import BaseNetwork
 from backprop.files.writing import refuse_own_functions, write_whole
-from backprop.layer import Layer
+from backprop.layer import Layer, arrays_of
 
 if TYPE_CHECKING:
     import os
@@ -39,17 +39,18 @@ def to_torch(network: BaseNetwork) -> torch.nn.Sequential:
         "softmax": lambda: nn.Softmax(dim=-1),
     }
     modules: list[torch.nn.Module] = []
-    for layer in network.layers:
+    arrays = arrays_of(network.layers, network._locked(network.parameters.copy))
+    for layer, (weights, bias) in zip(network.layers, arrays, strict=True):
         linear = nn.Linear(
             layer.inputs,
             layer.outputs,
-            bias=layer.bias is not None,
+            bias=bias is not None,
             dtype=lib.float32 if network.dtype == np.float32 else lib.float64,
         )
         with lib.no_grad():
-            linear.weight.copy_(lib.from_numpy(layer.weights))
-            if layer.bias is not None:
-                linear.bias.copy_(lib.from_numpy(layer.bias))
+            linear.weight.copy_(lib.from_numpy(weights))
+            if bias is not None:
+                linear.bias.copy_(lib.from_numpy(bias))
         modules.append(linear)
         if str(layer.activation) != "identity":
             modules.append(activations[str(layer.activation)]())

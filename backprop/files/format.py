@@ -47,20 +47,28 @@ def save(
     refuse_own_functions(network)
     if not isinstance(network.loss_function, str):
         raise ValueError(f"a file holds no code, so {network.loss_function!r} cannot be saved")
+    tensors, changing = network._locked(lambda: _state(network, optimizer))
     description = {
         "version": FORMAT_VERSION,
         "layers": [_describe_layer(layer) for layer in network.layers],
         "loss": network.loss_name,
         "dtype": str(network.dtype),
-        "rng": describe_rng(network.rng),
         "notes": dict(notes or {}),
-    }
+    } | changing
+    write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
+
+
+def _state(
+    network: BaseNetwork, optimizer: Optimizer | WholeBatch | None
+) -> tuple[dict[str, NDArray[Any]], Notes]:
+    """Copies of all that training changes: tensors, and entries of the description."""
+    description = {"rng": describe_rng(network.rng)}
     tensors = {name: array.copy(order="C") for name, array in _tensors(network).items()}
     if optimizer is not None:
         _check_state(network, optimizer)
         description["optimizer"] = describe_optimizer(optimizer)
-        tensors |= {f"optimizer.{i}": array for i, array in enumerate(optimizer.state)}
-    write_whole(path, to_bytes(tensors, {METADATA_KEY: json.dumps(description)}))
+        tensors |= {f"optimizer.{i}": array.copy() for i, array in enumerate(optimizer.state)}
+    return tensors, description
 
 
 def load_all(

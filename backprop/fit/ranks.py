@@ -188,7 +188,7 @@ class Ranks(Alone):
         """A number that tells networks of different parameters apart."""
         import zlib
 
-        return zlib.crc32(network.parameters.data)
+        return network._locked(lambda: zlib.crc32(network.parameters.data))
 
     def share_memory(self, network: BaseNetwork, optimizer: _core.Optimizer, rows: int) -> None:
         """Where all ranks are on one machine, memory in common for parameters, state, and gradients or rows.

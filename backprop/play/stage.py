@@ -95,7 +95,7 @@ class Stage:
         self.optimizer = SGD(0.5) if optimizer is None else optimizer
         self.own = None if x is None or y is None else _samples(network, x, y)
         self.lock = threading.Lock()
-        self._beginning = network.parameters.copy(), copy.deepcopy(self.optimizer)
+        self._beginning = network._locked(network.parameters.copy), copy.deepcopy(self.optimizer)
         self._take_data(OWN if self.own is not None else name)
         self.sample = index_below("sample", sample, len(self.x), "samples")
 

@@ -150,7 +150,17 @@ argument_names(PyObject *module, PyObject *args)
     return dict;
 }
 
+/* note_fork(): to be called in the child after each fork */
+static PyObject *
+note_fork(PyObject *module, PyObject *ignored)
+{
+    (void)ignored;
+    ((struct bp_module *)PyModule_GetState(module))->forks++;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
+    {"note_fork", note_fork, METH_NOARGS, NULL},
     {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
     {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},

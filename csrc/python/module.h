@@ -20,6 +20,7 @@ struct bp_module {
     PyTypeObject *network_type, *optimizer_type;
     PyObject *divergence_error;
     const struct bp_kernels *kernels[BP_DTYPES];
+    unsigned forks; /* how often the process has become a child of itself */
 };
 
 extern struct PyModuleDef bp_module_def;

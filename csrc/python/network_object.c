@@ -11,6 +11,11 @@ bp_enter(Network *self)
         return -1;
     }
     if (self->owner == PyThread_get_thread_ident()) {
+        if (self->lent) {
+            self->lent = false;
+            self->entered++;
+            return 0;
+        }
         PyErr_SetString(PyExc_RuntimeError,
                         "this thread is computing with the network already: a signal handler can't use it, "
                         "nor can one of its own functions");
@@ -23,6 +28,12 @@ bp_enter(Network *self)
     }
     PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
     while (status != PY_LOCK_ACQUIRED) { /* another thread has it: wait, but not for Ctrl-C */
+        if (self->forks != self->module->forks) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "another thread computed with the network when this process was forked from "
+                            "its parent, and is not there to finish: make a new network from its parameters");
+            return -1;
+        }
         if (status == PY_LOCK_INTR && PyErr_CheckSignals() < 0)
             return -1;
         Py_BEGIN_ALLOW_THREADS
@@ -30,6 +41,8 @@ bp_enter(Network *self)
         Py_END_ALLOW_THREADS
     }
     self->owner = PyThread_get_thread_ident();
+    self->forks = self->module->forks;
+    self->entered = 1;
     if (self->customs)
         atomic_store(&self->customs->failed, false);
     return 0;
@@ -40,9 +53,27 @@ bp_leave(Network *self)
 {
     if (self->ws.block.size > BYTES_KEPT)
         bp_workspace_free(&self->ws);
-    self->owner = 0;
     self->reader = 0;
+    if (--self->entered > 0) {
+        self->lent = true;
+        return;
+    }
+    self->owner = 0;
     PyThread_release_lock(self->lock);
+}
+
+PyObject *
+bp_network_locked(PyObject *object, PyObject *function)
+{
+    Network *self = (Network *)object;
+
+    if (bp_enter(self) < 0)
+        return NULL;
+    self->lent = true;
+    PyObject *result = PyObject_CallNoArgs(function);
+    self->lent = false;
+    bp_leave(self);
+    return result;
 }
 
 int

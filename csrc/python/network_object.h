@@ -19,12 +19,20 @@ typedef struct bp_network_object {
     PyThread_type_lock lock; /* held while the core works on the network, the GIL being released */
     atomic_ulong owner;      /* the thread that holds the lock, or 0 */
     atomic_ulong reader;     /* the thread that it waits for while it trains on a stream, or 0 */
+    unsigned forks;          /* the module's, when the lock was taken last */
+    int entered;             /* how often the owner has: more than once inside _locked only */
+    bool lent;               /* the owner is in Python code that _locked runs, and may enter again */
 } Network;
 
 /* Waits until no other thread computes with the network. 0, or -1 with an exception: not set up, a
- * signal handler raised, or this thread itself is in the middle of a computation, or feeds one. */
+ * signal handler raised, this thread itself is in the middle of a computation, or feeds one, or the
+ * thread that has the lock was left behind by a fork. */
 int bp_enter(Network *);
 void bp_leave(Network *);
+
+/* _locked(function): what function() returns, while no other thread computes with the network. The function may use
+ * the network: all that it reads is then of one moment. */
+PyObject *bp_network_locked(PyObject *network, PyObject *function);
 
 /* bp_enter, bp_read_samples of x, and of y unless it is NULL, bp_check_targets; 0, or -1 with nothing held. */
 int bp_enter_with_samples(Network *, struct bp_samples *, PyObject *x, PyObject *y);

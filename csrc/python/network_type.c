@@ -242,6 +242,7 @@ static PyMethodDef network_methods[] = {
     {"_gradient", BP_FAST(bp_network_gradient), NULL},
     {"_trace", BP_FAST(bp_network_trace), NULL},
     {"_train", BP_FAST(bp_network_train), NULL},
+    {"_locked", bp_network_locked, METH_O, NULL},
     {"_room_to_share", BP_FAST(bp_network_room_to_share), NULL},
     {"_solve", BP_FAST(bp_network_solve), NULL},
     {"_levenberg_bytes", BP_FAST(bp_network_levenberg_bytes), NULL},
