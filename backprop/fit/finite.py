@@ -34,7 +34,7 @@ def check_finite(what: str, array: NDArray[Any], mask: NDArray[Any] | None = Non
         finite = np.isfinite(rows[first : first + together])
         if masks is not None:
             finite |= ~masks[first : first + together]
-        if not finite.all():
+        if np.count_nonzero(finite) < finite.size:
             place = np.argwhere(~finite)[0]
             place[0] += first
             raise ValueError(

@@ -13,21 +13,23 @@ FLOATS = [f"{order}f{size}" for order in "<>" for size in (2, 4, 8)]
 
 A, W, Z = np.ones((5, 4)), np.ones((3, 4)), np.ones((5, 3))
 KERNELS = {  # arguments that fit, and others that do not
-    "weighted_sum": ((A, W), [((A, W, np.ones(2)), "bias must have an entry for each row of weights")]),
+    "weighted_sum": ((A, W), [((A, W, np.ones(2)), r"bias must have shape \(3,\), but has shape \(2,\)")]),
     "activation": (("tanh", A), [(("tahn", A), "unknown activation tahn")]),
     "activation_derivative": (("tanh", A), [(("tahn", A), "unknown activation tahn")]),
     "loss": (("huber", A, A), [(("hubert", A, A), "unknown loss hubert")]),
     "loss_derivative": (("huber", A, A), [(("hubert", A, A), "unknown loss hubert")]),
     "delta_output": ((A, A), [
-        ((A, np.ones((4, 4))), "5 samples by 4 nodes"), ((A, np.ones((5, 3))), "5 samples by 4 nodes"),
-        ((A, np.ones((5, 4, 3))), "5 samples by 4 nodes"), ((A[0], np.ones((4, 3))), "1 samples by 4 nodes"),
+        ((A, np.ones((4, 4))), r"da_dz must have shape \(5, 4\)"),
+        ((A, np.ones((5, 3))), r"da_dz must have shape \(5, 4\)"),
+        ((A, np.ones((5, 4, 3))), r"da_dz must have shape \(5, 4\)"),
+        ((A[0], np.ones((4, 3))), r"da_dz must have shape"),
     ]),
-    "delta_hidden": ((Z, W, A), [((Z, W.T, A), "weights must have a row for each column of delta")]),
+    "delta_hidden": ((Z, W, A), [((Z, W.T, A), r"weights must have shape \(3, k\)")]),
     "weight_gradient": ((Z, A), [
-        ((Z, A[:4]), "a must have as many samples as delta, that is 5"),
-        ((Z[0], A[:1]), "a must have as many samples as delta, that is 1"),
+        ((Z, A[:4]), r"a must have shape \(5, k\)"),
+        ((Z[0], A[:1]), r"a must have shape"),
     ]),
-    "sgd_update": ((W, W, 0.1), [((W, A, 0.1), "gradient must have the shape of weights")]),
+    "sgd_update": ((W, W, 0.1), [((W, A, 0.1), r"gradient must have shape \(3, 4\)")]),
 }  # fmt: skip
 
 
@@ -98,16 +100,16 @@ def test_masks(small):
         (np.ones((5, 1), bool), ValueError, r"target_mask must have shape \(5, 2\), as y has"),
     ):
         with pytest.raises(error, match=text):
-            train(net, (x, y), mask=mask)
+            train(net, (x, y), target_mask=mask)
     with pytest.raises(ValueError, match=r"target_mask needs targets of shape \(n, outputs\)"):
-        train(net, (x, [0, 1, 1, 0, 1]), mask=np.ones(5, bool))
+        train(net, (x, [0, 1, 1, 0, 1]), target_mask=np.ones(5, bool))
     with pytest.raises(ValueError, match="target_mask needs one of the engine's losses"):
-        train(own(lambda a, y: a, lambda a, y: a, loss=True), (X, Y), mask=np.ones((1, 2), bool))
+        train(own(lambda a, y: a, lambda a, y: a, loss=True), (X, Y), target_mask=np.ones((1, 2), bool))
     single = make_network((3, 1), "tanh")
     with pytest.raises(ValueError, match=r"target_mask must have shape \(5,\) or \(5, 1\), as y has"):
-        train(single, (x, y[:, 0]), mask=np.ones((5, 1), bool))
-    assert train(single, (x[0], y[0, :1]), mask=np.ones(1, bool)) == 1
-    assert train(single, (x, y[:, 0]), mask=np.ones(5, bool)) == 1
+        train(single, (x, y[:, 0]), target_mask=np.ones((5, 1), bool))
+    assert train(single, (x[0], y[0, :1]), target_mask=np.ones(1, bool)) == 1
+    assert train(single, (x, y[:, 0]), target_mask=np.ones(5, bool)) == 1
 
 
 def test_targets_of_one_sample_and_one_output():
