@@ -1,0 +1,350 @@
+"""What classifier and regressor share: parameters, and the course of a fit."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from backprop.layer import Layer
+from backprop.network import Network
+from backprop.sklearn import parameters
+from backprop.sklearn.samples import Samples, even_batch, hold_out
+from backprop.sklearn.scaling import Moments, Units, from_units, to_units
+from backprop.sklearn.stopping import Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop.losses import Loss
+    from backprop.optimizers import Optimizer
+
+    Self = TypeVar("Self", bound="Estimator")
+
+
+class Estimator(BaseEstimator):
+    """What classifier and regressor share: parameters, and training until it stops getting better."""
+
+    network_: Network
+    optimizer_: Optimizer
+    n_outputs_: int
+    n_iter_: int
+    t_: int
+    loss_: float
+    best_loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    _moments_of_x: Moments | None
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str = "relu",
+        *,
+        solver: Literal["adam", "sgd"] = "adam",
+        alpha: float | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        loss: str | Loss = "auto",
+        dropout: float = 0.0,
+        standardize: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.loss = loss
+        self.dropout = dropout
+        self.standardize = standardize
+        self.threads = threads
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
+    @property
+    def coefs_(self) -> list[NDArray[Any]]:
+        """The weights of each layer, (inputs, outputs), live, in the units of X and y."""
+        check_is_fitted(self)
+        return [layer.weights.T for layer in self.network_.layers]
+
+    @property
+    def intercepts_(self) -> list[NDArray[Any] | None]:
+        """The biases of each layer, (outputs,), live, in the units of X and y."""
+        check_is_fitted(self)
+        return [layer.bias for layer in self.network_.layers]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, the input layer included."""
+        check_is_fitted(self)
+        return len(self.network_.layers) + 1
+
+    @property
+    def out_activation_(self) -> str:
+        """The activation function of the output layer."""
+        check_is_fitted(self)
+        return str(self.network_.layers[-1].activation)
+
+    # What differs between classifier and regressor.
+
+    def _learn(self, y: Any, classes: ArrayLike | None, goes_on: bool, incremental: bool) -> NDArray[Any]:
+        """y as validated, after what is to be known of it is learned and checked."""
+        raise NotImplementedError
+
+    def _class_weights(self, y: NDArray[Any], incremental: bool) -> NDArray[np.float64] | None:
+        """Each sample's weight by its class, (n,), None for all 1."""
+        return None
+
+    def _learn_scale(self, samples: Samples, forget: bool) -> None:
+        """Learns the moments of the targets, where they are standardised."""
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        """y as the engine takes it."""
+        raise NotImplementedError
+
+    def _output(self) -> tuple[str, str | Loss]:
+        """The output layer's activation and the loss."""
+        raise NotImplementedError
+
+    def _score_of(self, network: Network, held_out: Samples) -> float:
+        """What early stopping watches."""
+        raise NotImplementedError
+
+    def _stratum(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """What to hold out equal shares of."""
+        return None
+
+    @property
+    def _of_x(self) -> Units | None:
+        """The units of the inputs that the network is trained on, if they are not those of X."""
+        return None if self._moments_of_x is None else Units.of_inputs(self._moments_of_x)
+
+    @property
+    def _of_y(self) -> Units | None:
+        """The units of the targets that the network is trained on, if they are not those of y."""
+        return None
+
+    def _fit(
+        self: Self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        *,
+        incremental: bool,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        """All of a fit or, if anything fails, nothing."""
+        before = self.__dict__.copy()
+        try:
+            parameters.check(self)
+            goes_on = self.__sklearn_is_fitted__() and (incremental or bool(self.warm_start))
+            samples = self._validated(X, y, sample_weight, goes_on, incremental, classes)
+            self._train(samples, goes_on, incremental)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _validated(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        goes_on: bool,
+        incremental: bool,
+        classes: ArrayLike | None,
+    ) -> Samples:
+        x, targets = validate_data(
+            self, X, y, dtype=(np.float64, np.float32), multi_output=True, reset=not goes_on
+        )
+        weights: NDArray[Any] | None = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        targets = self._learn(targets, classes, goes_on, incremental)
+        of_class = self._class_weights(targets, incremental)
+        if of_class is not None:
+            weights = of_class if weights is None else weights * of_class
+        return Samples(x, targets, weights)
+
+    def _train(self, samples: Samples, goes_on: bool, incremental: bool) -> None:
+        random = check_random_state(self.random_state)
+        held_out = None
+        if self.early_stopping and not incremental:
+            stratum = self._stratum(samples.y)
+            samples, held_out = hold_out(samples, self.validation_fraction, stratum, random)
+        forget = not (goes_on and incremental)
+        self._learn_units(samples, forget)
+        n = len(samples.x)
+        batch_size = even_batch(n, min(parameters.most_batch(self), n))
+        total = n if samples.weights is None else float(samples.weights.sum())
+        l2 = parameters.penalty(self, n, total, batch_size, 0 if forget else self.t_)
+        network = self._network(samples.x, l2, random, self.network_ if goes_on else None)
+        optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None)
+        if forget:
+            self.t_, self.loss_curve_ = 0, []
+        optimizer.lr = parameters.rate_after(self, self.t_)
+        x = self._inputs(samples.x, network)
+        y = self._targets(samples.y)
+        score = None
+        if held_out is not None:
+            held_out = held_out._replace(x=self._inputs(held_out.x, network))
+
+            def score(network: Network) -> float:
+                return self._score_of(network, held_out)
+
+        watch = Watch(self, network, optimizer, before=self.t_, samples=n, batch_size=batch_size, score=score)
+        interrupted = False
+        try:
+            network.fit(
+                x,
+                y,
+                optimizer,
+                epochs=1 if incremental else self.max_iter,
+                batch_size=batch_size,
+                shuffle=bool(self.shuffle),
+                threads=self._threads(),
+                progress=False,
+                callbacks=[watch],
+                sample_weight=samples.weights,
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+        if not incremental:
+            watch.keep_the_best(network, lambda: _mean(network.losses(x, y), samples.weights))
+        to_units(network, self._of_x, self._of_y)
+        self._set_results(network, optimizer, watch)
+        if interrupted:
+            warnings.warn("training was interrupted; the best parameters so far are kept", stacklevel=4)
+        elif not incremental and not watch.stopped:
+            warnings.warn(
+                f"training reached max_iter={self.max_iter} epochs and has not converged; train for more, or "
+                "raise tol or learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _learn_units(self, samples: Samples, forget: bool) -> None:
+        """The moments of X and y, of all samples so far unless those before are to be forgotten."""
+        if not self.standardize:
+            self._moments_of_x = None
+        else:
+            found = Moments.of("X", samples.x, samples.weights)
+            known = None if forget else self._moments_of_x
+            self._moments_of_x = found if known is None else known.joined(found)
+        self._learn_scale(samples, forget)
+
+    def _inputs(self, x: NDArray[Any], network: Network) -> NDArray[Any]:
+        """X as the network is trained on it."""
+        units = self._of_x
+        return x if units is None else units.standardised(x, network.dtype)
+
+    def _network(
+        self, x: NDArray[Any], l2: float, random: np.random.RandomState, before: Network | None
+    ) -> Network:
+        """A network to train, in standardised units; with the parameters of the one `before`."""
+        hidden = parameters.hidden_sizes(self)
+        activation = "sigmoid" if self.activation == "logistic" else self.activation
+        output, loss = self._output()
+        sizes = [x.shape[1], *hidden, self.n_outputs_]
+        last = len(hidden)
+        layers = [
+            Layer(
+                sizes[i],
+                sizes[i + 1],
+                activation if i < last else output,
+                l2=l2,
+                dropout=self.dropout if i < last else 0.0,
+                init="glorot_uniform" if before is None else "zeros",
+            )
+            for i in range(last + 1)
+        ]
+        if before is None:
+            units = [u for u in (self._of_x, self._of_y) if u is not None]
+            single = x.dtype == np.float32 and all(u.fits_float32 for u in units)
+            return Network(
+                *layers,
+                loss=loss,
+                dtype="float32" if single else "float64",
+                seed=int(random.randint(2**31 - 1)),
+            )
+        was = tuple(layer.outputs for layer in before.layers[:-1])
+        if was != hidden:
+            raise ValueError(f"hidden_layer_sizes must stay {was} while training goes on, got {hidden}")
+        network = Network(*layers, loss=loss, dtype=before.dtype, seed=copy.deepcopy(before.rng))
+        network.parameters[:] = before.parameters
+        from_units(network, self._of_x, self._of_y)
+        return network
+
+    def _set_results(self, network: Network, optimizer: Optimizer, watch: Watch) -> None:
+        """The attributes that a fit leaves."""
+        epochs = len(watch.losses)
+        goes_on = self.t_ > 0
+        self.network_, self.optimizer_ = network, optimizer
+        self.n_iter_ = epochs + (self.n_iter_ if goes_on else 0)
+        self.t_ += epochs * watch.samples
+        self.loss_curve_ = [*self.loss_curve_, *watch.losses]
+        if self.loss_curve_:
+            self.loss_, self.best_loss_ = self.loss_curve_[-1], min(self.loss_curve_)
+        scores = watch.scores
+        self.validation_scores_ = scores if watch.score else None
+        self.best_validation_score_ = max(scores, default=None) if watch.score else None
+
+    def _threads(self) -> int | None:
+        """What fit takes; inside joblib's workers one thread, because the other cores have work."""
+        if self.threads is not None:
+            return self.threads
+        from joblib.parallel import get_active_backend
+
+        nested = (get_active_backend()[0].nesting_level or 0) > 0
+        return 1 if nested else None
+
+    def _outputs_of(self, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self)
+        return self.network_(validate_data(self, X, dtype=(np.float64, np.float32), reset=False))
+
+
+def _mean(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
+    return float(np.average(values, weights=weights))

@@ -1,0 +1,200 @@
+"""The estimators' parameters: what they mean, and the checks that name them as the user does."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core
+from backprop._validate import finite_number, fraction, name_among, not_negative, positive, whole_number
+from backprop.optimizers import SGD, Adam, Optimizer
+
+if TYPE_CHECKING:
+    from backprop.sklearn.estimator import Estimator
+
+SOLVERS = ("adam", "sgd")
+RATES = ("constant", "invscaling", "adaptive")
+MOST_AUTO_BATCH = 200  # samples in a minibatch of batch_size="auto", as in scikit-learn
+AUTO_RATE = {"adam": 1e-3, "sgd": 0.01}
+
+
+def check(estimator: Estimator) -> None:
+    """Raises a TypeError or ValueError that names the first parameter that makes no sense."""
+    e = estimator
+    hidden_sizes(e)
+    name_among("activation", e.activation, (*_core.activations, "logistic"))
+    solver = name_among("solver", e.solver, SOLVERS)
+    if isinstance(e.alpha, str):
+        name_among("alpha", e.alpha, ("auto",))
+    else:
+        not_negative("alpha", e.alpha)
+    most_batch(e)
+    name_among("learning_rate", e.learning_rate, RATES)
+    first_rate(e)
+    finite_number("power_t", e.power_t)
+    whole_number("max_iter", e.max_iter)
+    not_negative("tol", e.tol)
+    patience(e)
+    held_out = finite_number("validation_fraction", e.validation_fraction)
+    if e.early_stopping and not 0 < held_out < 1:
+        raise ValueError(f"validation_fraction must be greater than 0 and less than 1, got {held_out}")
+    fraction("dropout", e.dropout)
+    if e.threads is not None:
+        whole_number("threads", e.threads)
+    if solver == "sgd":
+        fraction("momentum", e.momentum)
+    else:
+        fraction("beta_1", e.beta_1)
+        fraction("beta_2", e.beta_2)
+        positive("epsilon", e.epsilon)
+
+
+def hidden_sizes(estimator: Estimator) -> tuple[int, ...]:
+    """Nodes of each hidden layer."""
+    sizes = estimator.hidden_layer_sizes
+    every = [sizes] if np.ndim(sizes) == 0 else list(sizes)  # type: ignore[arg-type]
+    return tuple(whole_number("hidden_layer_sizes", size) for size in every)
+
+
+def most_batch(estimator: Estimator) -> int:
+    """Samples in a minibatch at most."""
+    if isinstance(estimator.batch_size, str):
+        name_among("batch_size", estimator.batch_size, ("auto",))
+        return MOST_AUTO_BATCH
+    return whole_number("batch_size", estimator.batch_size)
+
+
+def first_rate(estimator: Estimator) -> float:
+    """The learning rate that training starts with."""
+    rate = estimator.learning_rate_init
+    if isinstance(rate, str):
+        name_among("learning_rate_init", rate, ("auto",))
+        return AUTO_RATE[estimator.solver]
+    return positive("learning_rate_init", rate)
+
+
+def rate_after(estimator: Estimator, samples: int) -> float:
+    """The learning rate of "constant" and "invscaling" after so many samples."""
+    rate = first_rate(estimator)
+    if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+        rate /= (samples + 1) ** float(estimator.power_t)
+    return rate
+
+
+def penalty(estimator: Estimator, samples: int, total: float, batch_size: int, before: int) -> float:
+    """The factor of ½ Σ w² for samples of a total weight, after those `before`."""
+    if estimator.alpha == "auto":
+        return 2 / (total + before)
+    return float(estimator.alpha) * samples / (total * batch_size)  # alpha / the total weight of a minibatch
+
+
+def patience(estimator: Estimator) -> float:
+    """Epochs without a gain that are put up with; maybe infinity."""
+    wait = estimator.n_iter_no_change
+    if isinstance(wait, float) and math.isinf(wait) and wait > 0:
+        return math.inf
+    return whole_number("n_iter_no_change", wait)
+
+
+def optimizer_of(estimator: Estimator, kept: Optimizer | None) -> Optimizer:
+    """A new optimizer, or a copy of the `kept` one if nothing but the learning rate has changed."""
+    e = estimator
+    optimizer: Optimizer
+    if e.solver == "adam":
+        optimizer = Adam(first_rate(e), (e.beta_1, e.beta_2), e.epsilon)
+    else:
+        nesterov = bool(e.nesterovs_momentum) and e.momentum > 0
+        optimizer = SGD(first_rate(e), e.momentum, nesterov)
+    if kept is None or type(kept) is not type(optimizer):
+        return optimizer
+    settings: dict[str, Any] = optimizer.settings
+    if {**kept.settings, "lr": None} != {**settings, "lr": None}:
+        return optimizer
+    import copy
+
+    optimizer, rate = copy.deepcopy(kept), optimizer.lr
+    optimizer.lr = rate
+    return optimizer
+
+
+DOCUMENTED = """
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Nodes of the hidden layers.
+    activation : str
+        Of the hidden layers: any of the engine's; "logistic" is another name of "sigmoid".
+    solver : "adam" or "sgd"
+    alpha : float or "auto"
+        Of the L2 penalty ½ alpha Σ w² / n on the weights, where n is the minibatch's size or the total of its
+        sample weights, as in scikit-learn. "auto" is a penalty of Σ w² / N with all N samples, or the total
+        of their weights: what a normal prior of the weights says. With partial_fit N grows.
+    batch_size : int or "auto"
+        Samples in a minibatch at most; "auto" is 200. Samples are cut so that the last minibatch of an epoch
+        has at least half of what the others have.
+    learning_rate : "constant", "invscaling" or "adaptive"
+        Of sgd, as in scikit-learn: "invscaling" divides learning_rate_init by (t + 1) ** power_t after every
+        epoch, t being the samples trained on; "adaptive" divides the rate by 5 whenever tol and
+        n_iter_no_change would end the training, down to 1e-6.
+    learning_rate_init : float or "auto"
+        The learning rate at first; "auto" is 0.001 for adam and 0.01 for sgd.
+    power_t : float
+        See learning_rate.
+    max_iter : int
+        Epochs at most.
+    shuffle : bool
+        Whether every epoch has its own order.
+    random_state : int, RandomState or None
+        Of the first weights, the order of samples, and the split for early stopping.
+    tol, n_iter_no_change : float, int or infinity
+        Training stops after more than n_iter_no_change epochs in a row, and at least 50 steps, without a gain
+        of tol: in the loss, or with early_stopping in the score.
+    verbose : bool
+        Whether to print the loss of every epoch.
+    warm_start : bool
+        Whether fit goes on from what is there instead of starting anew, with the parameters as they are now;
+        hidden_layer_sizes cannot change. The optimizer goes on too, unless its settings other than the
+        learning rate have changed.
+    momentum, nesterovs_momentum : float, bool
+        Of sgd.
+    early_stopping : bool
+        Whether to hold validation_fraction of the samples out, watch the score on them instead of the loss,
+        and keep the parameters that had the best one.
+    validation_fraction : float
+        See early_stopping.
+    beta_1, beta_2, epsilon : float
+        Of adam.
+    loss : str or Loss
+        LOSSES, or a `backprop.Loss` of your own.
+    dropout : float
+        The share of each hidden layer's nodes that a training step leaves out.
+    standardize : bool
+        Whether training sees the columns of X less their means and divided by their deviations, but for a
+        factor of up to 3 that a column keeps if it varies more or less than the others. ``network_``
+        takes X as it is all the same. alpha is a penalty on the weights of what training sees.
+    threads : int, optional
+        By default what `backprop.Network.fit` finds suitable, but one inside a parallel search of joblib's.
+
+    Attributes
+    ----------
+    network_ : Network
+        What was trained, in the units of X and y: it predicts, explains and exports what the estimator
+        predicts. It is of float32 if the first X is and its columns' means are not far larger than their
+        deviations, else of float64.
+    optimizer_ : Optimizer
+    n_iter_, t_ : int
+        Epochs, and samples trained on.
+    loss_, best_loss_ : float
+        The mean over the last epoch of loss and penalty, and the lowest of all epochs.
+    loss_curve_, validation_scores_ : list of float
+        One entry per epoch; the latter, and ``best_validation_score_``, are None without early stopping.
+    coefs_, intercepts_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    The parameters kept are those with the lowest loss, or with early stopping the best score. At Ctrl-C fit
+    warns and keeps the best so far. A fit that fails leaves the estimator as it was.
+"""

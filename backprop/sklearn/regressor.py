@@ -1,0 +1,97 @@
+"""`BackpropRegressor`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+
+from backprop._validate import name_among
+from backprop.losses import Loss
+from backprop.sklearn.estimator import Estimator
+from backprop.sklearn.parameters import DOCUMENTED
+from backprop.sklearn.scaling import Moments, Units
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop.network import Network
+    from backprop.sklearn.samples import Samples
+
+LOSSES = ("auto", "squared_error", "huber")
+
+
+class BackpropRegressor(RegressorMixin, Estimator):
+    __doc__ = f"""A multilayer perceptron for one or several real targets.
+
+    It is trained on targets that are standardised inside, to mean 0 and deviation 1, and that count as 5
+    deviations from the mean where they are further away, so that outliers do not decide everything.
+    Predictions are in the units of y, losses in standardised ones.
+{DOCUMENTED.replace("LOSSES", '"squared_error", which "auto" is, "huber"')}"""
+
+    __module__ = "backprop.sklearn"
+
+    _is_column: bool
+    _moments: Moments
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> BackpropRegressor:
+        """Trains on X (n, features) and y (n,) or (n, targets); returns self."""
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> BackpropRegressor:
+        """Trains for one epoch on some samples, in the units of all samples so far; returns self."""
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The targets of each sample, (n,) or (n, targets)."""
+        y = self._outputs_of(X)
+        return np.asarray(y[:, 0] if self._is_column else y)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _learn(self, y: Any, classes: ArrayLike | None, goes_on: bool, incremental: bool) -> NDArray[Any]:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        y = np.asarray(y, np.float64)
+        targets = 1 if y.ndim == 1 else y.shape[1]
+        if goes_on and targets != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} targets as before, got {targets}")
+        if not goes_on:
+            self.n_outputs_, self._is_column = targets, y.ndim == 1
+        return np.asarray(y.reshape(len(y), -1))
+
+    def _learn_scale(self, samples: Samples, forget: bool) -> None:
+        found = Moments.of("y", samples.y, samples.weights)
+        self._moments = found if forget else self._moments.joined(found)
+
+    @property
+    def _of_y(self) -> Units:
+        return Units.of_targets(self._moments)
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self._of_y.standardised(y, np.float64)
+
+    def _output(self) -> tuple[str, str | Loss]:
+        loss: str | Loss = self.loss
+        if not isinstance(loss, Loss):
+            loss = name_among("loss", loss, LOSSES)
+            loss = "huber" if loss == "huber" else "mean_squared_error"
+        return "identity", loss
+
+    def _score_of(self, network: Network, held_out: Samples) -> float:
+        """R², or where the targets held out do not vary, 1 − their mean squared standardised error."""
+        units = replace(self._of_y, limit=np.inf)
+        y, guessed = units.standardised(held_out.y, np.float64), network(held_out.x)
+        if (np.ptp(y, axis=0) > 0).all():
+            return float(r2_score(y, guessed, sample_weight=held_out.weights))
+        errors = ((y - guessed) ** 2).mean(axis=1)
+        return 1 - float(np.average(errors, weights=held_out.weights))

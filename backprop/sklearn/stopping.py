@@ -1,0 +1,103 @@
+"""When training stops, which parameters are kept, and the learning rate meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop.sklearn.parameters import patience, rate_after
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+    from backprop.optimizers import Optimizer
+    from backprop.sklearn.estimator import Estimator
+
+LEAST_STEPS = 50  # of patience: with one step in an epoch, ten epochs tell nothing
+LEAST_RATE = 1e-6  # of learning_rate="adaptive", as in scikit-learn
+
+
+class Watch:
+    """The callback of one call of fit.
+
+    It keeps the figures, and stops after more than n_iter_no_change epochs in a row, and at least
+    `LEAST_STEPS` steps, in which the objective did not fall, or the score on samples held out did not rise,
+    by tol. The objective of an epoch is a mean over its steps; what it tells is how good the parameters were
+    that the epoch began with, so these are kept for it, and the last ones are judged once more at the end.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        network: Network,
+        optimizer: Optimizer,
+        *,
+        before: int,
+        samples: int,
+        batch_size: int,
+        score: Callable[[Network], float] | None,
+    ) -> None:
+        self.estimator = estimator
+        self.optimizer = optimizer
+        self.before = before  # samples trained on
+        self.samples = samples
+        self.score = score
+        self.patience = max(patience(estimator), math.ceil(LEAST_STEPS / -(-samples // batch_size)))
+        self.losses: list[float] = []
+        self.scores: list[float] = []
+        self.waited = 0
+        self.best = -math.inf
+        self.stopped = False
+        self.begun_with, self.begun_penalty = network.parameters.copy(), penalty(network)
+        self.parameters: NDArray[Any] | None = None
+
+    def __call__(self, network: Network, record: dict[str, float]) -> bool:
+        """Takes one epoch's record; whether training is to stop."""
+        loss = record["loss"] + self.begun_penalty
+        self.losses.append(loss)
+        value = -loss
+        text = f"Iteration {len(self.losses)}, loss = {loss:.8f}"
+        if self.score is not None:
+            value = self.score(network)
+            self.scores.append(value)
+            text += f", validation score = {value:.6f}"
+        if self.estimator.verbose:
+            print(text)
+        self.waited = 0 if value >= self.best + self.estimator.tol else self.waited + 1
+        if value > self.best:
+            self.best = value
+            self.parameters = self.begun_with if self.score is None else network.parameters.copy()
+        self.begun_with, self.begun_penalty = network.parameters.copy(), penalty(network)
+        self._set_rate()
+        return self.stopped
+
+    def _set_rate(self) -> None:
+        """Sets the learning rate of the next epoch, or ends the training when patience does."""
+        of_sgd = self.estimator.solver == "sgd"
+        if self.waited > self.patience:
+            rate = self.optimizer.lr
+            assert isinstance(rate, float)
+            if of_sgd and self.estimator.learning_rate == "adaptive" and rate > LEAST_RATE:
+                self.optimizer.lr = rate / 5
+                self.waited = 0
+            else:
+                self.stopped = True
+        elif of_sgd and self.estimator.learning_rate == "invscaling":
+            self.optimizer.lr = rate_after(self.estimator, self.before + len(self.losses) * self.samples)
+
+    def keep_the_best(self, network: Network, loss: Callable[[], float]) -> None:
+        """Puts the best parameters back, unless the last ones have a lower objective."""
+        if self.parameters is None:
+            return
+        if self.score is None and -loss() - self.begun_penalty >= self.best:
+            return
+        network.parameters[:] = self.parameters
+
+
+def penalty(network: Network) -> float:
+    """½ l2 Σ w² over all layers."""
+    return sum(0.5 * layer.l2 * float(np.vdot(layer.weights, layer.weights)) for layer in network.layers)
