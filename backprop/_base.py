@@ -159,28 +159,55 @@ class BaseNetwork(KnownAttributes, _core.Network):
         """float32 or float64."""
         return self.parameters.dtype
 
-    def gradient(self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False) -> Gradient:
+    def gradient(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        dC_da: ArrayLike | None = None,
+        per_sample: bool = False,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> Gradient:
         """The gradient of the loss by backpropagation; changes nothing.
+
+        With ``dC_da`` in the place of y it is that of a loss which is computed elsewhere, from ``net(x)``:
+        y and the network's loss are not used, and the derivative of the output activation, softmax's matrix
+        too, is applied here. ``g.inputs`` with ``per_sample=True`` is the dC_da of a network whose outputs
+        are this one's x.
 
         Parameters
         ----------
         x, y : array_like
             As for `fit`.
+        dC_da : array_like, (n, outputs), or (n,) for one output, optional
+            ∂C_0/∂a_j of each sample's outputs, where C is the mean of C_0: for a C that is a sum or
+            anything else, n · ∂C/∂a_j. For a 1-D x without the leading n.
         per_sample : bool
             Whether to give one gradient of C_0 for each sample, with a leading n, instead of their mean.
+        sample_weight : array_like, (n,), optional
+            Finite weights w_n ≥ 0, not all 0. The mean is Σ w_n ∂C_0/∂w / Σ w_n; per sample it is
+            w_n ∂C_0/∂w.
+        target_mask : array_like of bool, of y's shape, optional
+            False where a target is missing, as for `fit`. Not for labels, nor for dC_da, whose entry is 0
+            there.
 
         Returns
         -------
         Gradient
             ``g.layers[i].weights`` (outputs, inputs), ``g.layers[i].bias`` (outputs,) or None,
-            ``g.inputs`` (inputs,), ``g.loss``.
+            ``g.inputs`` (inputs,), ``g.loss``, which is NaN where dC_da is given: the loss is then not known.
 
         Raises
         ------
-        TypeError, ValueError
-            If x or y does not fit.
+        TypeError
+            If x, y or dC_da does not hold real numbers, or if both y and dC_da are given, or neither.
+        ValueError
+            If a shape does not fit.
         """
-        parameters, inputs, loss = self._gradient(x, y, per_sample=per_sample)
+        parameters, inputs, loss = self._gradient(
+            x, y, dC_da=dC_da, per_sample=per_sample, sample_weight=sample_weight, target_mask=target_mask
+        )
         layers = tuple(LayerGradient(*arrays) for arrays in arrays_of(self._layers, parameters))
         return Gradient(layers, inputs, loss, parameters)
 
@@ -227,7 +254,15 @@ class BaseNetwork(KnownAttributes, _core.Network):
         """
         return self._jacobian(x)
 
-    def hessian_vector(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+    def hessian_vector(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        v: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> NDArray[Any]:
         """The product of the Hessian of C with a vector, without the Hessian, at about twice the cost of a
         gradient.
 
@@ -240,6 +275,8 @@ class BaseNetwork(KnownAttributes, _core.Network):
             As for `fit`.
         v : array_like, (parameters,)
             In the order of ``parameters``.
+        sample_weight, target_mask : array_like, optional
+            As for `gradient`.
 
         Returns
         -------
@@ -253,7 +290,13 @@ class BaseNetwork(KnownAttributes, _core.Network):
             which there are no second derivatives.
         """
         direction = real_array("v", v, self.parameters.shape)
-        return self._hessian_vector(x, y, np.ascontiguousarray(direction, dtype=self.dtype))
+        return self._hessian_vector(
+            x,
+            y,
+            np.ascontiguousarray(direction, dtype=self.dtype),
+            sample_weight=sample_weight,
+            target_mask=target_mask,
+        )
 
     def summary(self) -> str:
         """The network as a table: a line for each layer, the input layer being layer 1.

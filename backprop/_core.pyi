@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,15 +80,57 @@ class Network:
     def parameters(self) -> NDArray[Any]: ...
     def __call__(self, x: ArrayLike) -> NDArray[Any]: ...
     def classify(self, x: ArrayLike) -> NDArray[np.int64]: ...
-    def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
-    def losses(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]: ...
+    def loss(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> float: ...
+    def losses(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> NDArray[Any]: ...
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
-    def step(self, x: ArrayLike, y: ArrayLike, optimizer: Optimizer) -> float: ...
+    @overload
+    def step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        optimizer: Optimizer,
+        *,
+        dC_da: None = None,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> float: ...
+    @overload
+    def step(
+        self,
+        x: ArrayLike,
+        y: None = None,
+        *,
+        optimizer: Optimizer,
+        dC_da: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        target_mask: None = None,
+    ) -> float: ...
     def _setup(
         self, layers: list[LayerArguments], loss: str | tuple[Function, Function, int], dtype: str
     ) -> None: ...
     def _gradient(
-        self, x: ArrayLike, y: ArrayLike, *, per_sample: bool = False
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        dC_da: ArrayLike | None = None,
+        per_sample: bool = False,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
     ) -> tuple[NDArray[Any], NDArray[Any], float | NDArray[Any]]: ...
     def _trace(
         self, x: ArrayLike, y: ArrayLike | None = None
@@ -96,7 +138,17 @@ class Network:
         tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
     ]: ...
     def _jacobian(self, x: ArrayLike) -> NDArray[Any]: ...
-    def _hessian_vector(self, x: ArrayLike, y: ArrayLike, direction: NDArray[Any]) -> NDArray[Any]: ...
+    def jacobian_vector(self, x: ArrayLike, v: ArrayLike) -> NDArray[Any]: ...
+    def vector_jacobian(self, x: ArrayLike, u: ArrayLike) -> NDArray[Any]: ...
+    def _hessian_vector(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        direction: NDArray[Any],
+        *,
+        sample_weight: ArrayLike | None = None,
+        target_mask: ArrayLike | None = None,
+    ) -> NDArray[Any]: ...
     def _train(
         self,
         *,
@@ -111,7 +163,7 @@ class Network:
         rates: NDArray[np.float64] | None = None,
         sample_weight: ArrayLike | None = None,
         target_mask: NDArray[Any] | None = None,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[ArrayLike, ...] | None = None,
         budget: float = ...,
         first_epoch: int = 0,
         shuffle: bool = False,
@@ -135,7 +187,7 @@ class Network:
         residuals: int = 0,
         sample_weight: NDArray[np.float64] | None = None,
         target_mask: NDArray[Any] | None = None,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[ArrayLike, ...] | None = None,
         threads: int = 1,
         gradient: float = 0.0,
         target: float = ...,

@@ -25,7 +25,8 @@ class LayerGradient(NamedTuple):
 class Gradient(NamedTuple):
     """The gradient of the loss: averaged over the samples, or one for each sample.
 
-    layers[i] is a `LayerGradient`; inputs, (inputs,), is ∂C/∂a_k of the input layer; loss is C, a float;
+    layers[i] is a `LayerGradient`; inputs, (inputs,), is ∂C/∂a_k of the input layer; loss is C, a float, and
+    NaN where ∂C_0/∂a was given and no targets;
     parameters, (P,), is the gradient with respect to ``net.parameters``, in the same order (the layers'
     arrays are views of it). Per sample: inputs (n, inputs), loss (n,), parameters (n, P).
     """

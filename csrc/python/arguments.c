@@ -105,17 +105,23 @@ store(const struct bp_signature *signature, PyObject *const *values, void *into)
     return 0;
 }
 
-/* The quick way of methods that loops call: all arguments by place, and all of them objects; false otherwise. */
+/* The quick way of methods that loops call: all that is given is by place, objects, and enough; false otherwise. */
 static bool
 store_all_objects(const struct bp_signature *signature, PyObject *const *args, Py_ssize_t given,
                   void *into)
 {
-    if ((size_t)given != signature->count || signature->by_place < signature->count)
+    const struct bp_argument *arguments = signature->arguments;
+
+    if ((size_t)given > signature->by_place)
         return false;
-    for (size_t i = 0; i < signature->count; i++) {
-        if (signature->arguments[i].kind != BP_ARG_OBJECT)
+    for (size_t i = (size_t)given; i < signature->count; i++)
+        if (arguments[i].required)
             return false;
-        *(PyObject **)((char *)into + signature->arguments[i].offset) = args[i];
+    for (size_t i = 0; i < (size_t)given; i++) {
+        if (arguments[i].kind != BP_ARG_OBJECT &&
+            (arguments[i].kind != BP_ARG_OPTIONAL || args[i] == Py_None))
+            return false;
+        *(PyObject **)((char *)into + arguments[i].offset) = args[i];
     }
     return true;
 }

@@ -8,6 +8,7 @@
 #include "core/solve/solving.h"
 #include "core/train/train.h"
 #include "kernel_functions.h"
+#include "network_jacobians.h"
 #include "network_methods.h"
 #include "network_terms.h"
 #include "network_type.h"
@@ -127,8 +128,9 @@ allocations(PyObject *module, PyObject *args)
 static const struct bp_signature *const signatures[] = {
     &bp_classify_signature, &bp_loss_signature, &bp_losses_signature, &bp_accuracy_signature,
     &bp_step_signature, &bp_gradient_signature, &bp_trace_signature, &bp_jacobian_signature,
-    &bp_hessian_vector_signature, &bp_train_signature, &bp_room_to_share_signature,
-    &bp_solve_signature, &bp_levenberg_bytes_signature,
+    &bp_jacobian_vector_signature, &bp_vector_jacobian_signature, &bp_hessian_vector_signature,
+    &bp_train_signature, &bp_room_to_share_signature, &bp_solve_signature,
+    &bp_levenberg_bytes_signature,
     &bp_network_setup_signature, &bp_layer_signature, &bp_optimizer_setup_signature,
     &bp_stream_signature, &bp_ranks_signature, &bp_common_memory_signature,
 };

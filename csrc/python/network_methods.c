@@ -3,6 +3,7 @@
 #include "core/base/memory.h"
 #include "core/evaluate/outputs.h"
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 #include "core/train/step.h"
 #include "generator.h"
 #include "network_object.h"
@@ -10,19 +11,31 @@
 
 /* what the methods here are given, as far as they take it */
 struct given {
-    PyObject *x, *y, *optimizer;
+    struct bp_given_samples samples;
+    PyObject *optimizer;
 };
 
+#define GIVEN(field) offsetof(struct given, field)
+
 static const struct bp_argument arguments[] = {
-    {"x", BP_ARG_OBJECT, offsetof(struct given, x), true, 0},
-    {"y", BP_ARG_OBJECT, offsetof(struct given, y), true, 0},
-    {"optimizer", BP_ARG_OBJECT, offsetof(struct given, optimizer), true, 0},
+    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
+    {"y", BP_ARG_OBJECT, GIVEN(samples.y), true, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
+};
+static const struct bp_argument step_arguments[] = {
+    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
+    {"y", BP_ARG_OPTIONAL, GIVEN(samples.y), false, 0},
+    {"optimizer", BP_ARG_OBJECT, GIVEN(optimizer), true, 0},
+    {"dC_da", BP_ARG_OPTIONAL, GIVEN(samples.dC_da), false, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
 };
 const struct bp_signature bp_classify_signature = {"Network.classify()", arguments, 1, 1};
-const struct bp_signature bp_loss_signature = {"Network.loss()", arguments, 2, 2};
-const struct bp_signature bp_losses_signature = {"Network.losses()", arguments, 2, 2};
+const struct bp_signature bp_loss_signature = BP_SIGNATURE("Network.loss()", arguments, 2);
+const struct bp_signature bp_losses_signature = BP_SIGNATURE("Network.losses()", arguments, 2);
 const struct bp_signature bp_accuracy_signature = {"Network.accuracy()", arguments, 2, 2};
-const struct bp_signature bp_step_signature = {"Network.step()", arguments, 3, 3};
+const struct bp_signature bp_step_signature = BP_SIGNATURE("Network.step()", step_arguments, 3);
 
 /* What is asked of all samples; the first three are arrays. */
 enum quantity { OUTPUTS, CLASSES, LOSSES, LOSS, ACCURACY };
@@ -51,7 +64,7 @@ new_array(const struct bp_network *net, const struct bp_samples *samples, enum q
 }
 
 static PyObject *
-evaluate(PyObject *object, enum quantity quantity, PyObject *x, PyObject *y)
+evaluate(PyObject *object, enum quantity quantity, const struct bp_given_samples *given)
 {
     Network *self = (Network *)object;
     const struct bp_network *net = &self->net;
@@ -61,7 +74,7 @@ evaluate(PyObject *object, enum quantity quantity, PyObject *x, PyObject *y)
     PyObject *result = NULL;
     enum bp_status status;
 
-    if (bp_enter_with_samples(self, &samples, x, y) < 0)
+    if (bp_enter_with_samples(self, &samples, given) < 0)
         return NULL;
     if (quantity <= LOSSES) {
         array = new_array(net, &samples, quantity, &results);
@@ -71,20 +84,16 @@ evaluate(PyObject *object, enum quantity quantity, PyObject *x, PyObject *y)
     Py_BEGIN_ALLOW_THREADS
     status = bp_prepare(self, &samples, 0);
     if (status == BP_OK)
-        bp_evaluate((struct bp_pass){.net = net,
-                                     .ws = &self->ws,
-                                     .parameters = {self->parameters.at, false},
-                                     .threads = 1},
-                    &samples.data, y != NULL, &results);
+        bp_evaluate(bp_pass_alone(net, &self->ws, self->parameters.at, &samples.data),
+                    &samples.data, given->y != NULL, &results);
     Py_END_ALLOW_THREADS
 
-    const double count = (double)samples.data.x.rows;
     if (status != BP_OK || bp_failed(net))
         bp_raise(status == BP_OK ? BP_FAILED : status);
     else if (quantity == LOSS)
-        result = PyFloat_FromDouble(results.total / count);
+        result = PyFloat_FromDouble(results.total / results.weight);
     else if (quantity == ACCURACY)
-        result = PyFloat_FromDouble((double)results.right / count);
+        result = PyFloat_FromDouble((double)results.right / (double)results.samples);
     else {
         result = PyArray_Return(array);
         array = NULL;
@@ -99,13 +108,13 @@ PyObject *
 bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"x", NULL};
-    PyObject *x;
+    struct bp_given_samples given = {0};
 
     if (!keywords && PyTuple_GET_SIZE(args) == 1)
-        x = PyTuple_GET_ITEM(args, 0);
-    else if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:__call__", names, &x))
+        given.x = PyTuple_GET_ITEM(args, 0);
+    else if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:__call__", names, &given.x))
         return NULL;
-    return evaluate(self, OUTPUTS, x, NULL);
+    return evaluate(self, OUTPUTS, &given);
 }
 
 #define EVALUATING_METHOD(name, quantity)                                                          \
@@ -115,7 +124,7 @@ bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
         struct given given = {0};                                                                  \
         if (bp_read_arguments(&bp_##name##_signature, args, count, names, &given) < 0)             \
             return NULL;                                                                           \
-        return evaluate(self, quantity, given.x, given.y);                                         \
+        return evaluate(self, quantity, &given.samples);                                         \
     }
 EVALUATING_METHOD(classify, CLASSES)
 EVALUATING_METHOD(loss, LOSS)
@@ -133,7 +142,8 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
 
     Py_BEGIN_ALLOW_THREADS
     status = bp_workspace_lay_out(&self->ws, net, samples->data.x.rows, 1,
-                                  net->dropout ? BP_DROPOUT : 0);
+                                  (dropout ? BP_DROPOUT : 0U) |
+                                      (samples->data.mask.data ? BP_MASK : 0U));
     if (status == BP_OK && !bp_is_plain(net, optimizer)) {
         gradient = bp_allocate(bp_room(net), net->kernels->size);
         status = gradient ? BP_OK : BP_NO_MEMORY;
@@ -148,8 +158,8 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
     return status;
 }
 
-/* The step of an optimizer on samples that are read, with random numbers if the network has dropout. 0, or -1 with
- * an exception. */
+/* The step of an optimizer on samples that are read, with random numbers if the network has dropout: but for
+ * derivatives, which are those of outputs without it. 0, or -1 with an exception. */
 static int
 step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer,
           struct bp_held_generator *generator, double *loss)
@@ -161,7 +171,7 @@ step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer,
 
     if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
         return -1;
-    if (self->net.dropout) {
+    if (self->net.dropout && !samples->data.derivatives) {
         keys = PyMem_Calloc(self->net.count, sizeof(*keys));
         if (!keys) {
             PyErr_NoMemory();
@@ -185,15 +195,15 @@ PyObject *
 bp_network_step(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     Network *self = (Network *)object;
-    struct given given;
+    struct given given = {0};
     struct bp_samples samples;
     struct bp_held_generator generator = {0};
     PyObject *result = NULL;
 
     if (bp_read_arguments(&bp_step_signature, args, count, names, &given) < 0 ||
-        (self->net.dropout && bp_hold_generator(&generator, object) < 0))
+        (self->net.dropout && !given.samples.dC_da && bp_hold_generator(&generator, object) < 0))
         return NULL;
-    if (bp_enter_with_samples(self, &samples, given.x, given.y) == 0) {
+    if (bp_enter_with_targets(self, &samples, &given.samples) == 0) {
         result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
         if (result && step_with(self, &samples, given.optimizer, &generator,
                                 &((PyFloatObject *)result)->ob_fval) < 0)

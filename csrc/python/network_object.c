@@ -76,18 +76,50 @@ bp_network_locked(PyObject *object, PyObject *function)
     return result;
 }
 
+/* Reads what is given beside x and y, and checks the targets. */
+static int
+read_beside(const struct bp_network *net, struct bp_samples *samples,
+            const struct bp_given_samples *given)
+{
+    if (given->dC_da && given->target_mask) {
+        PyErr_SetString(PyExc_ValueError, "target_mask is for y; an entry of dC_da that is not there is 0");
+        return -1;
+    }
+    if (given->dC_da && bp_read_derivatives(samples, net, given->dC_da, "dC_da") < 0)
+        return -1;
+    if (given->sample_weight &&
+        bp_read_weights(samples, given->sample_weight, "sample_weight", false) < 0)
+        return -1;
+    if (given->target_mask && bp_read_mask(samples, net, given->target_mask) < 0)
+        return -1;
+    return given->y ? bp_check_targets(samples, net, "y") : 0;
+}
+
 int
-bp_enter_with_samples(Network *self, struct bp_samples *samples, PyObject *x, PyObject *y)
+bp_enter_with_samples(Network *self, struct bp_samples *samples,
+                      const struct bp_given_samples *given)
 {
     if (bp_enter(self) < 0)
         return -1;
-    if (bp_read_samples(samples, &self->net, x, y, "x", "y") == 0) {
-        if (!y || bp_check_targets(samples, &self->net, "y") == 0)
+    if (bp_read_samples(samples, &self->net, given->x, given->y, "x", "y") == 0) {
+        if (read_beside(&self->net, samples, given) == 0)
             return 0;
         bp_release_samples(samples);
     }
     bp_leave(self);
     return -1;
+}
+
+int
+bp_enter_with_targets(Network *self, struct bp_samples *samples,
+                      const struct bp_given_samples *given)
+{
+    if (!given->y == !given->dC_da) {
+        PyErr_Format(PyExc_TypeError, "expected either y, targets, or dC_da, derivatives of a loss, but got %s",
+                     given->y ? "both" : "neither");
+        return -1;
+    }
+    return bp_enter_with_samples(self, samples, given);
 }
 
 void
@@ -100,7 +132,8 @@ bp_leave_with_samples(Network *self, struct bp_samples *samples)
 enum bp_status
 bp_prepare(Network *self, const struct bp_samples *samples, unsigned flags)
 {
-    return bp_workspace_lay_out(&self->ws, &self->net, bp_rows_at_a_time(samples), 1, flags);
+    return bp_workspace_lay_out(&self->ws, &self->net, bp_rows_together(samples), 1,
+                                flags | (samples->data.mask.data ? BP_MASK : 0U));
 }
 
 PyArrayObject *

@@ -1,9 +1,9 @@
 /* network_object.h: the Python object around a bp_network, and its lock: all that its methods share.
- * Depends on arrays.h, custom.h, numbers.h and core/. */
+ * Depends on samples.h, custom.h, numbers.h and core/. */
 #ifndef BP_NETWORK_OBJECT_H
 #define BP_NETWORK_OBJECT_H
 
-#include "arrays.h"
+#include "samples.h"
 #include "custom.h"
 #include "numbers.h"
 
@@ -34,11 +34,19 @@ void bp_leave(Network *);
  * the network: all that it reads is then of one moment. */
 PyObject *bp_network_locked(PyObject *network, PyObject *function);
 
-/* bp_enter, bp_read_samples of x, and of y unless it is NULL, bp_check_targets; 0, or -1 with nothing held. */
-int bp_enter_with_samples(Network *, struct bp_samples *, PyObject *x, PyObject *y);
+/* What a method is given of samples; NULL for what it is not. */
+struct bp_given_samples {
+    PyObject *x, *y, *dC_da, *sample_weight, *target_mask;
+};
+
+/* bp_enter, and reads the samples; 0, or -1 with nothing held. */
+int bp_enter_with_samples(Network *, struct bp_samples *, const struct bp_given_samples *);
+
+/* The same where targets are needed, or dC_da in their place. */
+int bp_enter_with_targets(Network *, struct bp_samples *, const struct bp_given_samples *);
 void bp_leave_with_samples(Network *, struct bp_samples *);
 
-/* Makes the network's workspace ready for rows of these samples, as many as are done at a time. */
+/* Makes the network's workspace ready for rows of these samples, as many as are done at a time, and for their mask. */
 enum bp_status bp_prepare(Network *, const struct bp_samples *, unsigned flags);
 
 /* A new array for results of n samples: (n, ...), or (...) for a single one. `shape` is that of
@@ -47,7 +55,7 @@ PyArrayObject *bp_new_results(const struct bp_samples *, int dimensions, const n
                               int type_number);
 
 static inline size_t
-bp_rows_at_a_time(const struct bp_samples *samples)
+bp_rows_together(const struct bp_samples *samples)
 {
     enum { ROWS = 128 };
     return samples->data.x.rows < ROWS ? samples->data.x.rows : ROWS;

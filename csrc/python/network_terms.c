@@ -3,35 +3,43 @@
 #include <string.h>
 
 #include "core/evaluate/gradient.h"
+#include "core/evaluate/second_order.h"
 #include "core/evaluate/trace.h"
 #include "core/network/functions.h"
-#include "core/evaluate/second_order.h"
 #include "network_object.h"
 
 struct given {
-    PyObject *x, *y, *direction;
+    struct bp_given_samples samples;
+    PyObject *vector;
     bool per_sample;
 };
 
+#define GIVEN(field) offsetof(struct given, field)
+
 static const struct bp_argument gradient_arguments[] = {
-    {"x", BP_ARG_OBJECT, offsetof(struct given, x), true, 0},
-    {"y", BP_ARG_OBJECT, offsetof(struct given, y), true, 0},
-    {"per_sample", BP_ARG_FLAG, offsetof(struct given, per_sample), false, 0},
+    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
+    {"y", BP_ARG_OPTIONAL, GIVEN(samples.y), false, 0},
+    {"dC_da", BP_ARG_OPTIONAL, GIVEN(samples.dC_da), false, 0},
+    {"per_sample", BP_ARG_FLAG, GIVEN(per_sample), false, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
 };
 static const struct bp_argument trace_arguments[] = {
-    {"x", BP_ARG_OBJECT, offsetof(struct given, x), true, 0},
-    {"y", BP_ARG_OPTIONAL, offsetof(struct given, y), false, 0},
+    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
+    {"y", BP_ARG_OPTIONAL, GIVEN(samples.y), false, 0},
 };
 static const struct bp_argument hessian_vector_arguments[] = {
-    {"x", BP_ARG_OBJECT, offsetof(struct given, x), true, 0},
-    {"y", BP_ARG_OBJECT, offsetof(struct given, y), true, 0},
-    {"direction", BP_ARG_OBJECT, offsetof(struct given, direction), true, 0},
+    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
+    {"y", BP_ARG_OBJECT, GIVEN(samples.y), true, 0},
+    {"direction", BP_ARG_OBJECT, GIVEN(vector), true, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
 };
-const struct bp_signature bp_gradient_signature = {"Network._gradient()", gradient_arguments, 3, 2};
+const struct bp_signature bp_gradient_signature =
+    BP_SIGNATURE("Network._gradient()", gradient_arguments, 2);
 const struct bp_signature bp_trace_signature = {"Network._trace()", trace_arguments, 2, 2};
-const struct bp_signature bp_jacobian_signature = {"Network._jacobian()", trace_arguments, 1, 1};
-const struct bp_signature bp_hessian_vector_signature = {"Network._hessian_vector()",
-                                                         hessian_vector_arguments, 3, 3};
+const struct bp_signature bp_hessian_vector_signature =
+    BP_SIGNATURE("Network._hessian_vector()", hessian_vector_arguments, 3);
 
 /* The mean over the samples: (gradient, inputs, C). */
 static PyObject *
@@ -108,7 +116,7 @@ bp_network_gradient(PyObject *object, PyObject *const *args, Py_ssize_t count, P
     struct bp_samples samples;
 
     if (bp_read_arguments(&bp_gradient_signature, args, count, names, &given) < 0 ||
-        bp_enter_with_samples(self, &samples, given.x, given.y) < 0)
+        bp_enter_with_targets(self, &samples, &given.samples) < 0)
         return NULL;
     PyObject *result = given.per_sample ? gradient_per_sample(self, &samples)
                                         : mean_gradient(self, &samples);
@@ -170,9 +178,9 @@ bp_network_trace(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     enum bp_status status;
 
     if (bp_read_arguments(&bp_trace_signature, args, count, names, &given) < 0 ||
-        bp_enter_with_samples(self, &samples, given.x, given.y) < 0)
+        bp_enter_with_samples(self, &samples, &given.samples) < 0)
         return NULL;
-    const bool targets = given.y != NULL;
+    const bool targets = given.samples.y != NULL;
     struct bp_trace *trace = PyMem_Calloc(net->count, sizeof(*trace));
     if (trace)
         list = new_trace(net, &samples, targets, trace);
@@ -192,36 +200,6 @@ bp_network_trace(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     PyMem_Free(trace);
     bp_leave_with_samples(self, &samples);
     return list;
-}
-
-PyObject *
-bp_network_jacobian(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    Network *self = (Network *)object;
-    const struct bp_network *net = &self->net;
-    struct given given = {0};
-    struct bp_samples samples;
-    enum bp_status status;
-
-    if (bp_read_arguments(&bp_jacobian_signature, args, count, names, &given) < 0 ||
-        bp_enter_with_samples(self, &samples, given.x, NULL) < 0)
-        return NULL;
-    const npy_intp shape[] = {(npy_intp)net->layers[net->count - 1].outputs,
-                              (npy_intp)net->layers[0].inputs};
-    PyArrayObject *out = bp_new_results(&samples, 2, shape, bp_type_number(net->kernels->dtype));
-    if (out) {
-        Py_BEGIN_ALLOW_THREADS
-        status = bp_prepare(self, &samples, BP_INPUT_GRADIENT);
-        if (status == BP_OK)
-            bp_jacobian(net, &self->ws, self->parameters.at, &samples.data, PyArray_DATA(out));
-        Py_END_ALLOW_THREADS
-        if (status != BP_OK || bp_failed(net)) {
-            bp_raise(status == BP_OK ? BP_FAILED : status);
-            Py_CLEAR(out);
-        }
-    }
-    bp_leave_with_samples(self, &samples);
-    return (PyObject *)out;
 }
 
 /* Whether the Hessian times such a direction, a contiguous (parameters,) array of the dtype, can be had. */
@@ -262,17 +240,17 @@ bp_network_hessian_vector(PyObject *object, PyObject *const *args, Py_ssize_t co
     enum bp_status status;
 
     if (bp_read_arguments(&bp_hessian_vector_signature, args, count, names, &given) < 0 ||
-        bp_enter_with_samples(self, &samples, given.x, given.y) < 0)
+        bp_enter_with_samples(self, &samples, &given.samples) < 0)
         return NULL;
-    if (check_direction(net, given.direction) == 0 &&
+    if (check_direction(net, given.vector) == 0 &&
         bp_new_numbers(&along, net->parameters, net->kernels->dtype) == 0 &&
         bp_new_numbers(&product, net->parameters, net->kernels->dtype) == 0) {
-        memcpy(along.at, PyArray_DATA((PyArrayObject *)given.direction),
+        memcpy(along.at, PyArray_DATA((PyArrayObject *)given.vector),
                net->parameters * net->kernels->size);
         Py_BEGIN_ALLOW_THREADS
         status = bp_prepare(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
-            status = bp_workspace_lay_out(&moved, net, bp_rows_at_a_time(&samples), 1, BP_KEEP_Z);
+            status = bp_workspace_lay_out(&moved, net, bp_rows_together(&samples), 1, BP_KEEP_Z);
         if (status == BP_OK)
             bp_hessian_vector(net, &self->ws, &moved, self->parameters.at, &samples.data, along.at,
                               product.at);

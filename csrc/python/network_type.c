@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/base/memory.h"
+#include "network_jacobians.h"
 #include "network_methods.h"
 #include "network_object.h"
 #include "network_terms.h"
@@ -247,6 +248,8 @@ static PyMethodDef network_methods[] = {
     {"_solve", BP_FAST(bp_network_solve), NULL},
     {"_levenberg_bytes", BP_FAST(bp_network_levenberg_bytes), NULL},
     {"_jacobian", BP_FAST(bp_network_jacobian), NULL},
+    {"jacobian_vector", BP_FAST(bp_network_jacobian_vector), bp_jacobian_vector_doc},
+    {"vector_jacobian", BP_FAST(bp_network_vector_jacobian), bp_vector_jacobian_doc},
     {"_hessian_vector", BP_FAST(bp_network_hessian_vector), NULL},
     {"classify", BP_FAST(bp_network_classify), bp_classify_doc},
     {"loss", BP_FAST(bp_network_loss), bp_loss_doc},

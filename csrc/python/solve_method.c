@@ -13,7 +13,7 @@
 struct given {
     struct {
         PyObject *x, *y, *sample_weight, *target_mask;
-        PyObject *validation; /* (x, y) */
+        PyObject *validation; /* (x, y), or (x, y, sample_weight) */
     } data;
     PyObject *pairs, *numbers, *record;
     struct bp_levenberg levenberg;
@@ -91,7 +91,6 @@ static int
 read_data(struct call *call, Network *self)
 {
     const struct given *given = &call->given;
-    PyObject *const pair = given->data.validation;
     struct bp_solving *s = &call->solving;
 
     if (bp_read_samples(&call->samples, &self->net, given->data.x, given->data.y, "x", "y") < 0)
@@ -101,24 +100,14 @@ read_data(struct call *call, Network *self)
         return -1;
     if (bp_check_targets(&call->samples, &self->net, "y") < 0)
         return -1;
+    if (given->data.sample_weight &&
+        bp_read_weights(&call->samples, given->data.sample_weight, "sample_weight", false) < 0)
+        return -1;
     s->data = call->samples.data;
-    if (given->data.sample_weight) {
-        s->data.weights = bp_read_sample_weights(given->data.sample_weight, s->data.x.rows, false);
-        if (!s->data.weights)
-            return -1;
-    }
-    if (!pair)
+    if (!given->data.validation)
         return 0;
-    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-        PyErr_Format(PyExc_TypeError, "validation must be a pair (x, y), not %R", pair);
-        return -1;
-    }
-    if (bp_read_samples(&call->held_out, &self->net, PyTuple_GET_ITEM(pair, 0),
-                        PyTuple_GET_ITEM(pair, 1), "validation x", "validation y") < 0 ||
-        bp_check_targets(&call->held_out, &self->net, "validation y") < 0)
-        return -1;
     s->validation = &call->held_out.data;
-    return 0;
+    return bp_read_validation(&call->held_out, &self->net, given->data.validation);
 }
 
 /* pairs: (memory, 2, parameters) */

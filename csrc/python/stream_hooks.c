@@ -8,13 +8,6 @@ static const struct bp_argument stream_arguments[] = {
 };
 const struct bp_signature bp_stream_signature = BP_SIGNATURE("stream", stream_arguments, 0);
 
-static void
-release_block(struct bp_stream_hooks *hooks)
-{
-    bp_release_samples(&hooks->block);
-    Py_CLEAR(hooks->block_weights);
-}
-
 /* Reads one block into *data; 0, or -1 with an exception. */
 static int
 read_block(struct bp_stream_hooks *hooks, PyObject *tuple, struct bp_data *data)
@@ -29,14 +22,12 @@ read_block(struct bp_stream_hooks *hooks, PyObject *tuple, struct bp_data *data)
         bp_read_samples(&hooks->block, hooks->net, x, y, "x of a batch", "y of a batch") < 0 ||
         bp_check_targets(&hooks->block, hooks->net, "y of a batch") < 0)
         return -1;
-    *data = hooks->block.data;
-    if (bp_check_sample_count(data, "a batch") < 0)
+    if (bp_check_sample_count(&hooks->block.data, "a batch") < 0 ||
+        (weights != Py_None &&
+         bp_read_weights(&hooks->block, weights, "sample_weight of a batch", true) < 0))
         return -1;
-    if (weights == Py_None)
-        return 0;
-    data->weights = bp_read_sample_weights(weights, data->x.rows, true);
-    hooks->block_weights = Py_NewRef(weights);
-    return data->weights ? 0 : -1;
+    *data = hooks->block.data;
+    return 0;
 }
 
 static bool
@@ -45,7 +36,7 @@ next_block(void *context, struct bp_data *data)
     struct bp_stream_hooks *hooks = context;
 
     bp_take_gil(hooks->gil);
-    release_block(hooks);
+    bp_release_samples(&hooks->block);
     *data = (struct bp_data){0};
     PyObject *block = PyObject_CallNoArgs(hooks->given.next_block);
     const bool good = block && (block == Py_None || read_block(hooks, block, data) == 0);
@@ -93,7 +84,7 @@ bp_hook_stream(struct bp_stream_hooks *hooks, struct bp_gil *gil, const struct b
 void
 bp_release_stream(struct bp_stream_hooks *hooks)
 {
-    release_block(hooks);
+    bp_release_samples(&hooks->block);
     Py_CLEAR(hooks->block_rates);
     Py_CLEAR(hooks->kept);
 }

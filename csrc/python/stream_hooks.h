@@ -1,10 +1,10 @@
 /* stream_hooks.h: samples and learning rates that Python gives while the core trains.
- * Depends on arguments.h, arrays.h, gil.h and core/train/train.h. */
+ * Depends on arguments.h, samples.h, gil.h and core/train/train.h. */
 #ifndef BP_STREAM_HOOKS_H
 #define BP_STREAM_HOOKS_H
 
 #include "arguments.h"
-#include "arrays.h"
+#include "samples.h"
 #include "gil.h"
 
 #include "core/train/train.h"
@@ -22,7 +22,7 @@ struct bp_stream_hooks {
     } given;
     PyObject *kept; /* holds these */
     struct bp_samples block;
-    PyObject *block_weights, *block_rates;
+    PyObject *block_rates;
     struct bp_stream stream;
 };
 

@@ -12,7 +12,7 @@
 struct given {
     struct {
         PyObject *x, *y, *sample_weight, *target_mask;
-        PyObject *validation; /* (x, y) */
+        PyObject *validation; /* (x, y), or (x, y, sample_weight) */
     } data;
     PyObject *optimizer, *rates, *bit_generator, *record, *stream, *ranks;
     size_t epochs, batch_size, threads, first_epoch;
@@ -75,7 +75,7 @@ read_data(struct call *call, Network *self)
 {
     const struct given *given = &call->given;
     struct bp_training *t = &call->training;
-    PyObject *const none = Py_None, *x, *y;
+    PyObject *const none = Py_None;
 
     if (!t->stream &&
         bp_read_samples(&call->samples, &self->net, given->data.x ? given->data.x : none,
@@ -87,29 +87,16 @@ read_data(struct call *call, Network *self)
     if (!t->stream && bp_check_targets(&call->samples, &self->net, "y") < 0)
         return -1;
     if (given->data.validation) {
-        if (!PyTuple_Check(given->data.validation) ||
-            PyTuple_GET_SIZE(given->data.validation) != 2) {
-            PyErr_Format(PyExc_TypeError, "validation must be a pair (x, y), not %R",
-                         given->data.validation);
-            return -1;
-        }
-        x = PyTuple_GET_ITEM(given->data.validation, 0);
-        y = PyTuple_GET_ITEM(given->data.validation, 1);
-        if (bp_read_samples(&call->held_out, &self->net, x, y, "validation x", "validation y") < 0 ||
-            bp_check_targets(&call->held_out, &self->net, "validation y") < 0)
+        if (bp_read_validation(&call->held_out, &self->net, given->data.validation) < 0)
             return -1;
         t->validation = &call->held_out.data;
     }
-    t->data = call->samples.data;
-    if (bp_check_sample_count(&t->data, "x") < 0)
+    if (given->data.sample_weight &&
+        bp_read_weights(&call->samples, given->data.sample_weight, "sample_weight",
+                        t->ranks != NULL) < 0)
         return -1;
-    if (given->data.sample_weight) {
-        t->data.weights = bp_read_sample_weights(given->data.sample_weight, t->data.x.rows,
-                                                 t->ranks != NULL);
-        if (!t->data.weights)
-            return -1;
-    }
-    return 0;
+    t->data = call->samples.data;
+    return bp_check_sample_count(&t->data, "x");
 }
 
 /* Everything but the data. */

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/evaluate/gradient.h"
+#include "core/evaluate/jacobian.h"
+#include "core/evaluate/outputs.h"
 #include "core/evaluate/second_order.h"
+#include "core/evaluate/trace.h"
 #include "core/train/step.h"
 #include "core/train/train.h"
 #include "from_bytes.h"
@@ -122,6 +126,8 @@ fuzz_evaluate(struct bytes *bytes, const struct call *call)
     data.x.rows = data.y.rows = 1;
     data.x.data += (ptrdiff_t)row * data.x.row_stride;
     data.y.data += (ptrdiff_t)row * data.y.row_stride;
+    if (data.weights)
+        data.weights += row;
     struct bp_results alone = evaluate(call, &data, 1, 1);
 
     if (!call->net->custom) { /* else a function may have failed meanwhile */
@@ -138,6 +144,13 @@ fuzz_evaluate(struct bytes *bytes, const struct call *call)
     drop_results(&alone);
 }
 
+/* What a workspace needs for a pass over these data. */
+static unsigned
+with_mask(const struct call *call, unsigned flags)
+{
+    return call->data->mask.data ? flags | BP_MASK : flags;
+}
+
 static void
 fuzz_gradient(struct bytes *bytes, const struct call *call)
 {
@@ -145,8 +158,10 @@ fuzz_gradient(struct bytes *bytes, const struct call *call)
     bp_real *gradient = room(bp_room(call->net) * call->size);
     bp_real *inputs = room(call->inputs * call->size);
 
-    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, BP_INPUT_GRADIENT);
-    (void)bp_gradient(call->net, &ws, call->drawn->parameters, call->data, gradient, inputs);
+    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, with_mask(call, BP_INPUT_GRADIENT));
+    struct bp_data data = *call->data;
+    data.derivatives = !data.labels && draw(bytes, 0, 1) == 1;
+    (void)bp_gradient(call->net, &ws, call->drawn->parameters, &data, gradient, inputs);
     bp_workspace_free(&ws);
     free(gradient);
     free(inputs);
@@ -160,7 +175,7 @@ fuzz_gradient_per_sample(struct bytes *bytes, const struct call *call)
     bp_real *inputs = room(call->rows * call->inputs * call->size);
     double *losses = room(call->rows * sizeof(*losses));
 
-    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, BP_INPUT_GRADIENT);
+    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, with_mask(call, BP_INPUT_GRADIENT));
     bp_gradient_per_sample(call->net, &ws, call->drawn->parameters, call->data, gradient, inputs,
                            losses);
     bp_workspace_free(&ws);
@@ -187,7 +202,7 @@ fuzz_trace(struct bytes *bytes, const struct call *call)
         if (targets)
             trace[l].da_dz = room(softmax ? size * nodes : size);
     }
-    lay_out(&ws, net, draw(bytes, 1, 40), 1, BP_KEEP_Z);
+    lay_out(&ws, net, draw(bytes, 1, 40), 1, with_mask(call, BP_KEEP_Z));
     bp_trace(net, &ws, call->drawn->parameters, call->data, targets, trace);
     bp_workspace_free(&ws);
     for (size_t l = 0; l < net->count; l++) {
@@ -211,7 +226,7 @@ fuzz_step(struct bytes *bytes, const struct call *call)
         bp_is_plain(net, &optimizer) ? NULL : room(bp_room(net) * net->kernels->size);
 
     memset(keys, 7, net->count * sizeof(*keys));
-    lay_out(&ws, net, call->rows, 1, net->dropout ? BP_DROPOUT : 0);
+    lay_out(&ws, net, call->rows, 1, with_mask(call, net->dropout ? BP_DROPOUT : 0));
     (void)bp_step(net, &ws, call->drawn->parameters, call->data, &optimizer, gradient,
                   net->dropout ? &(struct bp_dropout){keys, draw(bytes, 0, 255)} : NULL);
     bp_workspace_free(&ws);
@@ -221,15 +236,41 @@ fuzz_step(struct bytes *bytes, const struct call *call)
 }
 
 static void
+fuzz_jacobian_products(struct bytes *bytes, const struct call *call)
+{
+    const struct bp_network *net = call->net;
+    const size_t rows = draw(bytes, 1, 40);
+    struct bp_workspace ws = {0}, moved = {0};
+    struct bp_data data = *call->data;
+    bp_real *of_inputs = room(call->rows * call->inputs * call->size);
+    bp_real *of_outputs = room(call->rows * call->outputs * call->size);
+
+    data.mask.data = NULL;
+    data.derivatives = true;
+    if (!data.labels) {
+        lay_out(&ws, net, rows, 1, BP_INPUT_GRADIENT);
+        bp_vector_jacobian(net, &ws, call->drawn->parameters, &data, of_inputs);
+    }
+    lay_out(&ws, net, rows, 1, BP_KEEP_Z);
+    lay_out(&moved, net, rows, 1, BP_KEEP_Z);
+    bp_jacobian_vector(net, &ws, &moved, call->drawn->parameters, &data, &data.x, of_outputs);
+    bp_workspace_free(&ws);
+    bp_workspace_free(&moved);
+    free(of_inputs);
+    free(of_outputs);
+}
+
+static void
 fuzz_jacobian(struct bytes *bytes, const struct call *call)
 {
     struct bp_workspace ws = {0};
     bp_real *out = room(call->rows * call->outputs * call->inputs * call->size);
 
-    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, BP_INPUT_GRADIENT);
+    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, with_mask(call, BP_INPUT_GRADIENT));
     bp_jacobian(call->net, &ws, call->drawn->parameters, call->data, out);
     bp_workspace_free(&ws);
     free(out);
+    fuzz_jacobian_products(bytes, call);
 }
 
 static void
@@ -242,7 +283,7 @@ fuzz_hessian_vector(struct bytes *bytes, const struct call *call)
 
     if (!net->custom) {
         memcpy(direction, call->drawn->parameters, size);
-        lay_out(&ws, net, rows, 1, BP_KEEP_Z);
+        lay_out(&ws, net, rows, 1, with_mask(call, BP_KEEP_Z));
         lay_out(&moved, net, rows, 1, BP_KEEP_Z);
         bp_hessian_vector(net, &ws, &moved, call->drawn->parameters, call->data, direction,
                           product);

@@ -224,22 +224,29 @@ MUTANTS = [
         ("online: the input of this sample", ".a_last = bp_input_of(last, l)", ".a_last = bp_input_of(l == 0 ? ws : last, l)"),
     ),
     *in_file(
+        "core/passes/alone.c",
+        ("weights are left out of a gradient", "factor * bp_weight_of(data, rows, i);", "factor;"),
+    ),
+    *in_file(
         "core/evaluate/gradient.c",
-        ("the gradient is a sum", "bp_forward_to_delta(&pass, data, n, 1 / (double)samples);", "bp_forward_to_delta(&pass, data, n, 1);"),
+        ("the gradient is a sum", "bp_forward_to_delta(&pass, data, n, 1 / weight);", "bp_forward_to_delta(&pass, data, n, 1);"),
         ("the gradient is of the last rows", "update.add = true;", "update.add = false;"),
     ),
     *in_file(
         "core/train/step.c",
-        ("a step of the sum", "bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);",
+        ("a step of the sum", "bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / weight);",
          "bp_forward_to_delta(&pass, data, 0, plain ? -optimizer->rate : 1);"),
-        ("a step uphill", "(plain ? -optimizer->rate : 1) / samples", "(plain ? optimizer->rate : 1) / samples"),
+        ("a step uphill", "(plain ? -optimizer->rate : 1) / weight", "(plain ? optimizer->rate : 1) / weight"),
     ),
     *in_file(
         "core/evaluate/second_order.c",
         ("Hessian: V is used once", "propagate(&d, l, ws->nodes[l].delta, d.along, true);", ";"),
         ("Hessian: δ da is left out", "outer.add = true;\n    net->kernels->outer(&outer);", ";"),
-        ("Hessian: W da is left out", "if (l > 0)\n        weighted_sums", "if (0)\n        weighted_sums"),
-        ("Hessian: not a mean", "bp_forward_to_delta(&d.pass, data, n, 1 / (double)data->x.rows);", "bp_forward_to_delta(&d.pass, data, n, 1);"),
+        ("Hessian: W da is left out", "if (l > 0)\n        bp_move_sums", "if (0)\n        bp_move_sums"),
+        ("Hessian: not a mean", "bp_forward_to_delta(&d.pass, data, n, 1 / weight);", "bp_forward_to_delta(&d.pass, data, n, 1);"),
+    ),
+    *in_file(
+        "core/evaluate/jacobian.c",
         ("Jacobian: rows for columns", "(n * outputs + j) * inputs), outputs * inputs)", "(n * outputs + j) * inputs), inputs)"),
     ),
     *in_file(

@@ -117,7 +117,7 @@ def test_everything_public_is_documented():
         undocumented += [path for path, value in things.items() if not inspect.getdoc(value)]
     undocumented += [
         f"_core.Network.{name}"
-        for name in ("classify", "loss", "losses", "accuracy", "step")
+        for name in ("classify", "loss", "losses", "accuracy", "step", "jacobian_vector", "vector_jacobian")
         if not inspect.getdoc(getattr(_core.Network, name))
     ]
     assert undocumented == []

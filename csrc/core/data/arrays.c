@@ -4,6 +4,18 @@
 
 static const size_t bytes_of[BP_NUMBERS] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8};
 
+double
+bp_sum_of_weights(const struct bp_data *data)
+{
+    double sum = 0;
+
+    if (!data->weights)
+        return (double)data->x.rows;
+    for (size_t n = 0; n < data->x.rows; n++)
+        sum += data->weights[n];
+    return sum;
+}
+
 /* IEEE half precision, exactly: its 2^-24 steps and its 11 bits fit into a float */
 static float
 half_to_float(uint16_t h)

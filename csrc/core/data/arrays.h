@@ -34,15 +34,27 @@ struct bp_array {
 struct bp_data {
     struct bp_array x, y;
     bool labels;
+    bool derivatives;      /* y is dC_0/da of the outputs: no targets, and no loss is known */
     const double *weights; /* one per sample, or NULL for 1 each */
     struct bp_array mask;  /* of y's shape, 0 where a target is missing; without data for none */
 };
+
+/* Σ w_n */
+double bp_sum_of_weights(const struct bp_data *);
 
 /* Rows order[first], ..., or first, first + 1, ... where order is NULL, into panels. */
 struct bp_rows {
     const uint32_t *order;
     size_t first, count;
 };
+
+/* w_n, the weight of row n of `rows` */
+static inline double
+bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
+{
+    const size_t at = rows.first + n;
+    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
+}
 
 /* out[n][k] = x[row n][k], n < rows.count */
 void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_rows, bp_real *out,

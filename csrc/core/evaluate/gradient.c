@@ -1,31 +1,30 @@
 #include "gradient.h"
 
-#include <string.h>
-
 #include "core/passes/alone.h"
 
 double
 bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
             const struct bp_data *data, bp_real *gradient, bp_real *inputs)
 {
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
     struct bp_update update = {
         .what = BP_STORE, .gradient = {gradient, false}, .inputs = inputs != NULL};
-    const size_t samples = data->x.rows;
+    const double weight = bp_sum_of_weights(data);
     double total = 0;
 
-    for (size_t n = 0; n < samples; n += pass.rows) {
-        pass.rows = bp_rows_at_a_time(data, n, ws);
-        bp_forward_to_delta(&pass, data, n, 1 / (double)samples);
+    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+        const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
+        pass.rows = rows.count;
+        bp_forward_to_delta(&pass, data, n, 1 / weight);
         bp_backward(&pass, &update);
         if (inputs)
             net->kernels->column_sums(pass.rows, net->layers[0].inputs, ws->dC_dx, ws->stride,
                                       update.add, inputs);
         update.add = true; /* the rest is added to it */
         for (size_t i = 0; i < pass.rows; i++)
-            total += ws->losses[i];
+            total += bp_weight_of(data, rows, i) * ws->losses[i];
     }
-    return total / (double)samples;
+    return total / weight;
 }
 
 void
@@ -36,13 +35,15 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
     const struct bp_kernels *kernels = net->kernels;
     const size_t samples = data->x.rows, features = net->layers[0].inputs;
     const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
     for (size_t n = 0; n < samples; n += pass.rows) {
-        pass.rows = bp_rows_at_a_time(data, n, ws);
+        const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
+        pass.rows = rows.count;
         bp_forward_to_delta(&pass, data, n, 1);
         bp_backward(&pass, &update);
-        memcpy(losses + n, ws->losses, pass.rows * sizeof(*losses));
+        for (size_t i = 0; i < pass.rows; i++)
+            losses[n + i] = bp_weight_of(data, rows, i) * ws->losses[i];
         bp_read_panels(net, pass.rows, features, ws->dC_dx, ws->stride,
                        bp_at(net, inputs, n * features), features);
         for (size_t i = 0; i < pass.rows; i++)

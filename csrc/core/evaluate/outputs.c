@@ -1,7 +1,5 @@
 #include "outputs.h"
 
-#include <string.h>
-
 #include "core/passes/alone.h"
 
 void
@@ -13,12 +11,13 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
     const size_t panel = net->kernels->panel, outputs = net->layers[net->count - 1].outputs;
     const bp_real *a = ws->nodes[net->count - 1].a;
 
-    results->total = 0;
-    results->right = 0;
+    results->total = results->weight = 0;
+    results->samples = results->right = 0;
     for (size_t n = 0; n < data->x.rows; n += pass.rows) {
         size_t first, last;
-        pass.rows = bp_rows_at_a_time(data, n, ws);
-        bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, targets);
+        const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
+        pass.rows = rows.count;
+        bp_load_batch(&pass, data, rows, targets);
         if (pass.me == 0 && results->poll && results->poll(results->context))
             *results->stop = true;
         bp_meet(pass.team);
@@ -40,12 +39,14 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
         if (!targets)
             continue;
         for (size_t i = 0; i < pass.rows; i++) {
-            results->total += ws->losses[i];
+            const double weight = bp_weight_of(data, rows, i);
+            results->total += weight * ws->losses[i];
+            results->weight += weight;
             results->right += ws->classes[i] == ws->wanted[i];
         }
-        if (results->losses)
-            memcpy(results->losses + n + first, ws->losses + first,
-                   (last - first) * sizeof(*ws->losses));
+        results->samples += rows.count;
+        for (size_t i = first; results->losses && i < last; i++)
+            results->losses[n + i] = bp_weight_of(data, rows, i) * ws->losses[i];
         bp_meet(pass.team); /* the next rows overwrite what others still add up */
     }
 }

@@ -9,9 +9,11 @@
 struct bp_results {
     bp_real *outputs; /* (n, outputs) */
     int64_t *classes; /* (n,) */
-    double *losses;   /* (n,) */
-    double total;     /* Σ C_0 over the samples */
-    size_t right;     /* samples whose class is the wanted one */
+    double *losses;   /* (n,), w_n C_0 */
+    double total;     /* Σ w_n C_0 over the samples */
+    double weight;    /* Σ w_n */
+    size_t samples;
+    size_t right; /* samples whose class is the wanted one, whatever their weight */
     /* NULL, or asked on thread 0 between rows; true sets *stop, which the team shares, and ends
      * the evaluation unfinished */
     bool (*poll)(void *context);
@@ -20,7 +22,7 @@ struct bp_results {
 };
 
 /* As many rows at a time as pass.ws has room for. Every thread of pass.team calls it with a
- * `results` of its own, of which each gets all of total and right; the arrays may be shared. */
+ * `results` of its own, of which each gets all of the sums; the arrays may be shared. */
 void
 bp_evaluate(struct bp_pass pass, const struct bp_data *, bool targets, struct bp_results *);
 

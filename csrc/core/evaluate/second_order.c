@@ -9,35 +9,7 @@
 
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
-
-void
-bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
-            const struct bp_data *data, bp_real *out)
-{
-    const size_t inputs = net->layers[0].inputs, outputs = net->layers[net->count - 1].outputs;
-    const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
-
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
-        pass.rows = bp_rows_at_a_time(data, n, ws);
-        bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
-        bp_forward(&pass);
-        for (size_t j = 0; j < outputs; j++) {
-            /* ∂a_j/∂a, one row for all samples: the label j */
-            const int64_t label = (int64_t)j;
-            const struct bp_data one = {
-                .y = {.data = (const char *)&label, .rows = 1, .columns = 1, .type = BP_INT64},
-                .labels = true,
-            };
-            bp_gather_targets(net, &one, (struct bp_rows){NULL, 0, pass.rows},
-                              ws->nodes[net->count - 1].dC_da, ws->stride);
-            bp_delta_from_dC_da(&pass);
-            bp_backward(&pass, &update);
-            bp_read_panels(net, pass.rows, inputs, ws->dC_dx, ws->stride,
-                           bp_at(net, out, (n * outputs + j) * inputs), outputs * inputs);
-        }
-    }
-}
+#include "jacobian.h"
 
 /* all of a Hessian-vector product for one batch, whose pass has been done */
 struct direction {
@@ -47,48 +19,17 @@ struct direction {
     struct bp_vector along;
 };
 
-/* c = A w of layer l, plus start: [rows][nodes] in panels; resume: plus c */
-static void
-weighted_sums(const struct direction *d, size_t l, const bp_real *a, struct bp_weights weights,
-              bool resume)
-{
-    const struct bp_network *net = d->pass.net;
-
-    net->kernels->product(&(struct bp_product){
-        .rows = d->pass.rows,
-        .columns = net->layers[l].outputs,
-        .depth = net->layers[l].inputs,
-        .a = a,
-        .a_row = net->kernels->panel,
-        .a_stride = d->moved->stride,
-        .b = weights.w,
-        .b_row = weights.row,
-        .b_stride = weights.stride,
-        .c = d->moved->nodes[l].z,
-        .c_stride = d->moved->stride,
-        .start = weights.bias,
-        .resume = resume,
-    });
-}
-
 static void
 move_forward(const struct direction *d, size_t l)
 {
     const struct bp_network *net = d->pass.net;
-    const struct bp_layer *layer = &net->layers[l];
-    const struct bp_workspace *ws = d->pass.ws, *moved = d->moved;
-    const struct bp_nodes *nodes = &ws->nodes[l], *change = &moved->nodes[l];
 
-    weighted_sums(d, l, bp_input_of(ws, l), bp_layer_weights(net, l, d->along), false);
+    bp_move_sums(&d->pass, d->moved, l, bp_input_of(d->pass.ws, l),
+                 bp_layer_weights(net, l, d->along), false);
     if (l > 0)
-        weighted_sums(d, l, moved->nodes[l - 1].a, bp_layer_weights(net, l, d->pass.parameters),
-                      true);
-    if (layer->activation == BP_SOFTMAX) /* its Jacobian is symmetric */
-        net->kernels->softmax_delta(d->pass.rows, layer->outputs, nodes->a, change->z, change->a,
-                                    ws->stride);
-    else
-        bp_apply_slope(net, l, 0, bp_panels(net, layer->outputs), d->pass.rows, nodes->z, nodes->a,
-                       change->z, change->a, ws->stride);
+        bp_move_sums(&d->pass, d->moved, l, d->moved->nodes[l - 1].a,
+                     bp_layer_weights(net, l, d->pass.parameters), true);
+    bp_move_activations(&d->pass, d->moved, l);
 }
 
 /* how fast delta moves, from how fast dC_da does */
@@ -124,6 +65,7 @@ move_output_delta(const struct direction *d)
     const size_t l = net->count - 1, outputs = net->layers[l].outputs, rows = d->pass.rows;
     const struct bp_workspace *ws = d->pass.ws;
     const struct bp_nodes *nodes = &ws->nodes[l], *change = &d->moved->nodes[l];
+    const struct bp_rows all = {NULL, 0, rows};
 
     if (net->fused)
         net->kernels->fused_delta_change(net->loss, rows, outputs, ws->y, change->a, change->delta,
@@ -131,8 +73,12 @@ move_output_delta(const struct direction *d)
     else {
         net->kernels->loss_curvature(net->loss, rows, outputs, nodes->a, ws->y, change->a,
                                      change->dC_da, ws->stride);
+        if (d->pass.masked)
+            bp_fill_missing(&d->pass, all, change->dC_da, 0, change->dC_da);
         move_delta(d, l);
     }
+    if (d->pass.masked && net->fused && net->loss == BP_BINARY_CROSS_ENTROPY)
+        bp_fill_missing(&d->pass, all, change->delta, 0, change->delta);
     net->kernels->scale_rows(rows, bp_panels(net, outputs), ws->factors, change->delta, ws->stride);
 }
 
@@ -205,15 +151,16 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws, struct 
                   bp_real *product)
 {
     struct direction d = {
-        .pass = bp_pass_alone(net, ws, parameters),
+        .pass = bp_pass_alone(net, ws, parameters, data),
         .moved = moved,
         .along = bp_reading(along, false),
     };
     const struct bp_vector target = {product, false};
+    const double weight = bp_sum_of_weights(data);
 
     for (size_t n = 0; n < data->x.rows; n += d.pass.rows) {
         d.pass.rows = bp_rows_at_a_time(data, n, ws);
-        bp_forward_to_delta(&d.pass, data, n, 1 / (double)data->x.rows);
+        bp_forward_to_delta(&d.pass, data, n, 1 / weight);
         bp_backward(&d.pass, &(struct bp_update){.what = BP_NO_GRADIENT});
 
         for (size_t l = 0; l < net->count; l++)

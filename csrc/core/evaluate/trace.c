@@ -9,7 +9,7 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
 {
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_update update = {.what = BP_NO_GRADIENT};
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
     for (size_t n = 0; n < data->x.rows; n += pass.rows) {
         pass.rows = bp_rows_at_a_time(data, n, ws);

@@ -8,15 +8,18 @@
 #include "input_layer.h"
 #include "losses.h"
 
-/* With parameters [bp_room] in storage order, which it only reads unless an update is asked for. */
+/* With parameters [bp_room] in storage order, which it only reads unless an update is asked for.
+ * ws: with BP_MASK where the data have a mask. */
 static inline struct bp_pass
-bp_pass_alone(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters)
+bp_pass_alone(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
+              const struct bp_data *data)
 {
     return (struct bp_pass){
         .net = net,
         .ws = ws,
         .parameters = bp_reading(parameters, false),
         .threads = 1,
+        .masked = data->mask.data != NULL,
     };
 }
 
@@ -29,7 +32,8 @@ bp_rows_at_a_time(const struct bp_data *data, size_t n, const struct bp_workspac
 }
 
 /* Everything up to delta of the last layer, for pass.rows rows of the data from row n on; each
- * sample's delta is multiplied by `factor`. */
+ * sample's delta is multiplied by `factor` and its weight. Where the data have derivatives in the
+ * place of targets, C_0 is NaN. */
 void
 bp_forward_to_delta(const struct bp_pass *, const struct bp_data *, size_t n, double factor);
 

@@ -106,10 +106,9 @@ visit_block(struct bp_objective *o, const struct bp_sweep *sweep, size_t me, siz
 {
     const struct bp_solving *asked = o->asked;
     const size_t first = block * o->rows, left = asked->data.x.rows - first;
-    struct bp_pass pass = bp_pass_alone(asked->net, &o->ws[me], sweep->parameters);
+    struct bp_pass pass = bp_pass_alone(asked->net, &o->ws[me], sweep->parameters, &asked->data);
 
     pass.rows = left < o->rows ? left : o->rows;
-    pass.masked = asked->data.mask.data != NULL;
     if (o->blocks > 1 || o->resident == NOTHING)
         bp_load_batch(&pass, &asked->data, (struct bp_rows){NULL, first, pass.rows}, true);
     if (o->blocks > 1 || o->resident != sweep->point)
@@ -249,9 +248,8 @@ bp_validate(struct bp_objective *o, const bp_real *parameters, double *record)
     if (!o->asked->validation)
         return true;
     bp_crew_do(o->crew, validate_share, &v);
-    const double count = (double)o->asked->validation->x.rows;
-    record[BP_SOLVED_VALIDATION_LOSS] = v.results.total / count;
-    record[BP_SOLVED_VALIDATION_ACCURACY] = (double)v.results.right / count;
+    record[BP_SOLVED_VALIDATION_LOSS] = v.results.total / v.results.weight;
+    record[BP_SOLVED_VALIDATION_ACCURACY] = (double)v.results.right / (double)v.results.samples;
     if (v.stop)
         o->stop = true;
     return !v.stop && !bp_failed(o->asked->net);

@@ -42,6 +42,8 @@ validate(const struct worker *worker, struct bp_results *results)
         data.x.data += (ptrdiff_t)own.first * data.x.row_stride;
         data.y.data += (ptrdiff_t)own.first * data.y.row_stride;
         data.x.rows = data.y.rows = own.count;
+        if (data.weights)
+            data.weights += own.first;
     }
     pass.ws = &run->held_out;
     pass.dropout = NULL;
@@ -59,10 +61,9 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
     const struct bp_training *t = run->asked;
     struct verdict *verdict = &run->verdict;
     const double now = bp_seconds_now();
-    double held_out = t->validation ? (double)t->validation->x.rows : 0;
 
     verdict->enough = now - run->clock.begun > t->settings.budget;
-    if (t->ranks && !bp_reduce_figures(run, sums, validation, &held_out))
+    if (t->ranks && !bp_reduce_figures(run, sums, validation))
         return;
     const bool failed = bp_failed(t->net);
     if (failed || !isfinite(sums->loss) || verdict->not_finite) {
@@ -71,7 +72,7 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
         return;
     }
     assert(bp_all_pads_are_zeros(run));
-    bp_write_record(run, epoch, sums, validation, held_out, now - begun);
+    bp_write_record(run, epoch, sums, validation, now - begun);
     run->trained->epochs_done = epoch + 1;
     verdict->keep = true;
 }

@@ -29,14 +29,6 @@ bp_rate_of(const struct run *run, size_t step)
     return feed->rates ? feed->rates[step - feed->rates_from] : run->asked->optimizer->rate;
 }
 
-/* The weight of row n of `rows`. */
-static inline double
-bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
-{
-    const size_t at = rows.first + n;
-    return data->weights ? data->weights[rows.order ? rows.order[at] : at] : 1;
-}
-
 /* The rows that are loaded together, from sample number `first` of this block: none at its end. */
 static inline struct bp_rows
 bp_batch_at(const struct run *run, size_t first)

@@ -31,7 +31,7 @@ bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows r
 
 void
 bp_write_record(const struct run *run, size_t epoch, const struct sums *sums,
-                const struct bp_results *validation, double held_out, double seconds)
+                const struct bp_results *validation, double seconds)
 {
     const struct bp_training *t = run->asked;
     double *record = t->record + epoch * BP_FIGURES;
@@ -41,8 +41,8 @@ bp_write_record(const struct run *run, size_t epoch, const struct sums *sums,
     record[BP_VALIDATION_LOSS] = NAN;
     record[BP_VALIDATION_ACCURACY] = NAN;
     if (t->validation) {
-        record[BP_VALIDATION_LOSS] = validation->total / held_out;
-        record[BP_VALIDATION_ACCURACY] = (double)validation->right / held_out;
+        record[BP_VALIDATION_LOSS] = validation->total / validation->weight;
+        record[BP_VALIDATION_ACCURACY] = (double)validation->right / (double)validation->samples;
     }
     record[BP_SECONDS] = seconds;
     record[BP_GRADIENT_NORM] = t->settings.norms ? sums->norm / (double)sums->steps : NAN;

@@ -8,9 +8,9 @@
 bool
 bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
 
-/* Thread 0: writes the row of an epoch; `held_out` counts the validation samples. */
+/* Thread 0: writes the row of an epoch. */
 void
 bp_write_record(const struct run *, size_t epoch, const struct sums *,
-                const struct bp_results *validation, double held_out, double seconds);
+                const struct bp_results *validation, double seconds);
 
 #endif

@@ -11,16 +11,16 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient,
         const struct bp_dropout *dropout)
 {
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
     const bool plain = bp_is_plain(net, optimizer);
-    const double samples = (double)data->x.rows;
+    const double weight = bp_sum_of_weights(data);
     double total = 0;
 
     pass.rows = data->x.rows;
     pass.dropout = dropout;
-    bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / samples);
+    bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / weight);
     for (size_t i = 0; i < pass.rows; i++)
-        total += ws->losses[i];
+        total += bp_weight_of(data, (struct bp_rows){0}, i) * ws->losses[i];
     if (plain)
         bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND});
     else {
@@ -28,7 +28,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
         bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole});
         if (bp_failed(net))
-            return total / samples;
+            return total / weight;
         if (net->penalized || isfinite(optimizer->clip_norm)) {
             const double norm = bp_finish_gradient(&pass, whole, 1);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
@@ -36,5 +36,5 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
     }
     optimizer->steps++;
-    return total / samples;
+    return total / weight;
 }

@@ -4,8 +4,7 @@
 #include "words.h"
 
 bool
-bp_reduce_figures(struct run *run, struct sums *sums, struct bp_results *validation,
-                  double *held_out)
+bp_reduce_figures(struct run *run, struct sums *sums, struct bp_results *validation)
 {
     const struct bp_ranks *ranks = run->asked->ranks;
     double figures[] = {
@@ -15,8 +14,9 @@ bp_reduce_figures(struct run *run, struct sums *sums, struct bp_results *validat
         (double)sums->samples,
         sums->norm / (double)ranks->count,
         validation->total,
+        validation->weight,
+        (double)validation->samples,
         (double)validation->right,
-        ranks->sharded || ranks->me == 0 ? *held_out : 0,
         run->verdict.enough,
         run->verdict.stop,
         bp_failed(run->asked->net),
@@ -31,11 +31,12 @@ bp_reduce_figures(struct run *run, struct sums *sums, struct bp_results *validat
     sums->samples = (size_t)figures[3];
     sums->norm = figures[4];
     validation->total = figures[5];
-    validation->right = (size_t)figures[6];
-    *held_out = figures[7];
-    run->verdict.enough = figures[8] > 0;
-    run->verdict.stop = figures[9] > 0;
-    if (figures[10] > 0)
+    validation->weight = figures[6];
+    validation->samples = (size_t)figures[7];
+    validation->right = (size_t)figures[8];
+    run->verdict.enough = figures[9] > 0;
+    run->verdict.stop = figures[10] > 0;
+    if (figures[11] > 0)
         run->verdict.status = bp_failed(run->asked->net) ? BP_FAILED : BP_ELSEWHERE;
     return run->verdict.status == BP_OK && !run->verdict.stop;
 }

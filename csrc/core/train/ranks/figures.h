@@ -4,8 +4,8 @@
 
 #include "core/train/run.h"
 
-/* Thread 0: adds them up; false where training ends. `held_out` counts the validation samples. */
+/* Thread 0: adds them up; false where training ends. */
 bool
-bp_reduce_figures(struct run *, struct sums *, struct bp_results *validation, double *held_out);
+bp_reduce_figures(struct run *, struct sums *, struct bp_results *validation);
 
 #endif
