@@ -180,7 +180,7 @@ class Network:
         y: NDArray[Any],
         iterations: int,
         record: NDArray[np.float64],  # (iterations, solved_figures)
-        numbers: NDArray[np.float64],  # count, place, steps; or damping, penalty, effective parameters, steps
+        numbers: NDArray[np.float64],  # count, place, steps; or damping, effective, penalties, steps
         pairs: NDArray[np.float64] | None = None,  # (memory, 2, parameters), for L-BFGS
         accelerated: bool = False,
         bayesian: bool = False,

@@ -66,12 +66,12 @@ class WholeBatch(KnownAttributes):
         tolerance: float = self._settings["gradient_tolerance"]
         return tolerance
 
-    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
-        """The shapes of `state`, once it is not empty, for a network of so many parameters.
+    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes of `state`, once it is not empty, for a network of so many parameters and layers.
 
         Parameters
         ----------
-        parameters : int
+        parameters, layers : int
 
         Returns
         -------
@@ -87,17 +87,17 @@ class WholeBatch(KnownAttributes):
             raise ValueError(f"the state is that after {state[-1][-1]:g} steps, but {self._steps} were done")
         self._state = tuple(np.array(array, order="C") for array in state)
 
-    def _ready(self, parameters: int) -> None:
+    def _ready(self, parameters: int, layers: int) -> None:
         """Makes the state for a network of so many parameters, if there is none."""
-        shapes = self.state_shapes(parameters)
+        shapes = self.state_shapes(parameters, layers)
         if not self._state:
             state = tuple(np.zeros(shape) for shape in shapes)
             state[-1][-1] = self._steps
             self._state = state
         elif tuple(array.shape for array in self._state) != shapes:
             raise ValueError(
-                f"this optimizer's state belongs to another network than one of {parameters} parameters: "
-                "make a new optimizer for it"
+                f"this optimizer's state belongs to another network than one of {parameters} parameters "
+                f"in {layers} layers: make a new optimizer for it"
             )
 
     def __repr__(self) -> str:
@@ -140,12 +140,12 @@ class LBFGS(WholeBatch):
         memory: int = self._settings["memory"]
         return memory
 
-    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
+    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
         """Of the pairs, (memory, 2, parameters); then of their count, the next one's place, and `steps`.
 
         Parameters
         ----------
-        parameters : int
+        parameters, layers : int
 
         Returns
         -------
@@ -183,10 +183,10 @@ class LevenbergMarquardt(WholeBatch):
         Whether to use it; by default where the network has second derivatives: no softmax, and no
         activation of the user's.
     bayesian : bool
-        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): a penalty λ Σ w² over all parameters
-        is added to Σ r², and λ follows from the data after each step. It needs no validation data, and
-        reports how many parameters the data determine. Σ r² + λ Σ w² never rises for the λ of a step; C may
-        when λ grows.
+        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): for each layer a penalty λ Σ w² over
+        its weights and biases is added to Σ r², and λ follows from the data, by the layer's weights, after
+        every step. It needs no validation data, and reports how many parameters the data determine.
+        Σ r² with the penalties never rises for the λ of a step; C may when one grows.
     gradient_tolerance : float
         Training ends where no entry of ∂C/∂w is larger; ≥ 0.
 
@@ -234,35 +234,35 @@ class LevenbergMarquardt(WholeBatch):
         return damping
 
     @property
-    def penalty(self) -> float:
-        """λ of the Bayesian penalty, beside Σ r²; NaN before the first iteration and without it."""
-        return float(self._state[0][1]) if self._state and self.bayesian else math.nan
+    def penalties(self) -> tuple[float, ...]:
+        """λ of each layer, beside Σ r²; empty before the first iteration and without `bayesian`."""
+        return tuple(self._state[0][2:-1].tolist()) if self._state and self.bayesian else ()
 
     @property
     def effective_parameters(self) -> float:
         """γ, how many parameters the data determine; NaN before the first iteration and without it."""
-        return float(self._state[0][2]) if self._state and self.bayesian else math.nan
+        return float(self._state[0][1]) if self._state and self.bayesian else math.nan
 
-    def state_shapes(self, parameters: int) -> tuple[tuple[int, ...], ...]:
-        """Of μ of the next step, λ, γ and `steps`, whatever the number of parameters.
+    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
+        """Of μ of the next step, γ, λ of each layer, and `steps`.
 
         Parameters
         ----------
-        parameters : int
+        parameters, layers : int
 
         Returns
         -------
         tuple of shapes
         """
-        return ((4,),)
+        return ((layers + 3,),)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
         if state and not (state[0] >= 0).all():
             raise ValueError(f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0")
         super()._set_state(state)
 
-    def _ready(self, parameters: int) -> None:
+    def _ready(self, parameters: int, layers: int) -> None:
         fresh = not self._state
-        super()._ready(parameters)
+        super()._ready(parameters, layers)
         if fresh:
             self._state[0][0] = self._settings["damping"] or 0.0  # 0: from the first J

@@ -161,7 +161,7 @@ def _layer(description: object) -> Layer:
 def _check_state(network: BaseNetwork, optimizer: Optimizer | WholeBatch) -> None:
     if isinstance(optimizer, WholeBatch):
         shapes = tuple(array.shape for array in optimizer.state)
-        if shapes and shapes != optimizer.state_shapes(network.parameters.size):
+        if shapes and shapes != optimizer.state_shapes(network.parameters.size, len(network.layers)):
             raise ValueError(
                 f"the optimizer's state is not that of a network of {network.parameters.size} parameters"
             )
@@ -188,7 +188,7 @@ def _compare_tensors(
     expected = {name: [parameters] for name in states}
     dtypes = dict.fromkeys(states, dtype)
     if isinstance(optimizer, WholeBatch) and states:
-        shapes = optimizer.state_shapes(parameters)
+        shapes = optimizer.state_shapes(parameters, len(layers))
         expected = {f"optimizer.{i}": list(shape) for i, shape in enumerate(shapes)}
         dtypes = dict.fromkeys(expected, "F64")
     for i, layer in enumerate(layers):

@@ -178,12 +178,12 @@ read_levenberg(struct call *call, const Network *self)
 {
     struct bp_levenberg *own = &call->given.levenberg;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", 4);
+    call->numbers = bp_doubles(call->given.numbers, "numbers", self->net.count + 3);
     if (!call->numbers)
         return -1;
     own->damping = call->numbers[0];
-    own->penalty = call->numbers[1];
-    own->effective = call->numbers[2];
+    own->effective = call->numbers[1];
+    own->penalties = call->numbers + 2;
     call->solving.levenberg = own;
     return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
 }
@@ -196,9 +196,8 @@ note_numbers(struct call *call)
 
     if (levenberg) {
         call->numbers[0] = levenberg->damping;
-        call->numbers[1] = levenberg->penalty;
-        call->numbers[2] = levenberg->effective;
-        call->numbers[3] += (double)call->solving.done;
+        call->numbers[1] = levenberg->effective;
+        call->numbers[call->solving.net->count + 2] += (double)call->solving.done;
         return;
     }
     call->numbers[0] = (double)call->lbfgs.count;

@@ -9,7 +9,7 @@ extern const struct bp_signature bp_solve_signature, bp_levenberg_bytes_signatur
 
 /* (iterations done, why it ended). With pairs, L-BFGS, else Levenberg-Marquardt. `numbers` is what
  * the solver remembers besides: of L-BFGS how many pairs there are and the next one's place; of
- * Levenberg-Marquardt the damping, the penalty and the effective parameters; and of both the
+ * Levenberg-Marquardt the damping, the effective parameters and a penalty a layer; and of both the
  * iterations done so far. Pairs and numbers are
  * those after the last whole iteration, also when it raises. */
 PyObject *bp_network_solve(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);

@@ -247,7 +247,7 @@ def test_bayesian_regularization_finds_the_noise():
     plain.fit(x, y, bp.LevenbergMarquardt(), epochs=300)
     assert optimizer.effective_parameters == history["effective_parameters"][-1]
     assert 3 < optimizer.effective_parameters < 20  # of 91
-    assert optimizer.penalty > 0
+    assert all(penalty > 0 for penalty in optimizer.penalties)
     grid = np.linspace(-1, 1, 500)[:, None]
     errors = [np.sqrt(np.mean((n(grid) - np.sin(3 * grid)) ** 2)) for n in (net, plain)]
     assert errors[0] < 0.03  # noise 0.1, about 8 parameters, 200 samples: 0.1 √(8/200) = 0.02
@@ -259,13 +259,16 @@ def test_effective_parameters_are_mackays():
     optimizer = bp.LevenbergMarquardt(bayesian=True)
     net.fit(x, y, optimizer, epochs=5)
     jacobian = jacobian_of_parameters(net, x).reshape(y.size, -1)
-    penalty, count = optimizer.penalty, net.parameters.size
-    inverse = np.linalg.inv(jacobian.T @ jacobian + penalty * np.eye(count))
+    layers, weights = (slice(0, 24), slice(24, 38)), (slice(0, 18), slice(24, 36))  # biases lie behind
+    penalties = np.zeros(net.parameters.size)
+    for layer, penalty in zip(layers, optimizer.penalties, strict=True):
+        penalties[layer] = penalty
+    gamma = 1 - penalties * np.diag(np.linalg.inv(jacobian.T @ jacobian + np.diag(penalties)))
     net.fit(x, y, optimizer)
-    expected = count - penalty * np.trace(inverse)
-    assert optimizer.effective_parameters == pytest.approx(expected, rel=1e-9)
-    errors, squares = y.size * 2 * net.loss(x, y) / 2 / 2, net.parameters @ net.parameters
-    assert optimizer.penalty == pytest.approx(expected / squares * errors / (y.size - expected), rel=1e-9)
+    assert optimizer.effective_parameters == pytest.approx(gamma.sum(), rel=1e-9)
+    variance = len(x) * net.loss(x, y) / (y.size - gamma.sum())
+    expected = [gamma[of].sum() / np.sum(net.parameters[of] ** 2) * variance for of in weights]
+    np.testing.assert_allclose(optimizer.penalties, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -329,7 +332,7 @@ def test_a_state_of_another_network_is_refused():
     optimizer = bp.LBFGS(memory=5)
     small_network().fit(x, y, optimizer, epochs=2)
     other = bp.Network.dense(1, 3, 1, dtype="float64")
-    with pytest.raises(ValueError, match="another network than one of 10 parameters"):
+    with pytest.raises(ValueError, match="another network than one of 10 parameters in 2 layers"):
         other.fit(x, y, optimizer)
 
 

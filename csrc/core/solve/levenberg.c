@@ -7,13 +7,10 @@
  *
  * Without D, and where residuals are fewer than parameters, (JᵀJ + μI)⁻¹Jᵀ = Jᵀ(JJᵀ + μI)⁻¹.
  *
- * Bayesian (D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4, 1992; F. D. Foresee
- * and M. T. Hagan, "Gauss-Newton approximation to Bayesian learning", 1997): D = λI, and after each
- * step
+ * The Bayesian D follows from the data after each step: evidence.h.
  *
- *   γ = P - λ tr (JᵀJ + λI)⁻¹           λ = γ / Σw² · Σr² / (N - γ)
- *
- * Depends on solver.h, normal.h and base/. */
+ * Depends on solver.h, normal.h, evidence.h and base/. */
+#include "evidence.h"
 #include "normal.h"
 #include "solve.h"
 #include "solver.h"
@@ -87,27 +84,17 @@ find_gradient(struct run *run, struct bp_reached *reached)
     reached->gradient_most = 2 * run->to_loss * bp_largest(count, run->step);
 }
 
-/* Σ w² */
-static double
-squares(const struct run *run)
-{
-    return bp_dot(parameters_of(run), run->now.parameters, run->now.parameters);
-}
-
-/* The penalty's weight for so many effective parameters. */
+/* D from the layers' penalties, which follow from the data, at `now`; and C with it. */
 static void
-set_penalty(struct run *run, double effective)
+penalize(struct run *run, const double *diagonal)
 {
+    const struct bp_network *net = run->asked->net;
     struct bp_levenberg *own = run->asked->levenberg;
-    const double errors = run->reached.loss / run->to_loss, of_weights = squares(run);
-    const double free_errors = fmax((double)own->residuals - effective, 1);
 
-    own->effective = effective;
-    own->penalty = of_weights > 0 ? effective / of_weights * errors / free_errors : 1;
-    for (size_t p = 0; p < parameters_of(run); p++)
-        run->penalties[p] = own->penalty;
-    run->reached.objective =
-        run->reached.loss + run->to_loss * penalty(run, run->now.parameters);
+    if (diagonal || own->penalties[0] == 0)
+        bp_find_penalties(net, own, run->now.parameters, run->reached.loss / run->to_loss, diagonal);
+    bp_spread_penalties(net, own->penalties, run->penalties);
+    run->reached.objective = run->reached.loss + run->to_loss * penalty(run, run->now.parameters);
 }
 
 static bool
@@ -118,14 +105,12 @@ start(void *self, struct bp_reached *reached)
 
     memcpy(run->now.parameters, run->asked->parameters, parameters_of(run) * sizeof(double));
     run->now.number = ++run->points;
-    for (size_t p = 0; own->bayesian && p < parameters_of(run); p++)
-        run->penalties[p] = own->penalty;
     if (!bp_residuals_at(&run->residuals, run->now))
         return false;
     run->reached = (struct bp_reached){.damping = own->damping, .effective = NAN};
     reach(run, &run->now, &run->reached);
-    if (own->bayesian && own->penalty == 0)
-        set_penalty(run, (double)parameters_of(run));
+    if (own->bayesian)
+        penalize(run, NULL);
     memcpy(run->r, run->residuals.r, run->residuals.slots * sizeof(double));
     if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
         return false;
@@ -245,16 +230,16 @@ accept(struct run *run, struct bp_reached *reached)
     }
     reached->step = sqrt(moved);
     run->reached = *reached;
-    if (own->bayesian) {
-        if (!factorize(run, 0))
-            factorize(run, own->damping);
-        const double trace = bp_matrix_inverse_trace(&run->normal.factor, run->solved);
-        set_penalty(run, (double)count - own->penalty * trace);
-        run->reached.effective = own->effective;
-    }
     run->fresh = false;
     if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
         return false;
+    if (own->bayesian) { /* by the J of the step, as the factor's room is free */
+        if (!factorize(run, 0))
+            factorize(run, own->damping);
+        bp_matrix_inverse_diagonal(&run->normal.factor, run->solved, run->acceleration);
+        penalize(run, run->acceleration);
+        run->reached.effective = own->effective;
+    }
     find_gradient(run, &run->reached);
     *reached = run->reached;
     return true;

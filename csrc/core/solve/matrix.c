@@ -224,18 +224,17 @@ bp_matrix_solve(const struct bp_matrix *u, double *x)
     solve_backward(u, x);
 }
 
-/* Σ_k |U⁻ᵀ e_k|² */
-double
-bp_matrix_inverse_trace(const struct bp_matrix *u, double *x)
+/* |U⁻ᵀ e_k|² */
+void
+bp_matrix_inverse_diagonal(const struct bp_matrix *u, double *x, double *diagonal)
 {
-    double trace = 0;
-
     for (size_t k = 0; k < u->order; k++) {
+        double sum = 0;
         memset(x, 0, u->order * sizeof(*x));
         x[k] = 1;
         solve_forward(u, k / P, x);
         for (size_t i = k; i < u->order; i++)
-            trace += x[i] * x[i];
+            sum += x[i] * x[i];
+        diagonal[k] = sum;
     }
-    return trace;
 }

@@ -49,8 +49,8 @@ bp_matrix_factor(const struct bp_matrix *);
 void
 bp_matrix_solve(const struct bp_matrix *u, double *x);
 
-/* The trace of (UᵀU)⁻¹; x: room for as many numbers as the order. */
-double
-bp_matrix_inverse_trace(const struct bp_matrix *u, double *x);
+/* diagonal[k] = entry (k, k) of (UᵀU)⁻¹; x: room for as many numbers as the order. */
+void
+bp_matrix_inverse_diagonal(const struct bp_matrix *u, double *x, double *diagonal);
 
 #endif

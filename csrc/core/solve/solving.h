@@ -45,8 +45,8 @@ struct bp_lbfgs {
 struct bp_levenberg {
     double damping;   /* of the next step; 0: it follows from the first J */
     bool accelerated; /* by the second derivatives along the step */
-    bool bayesian;    /* a penalty Σ w², whose weight follows from the data (MacKay) */
-    double penalty;   /* that weight, beside Σ r²; 0 before the first iteration */
+    bool bayesian;    /* a penalty λ Σ w² for each layer, λ following from the data */
+    double *penalties; /* these λ, beside Σ r², one a layer; the first is 0 before the start */
     double effective; /* parameters that the data determine */
     size_t residuals; /* that there are: samples times outputs, without missing targets */
 };
