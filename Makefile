@@ -75,6 +75,9 @@ types:   ## mypy --strict and pyright
 	MYPYPATH=. mypy --strict examples/typed_tour.py
 	pyright examples/typed_tour.py
 
+floors:  ## docs/images/floors.svg, the picture of docs/architecture.md, drawn from the imports
+	$(PYTHON) tests/floors.py >docs/images/floors.svg
+
 docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is an error
 	$(DOCS_PYTHON) setup.py --quiet build_ext --inplace
 	PYTHONPATH=. $(DOCS_PYTHON) -m sphinx -E -W --keep-going -n -q docs build/docs

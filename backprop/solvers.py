@@ -87,8 +87,19 @@ class WholeBatch(KnownAttributes):
             raise ValueError(f"the state is that after {state[-1][-1]:g} steps, but {self._steps} were done")
         self._state = tuple(np.array(array, order="C") for array in state)
 
-    def _ready(self, parameters: int, layers: int) -> None:
-        """Makes the state for a network of so many parameters, if there is none."""
+    def ready(self, parameters: int, layers: int) -> None:
+        """Makes the state, if there is none.
+
+        Parameters
+        ----------
+        parameters, layers : int
+            How many the network has.
+
+        Raises
+        ------
+        MemoryError
+            If there is none for it.
+        """
         shapes = self.state_shapes(parameters, layers)
         if not self._state:
             state = tuple(np.zeros(shape) for shape in shapes)
@@ -261,8 +272,8 @@ class LevenbergMarquardt(WholeBatch):
             raise ValueError(f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0")
         super()._set_state(state)
 
-    def _ready(self, parameters: int, layers: int) -> None:
+    def ready(self, parameters: int, layers: int) -> None:
         fresh = not self._state
-        super()._ready(parameters, layers)
+        super().ready(parameters, layers)
         if fresh:
             self._state[0][0] = self._settings["damping"] or 0.0  # 0: from the first J

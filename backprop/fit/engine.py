@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop.fit.finite import blamed_on_data
+from backprop.fit.blame import blamed_on_data
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.reader import Reader
 from backprop.fit.streams import Batches

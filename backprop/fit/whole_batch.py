@@ -222,7 +222,7 @@ def _train(solving: Solving, observers: Observers, history: History, bar: Progre
 def _solve(solving: Solving, record: NDArray[np.float64], budget: float) -> tuple[int, str]:
     """One call of the engine: the iterations done, and why it ended."""
     network, optimizer, samples = solving.network, solving.optimizer, solving.samples
-    optimizer._ready(network.parameters.size, len(network.layers))
+    optimizer.ready(network.parameters.size, len(network.layers))
     of_method: dict[str, Any]
     if isinstance(optimizer, LevenbergMarquardt):
         accelerated = optimizer.acceleration

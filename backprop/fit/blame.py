@@ -1,0 +1,50 @@
+"""NaN and infinity in data that training has met are not taken for a divergence.
+
+Targets, weights and validation data are looked at before training. x, which may be larger than memory, is
+looked at once training has diverged, when what it has done to the parameters is undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from backprop._core import DivergenceError
+from backprop.fit.finite import check_finite
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.fit.plan import Plan
+    from backprop.fit.reader import Reader
+
+
+@contextlib.contextmanager
+def blamed_on_data(plan: Plan, reader: Reader | None) -> Iterator[None]:
+    """Makes a divergence that comes from x, or from a batch of the user's iterable, a ValueError.
+
+    One epoch with such data never ends, so nothing has changed but the generator, which is put back.
+    """
+    before = plan.generator.bit_generator.state if plan.draws else None
+    try:
+        yield
+    except DivergenceError:
+        for what, array in _suspects(plan, reader):
+            try:
+                check_finite(what, array)
+            except ValueError as error:
+                if before is not None:
+                    plan.generator.bit_generator.state = before
+                raise error from None
+        raise
+
+
+def _suspects(plan: Plan, reader: Reader | None) -> list[tuple[str, NDArray[Any]]]:
+    """What may have made training diverge, and has not been looked at."""
+    if plan.samples is not None:
+        return [("x", plan.samples.x)]
+    if reader is None or reader.last is None:
+        return []
+    x, y, _ = reader.last
+    return [("x of a batch", x), ("y of a batch", y)]
