@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,10 +56,7 @@ def train(
     try:
         if reader is not None:
             reader.start()
-        with (
-            blamed_on_data(plan, reader),
-            generator.bit_generator.lock if plan.draws else contextlib.nullcontext(),
-        ):
+        with blamed_on_data(plan, reader):
             return plan.network._train(
                 **_arrays(plan),
                 validation=plan.held_out,

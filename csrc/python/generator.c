@@ -2,8 +2,9 @@
 
 #include <numpy/random/bitgen.h>
 
-int
-bp_read_bit_generator(PyObject *object, struct bp_random *random)
+/* The functions behind NumPy's BitGenerator object, which must outlive `random`. 0, or -1 with an exception. */
+static int
+read_bit_generator(PyObject *object, struct bp_random *random)
 {
     PyObject *capsule = PyObject_GetAttrString(object, "capsule");
     bitgen_t *generator = capsule ? PyCapsule_GetPointer(capsule, "BitGenerator") : NULL;
@@ -16,42 +17,85 @@ bp_read_bit_generator(PyObject *object, struct bp_random *random)
     return 0;
 }
 
-int
-bp_hold_generator(struct bp_held_generator *held, PyObject *network)
+static int
+take(struct bp_held_generator *generator)
 {
-    PyObject *rng = PyObject_GetAttrString(network, "rng"), *lock = NULL, *taken = NULL;
+    PyObject *taken = PyObject_CallNoArgs(generator->acquire);
 
-    *held = (struct bp_held_generator){0};
-    held->bits = rng ? PyObject_GetAttrString(rng, "bit_generator") : NULL;
-    lock = held->bits ? PyObject_GetAttrString(held->bits, "lock") : NULL;
+    if (!taken)
+        return -1;
+    Py_DECREF(taken);
+    generator->held = true;
+    return 0;
+}
+
+/* Whatever exception is set stays. */
+static void
+give_back(struct bp_held_generator *generator)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *released = PyObject_CallNoArgs(generator->release);
+    if (!released)
+        PyErr_WriteUnraisable(generator->release);
+    Py_XDECREF(released);
+    generator->held = false;
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Takes the lock for one use, or gives it back. What a signal handler raises meanwhile is left to the next poll, and
+ * the lock waited for on: nobody holds it for long. */
+static void
+hold(void *context, bool held)
+{
+    struct bp_held_generator *generator = context;
+    PyObject *type, *value, *traceback;
+
+    bp_take_gil(generator->gil);
+    if (held) {
+        PyErr_Fetch(&type, &value, &traceback);
+        while (take(generator) < 0) {
+            if (type)
+                PyErr_Clear();
+            else
+                PyErr_Fetch(&type, &value, &traceback);
+        }
+        PyErr_Restore(type, value, traceback);
+    }
+    else
+        give_back(generator);
+    bp_give_up_gil(generator->gil);
+}
+
+int
+bp_hold_generator(struct bp_held_generator *generator, PyObject *bits, struct bp_gil *gil)
+{
+    PyObject *lock = PyObject_GetAttrString(bits, "lock");
+
+    *generator = (struct bp_held_generator){.bits = Py_NewRef(bits), .gil = gil};
     /* looked up now: later there may be no memory for it */
-    held->release = lock ? PyObject_GetAttrString(lock, "release") : NULL;
-    if (held->release && bp_read_bit_generator(held->bits, &held->random) == 0)
-        taken = PyObject_CallMethod(lock, "acquire", NULL);
-    Py_XDECREF(rng);
+    generator->acquire = lock ? PyObject_GetAttrString(lock, "acquire") : NULL;
+    generator->release = generator->acquire ? PyObject_GetAttrString(lock, "release") : NULL;
     Py_XDECREF(lock);
-    if (!taken) {
-        Py_CLEAR(held->bits);
-        Py_CLEAR(held->release);
+    if (!generator->release || read_bit_generator(bits, &generator->random) < 0 ||
+        (!gil && take(generator) < 0)) {
+        bp_release_generator(generator);
         return -1;
     }
-    Py_DECREF(taken);
+    if (gil) {
+        generator->random.hold = hold;
+        generator->random.holder = generator;
+    }
     return 0;
 }
 
 void
-bp_release_generator(struct bp_held_generator *held)
+bp_release_generator(struct bp_held_generator *generator)
 {
-    PyObject *type, *value, *traceback;
-
-    if (!held->release)
-        return;
-    PyErr_Fetch(&type, &value, &traceback); /* of the call that held it */
-    PyObject *released = PyObject_CallNoArgs(held->release);
-    if (!released)
-        PyErr_WriteUnraisable(held->release);
-    Py_XDECREF(released);
-    Py_CLEAR(held->release);
-    Py_CLEAR(held->bits);
-    PyErr_Restore(type, value, traceback);
+    if (generator->held)
+        give_back(generator);
+    Py_CLEAR(generator->bits);
+    Py_CLEAR(generator->acquire);
+    Py_CLEAR(generator->release);
 }

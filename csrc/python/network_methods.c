@@ -158,11 +158,33 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
     return status;
 }
 
+/* Dropout's keys for one step from network.rng, a key for each layer, to be freed; NULL with an exception. */
+static uint64_t *
+draw_keys(Network *self)
+{
+    struct bp_held_generator generator = {0};
+    PyObject *rng = PyObject_GetAttrString((PyObject *)self, "rng");
+    PyObject *bits = rng ? PyObject_GetAttrString(rng, "bit_generator") : NULL;
+    uint64_t *keys = bits ? PyMem_Calloc(self->net.count, sizeof(*keys)) : NULL;
+
+    if (bits && !keys)
+        PyErr_NoMemory();
+    if (keys && bp_hold_generator(&generator, bits, NULL) < 0) {
+        PyMem_Free(keys);
+        keys = NULL;
+    }
+    if (keys)
+        bp_draw_keys(&self->net, &generator.random, keys);
+    bp_release_generator(&generator);
+    Py_XDECREF(rng);
+    Py_XDECREF(bits);
+    return keys;
+}
+
 /* The step of an optimizer on samples that are read, with random numbers if the network has dropout: but for
  * derivatives, which are those of outputs without it. 0, or -1 with an exception. */
 static int
-step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer,
-          struct bp_held_generator *generator, double *loss)
+step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer, double *loss)
 {
     struct bp_held_optimizer held;
     struct bp_dropout dropout = {0};
@@ -172,12 +194,9 @@ step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer,
     if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
         return -1;
     if (self->net.dropout && !samples->data.derivatives) {
-        keys = PyMem_Calloc(self->net.count, sizeof(*keys));
-        if (!keys) {
-            PyErr_NoMemory();
+        keys = draw_keys(self);
+        if (!keys)
             goto done;
-        }
-        bp_draw_keys(&self->net, &generator->random, keys);
         dropout.keys = keys;
     }
     status = step(self, samples, &held.optimizer, keys ? &dropout : NULL, loss);
@@ -197,19 +216,15 @@ bp_network_step(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObj
     Network *self = (Network *)object;
     struct given given = {0};
     struct bp_samples samples;
-    struct bp_held_generator generator = {0};
     PyObject *result = NULL;
 
-    if (bp_read_arguments(&bp_step_signature, args, count, names, &given) < 0 ||
-        (self->net.dropout && !given.samples.dC_da && bp_hold_generator(&generator, object) < 0))
+    if (bp_read_arguments(&bp_step_signature, args, count, names, &given) < 0)
         return NULL;
     if (bp_enter_with_targets(self, &samples, &given.samples) == 0) {
         result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
-        if (result && step_with(self, &samples, given.optimizer, &generator,
-                                &((PyFloatObject *)result)->ob_fval) < 0)
+        if (result && step_with(self, &samples, given.optimizer, &((PyFloatObject *)result)->ob_fval) < 0)
             Py_CLEAR(result);
         bp_leave_with_samples(self, &samples);
     }
-    bp_release_generator(&generator);
     return result;
 }

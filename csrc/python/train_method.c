@@ -52,7 +52,7 @@ struct call {
     struct bp_rank_hooks ranks;
     struct bp_samples samples, held_out;
     struct bp_held_optimizer optimizer;
-    struct bp_random random;
+    struct bp_held_generator generator;
     struct bp_training training;
     struct bp_trained trained;
 };
@@ -119,11 +119,8 @@ read_settings(struct call *call, Network *self)
     t->record = bp_doubles(given->record, "record", bp_size_product(given->epochs, BP_FIGURES));
     if (!t->record)
         return -1;
-    if (given->bit_generator) {
-        if (bp_read_bit_generator(given->bit_generator, &call->random) < 0)
-            return -1;
-        t->random = &call->random;
-    }
+    if (given->bit_generator)
+        t->random = &call->generator.random; /* read when all else is */
     else if (given->shuffle || self->net.dropout) {
         PyErr_SetString(PyExc_ValueError, "shuffling and dropout need a bit generator");
         return -1;
@@ -139,6 +136,10 @@ read_settings(struct call *call, Network *self)
     if (bp_hold_optimizer(&call->optimizer, self->module, given->optimizer, &self->net) < 0)
         return -1;
     t->optimizer = &call->optimizer.optimizer;
+    const bool calls_python = t->stream || (self->customs && self->customs->python);
+    if (t->random && bp_hold_generator(&call->generator, given->bit_generator,
+                                       calls_python ? &call->gil : NULL) < 0)
+        return -1;
     return t->ranks ? bp_hook_common_memory(&call->ranks, t) : 0;
 }
 
@@ -226,6 +227,7 @@ bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
         if (read_data(&call, self) == 0 && read_settings(&call, self) == 0)
             result = run(&call, self);
     }
+    bp_release_generator(&call.generator);
     bp_leave(self);
 done:
     bp_report_no_start(&call.ranks);

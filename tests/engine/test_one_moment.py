@@ -184,3 +184,66 @@ def test_a_child_forked_amid_training_does_not_wait_for_ever(net):
     holder.join(HANGING)
     assert exit_code_of(child, HANGING) == 0
     assert net.loss(X, np.zeros((4, 2))) > 0
+
+
+def test_functions_that_draw_from_the_networks_generator_do_not_stop_training():
+    """fit, step and a loss that draws from one generator, in three threads: two locks, taken in one order."""
+    rng = np.random.default_rng(1)
+
+    def value(a, y):
+        rng.random(3)
+        return ((a - y) ** 2).sum(axis=1)
+
+    def derivative(a, y):
+        rng.random(2)
+        return 2 * (a - y)
+
+    layers = bp.Layer(3, 8, "tanh", dropout=0.3), bp.Layer(8, 2)
+    own = bp.Network(*layers, loss=bp.Loss(value, derivative), seed=rng)
+    x, y = np.ones((40, 3)), np.zeros((40, 2))
+
+    def train():
+        own.fit(x, y, bp.SGD(0.01), epochs=50, batch_size=5)
+
+    def step():
+        for _ in range(300):
+            own.step(x[:4], y[:4], bp.SGD(0.01))
+
+    def measure():
+        for _ in range(300):
+            own.loss(x, y)
+
+    threads = [threading.Thread(target=function, daemon=True) for function in (train, step, measure)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANGING)
+        assert not thread.is_alive(), "a thread hangs"
+    assert np.isfinite(own.parameters).all()
+
+
+def test_a_function_sees_its_generators_lock_free():
+    """Older NumPys' locks cannot be taken twice by one thread: what draws would wait for itself."""
+    rng = np.random.default_rng(1)
+    free = []
+
+    def g(z):
+        def ask():
+            free.append(rng.bit_generator.lock.acquire(timeout=0.001))
+            if free[-1]:
+                rng.bit_generator.lock.release()
+
+        if asking:
+            other = threading.Thread(target=ask)
+            other.start()
+            other.join()
+        return z
+
+    asking = False
+    own = bp.Network(bp.Layer(3, 4, bp.Activation(g, np.ones_like), dropout=0.5), bp.Layer(4, 2), seed=rng)
+    asking = True
+    own.fit(X, np.zeros((4, 2)), bp.SGD(0.01), batch_size=2)
+    own.fit(lambda: [(X, np.zeros((4, 2)))], None, bp.SGD(0.01))
+    own.step(X, np.zeros((4, 2)), bp.SGD(0.01))
+    assert len(free) >= 4
+    assert all(free)

@@ -19,9 +19,11 @@ bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order)
 {
     for (size_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
+    bp_hold_random(random, true);
     for (size_t i = count - 1; i > 0; i--) {
         const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
         order[j] = order[i];
         order[i] = other;
     }
+    bp_hold_random(random, false);
 }

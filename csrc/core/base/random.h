@@ -2,14 +2,24 @@
 #ifndef BP_RANDOM_H
 #define BP_RANDOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where random numbers come from: 32 fresh bits a call. */
+/* Where random numbers come from: 32 fresh bits a call. Others may draw from it too, but not while it is held. */
 struct bp_random {
     uint32_t (*next)(void *);
     void *state;
+    void (*hold)(void *, bool held); /* called around every use; NULL where the caller of all holds it */
+    void *holder;
 };
+
+static inline void
+bp_hold_random(const struct bp_random *random, bool held)
+{
+    if (random->hold)
+        random->hold(random->holder, held);
+}
 
 /* order[0 ... count - 1] becomes a fresh order of 0 ... count - 1, each equally likely. */
 void bp_shuffle(const struct bp_random *, size_t count, uint32_t *order);
