@@ -204,7 +204,8 @@ class Network(Explainable, Exportable):
         """Writes the network to a safetensors file, all of it or nothing; `backprop.load` reads it.
 
         Layers, loss, parameters and the state of ``net.rng`` are in the file, and with it or a crash of the
-        machine there is always one whole file: the old one or the new one.
+        machine there is always one whole file: the old one or the new one. It has the old one's mode. A
+        symbolic link stays one; other names of the old file, hard links, keep its content.
 
         Parameters
         ----------
@@ -216,7 +217,7 @@ class Network(Explainable, Exportable):
         Raises
         ------
         OSError
-            If the file cannot be written; a file that was there is then as before.
+            If the file cannot be written, or a folder, a device or a FIFO is there; all is then as before.
         ValueError
             If the optimizer's state is of another network; or if an activation, the loss, the optimizer, its
             schedule or the generator is of your own making, because a file holds no code.
