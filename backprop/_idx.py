@@ -81,7 +81,7 @@ def read_head(file: Any, axes: int | None, most: int) -> tuple[np.dtype[Any], tu
     dtype = np.dtype(TYPES[head[2]])
     size = math.prod(shape) * dtype.itemsize
     if size == 0 or size > most:
-        raise ValueError(f"its head claims the shape {shape}")
+        raise ValueError(f"its head claims the shape {shape}: {size} bytes, where at most {most} can be")
     return dtype, shape
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._idx import find_idx, read_all, read_head
+from backprop._packed import most_unpacked
 from backprop._validate import not_negative, positive, whole_number
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Split = tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
 
 DIGITS = os.path.join(os.path.dirname(__file__), "data")
-BEST_COMPRESSION = 1032  # gzip packs no run of bytes tighter than this
 
 
 def load_digits() -> Split:
@@ -159,9 +159,10 @@ def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> NDArray[A
     import zlib
 
     path = os.fspath(path)
-    most = os.path.getsize(path) * BEST_COMPRESSION
+    packed, size = path.endswith(".gz"), os.path.getsize(path)
+    most = most_unpacked(size) if packed else size
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        with gzip.open(path) if packed else open(path, "rb") as file:
             return read_all(file, axes, most)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(path, axes, error) from error

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from backprop._types import Rate
 
 
+MOST_STEPS = 2**53
+
+
 class Schedule:
     """What the schedules have in common. A subclass fills ``_settings`` and defines ``_rates``."""
 
@@ -80,7 +83,7 @@ class Step(Schedule):
     def __init__(self, lr: float, every: int, factor: float = 0.1) -> None:
         self._settings = {
             "lr": positive("lr", lr),
-            "every": whole_number("every", every),
+            "every": _steps("every", every),
             "factor": positive("factor", factor),
         }
 
@@ -136,7 +139,7 @@ class Cosine(Schedule):
     def __init__(self, lr: float, steps: int, last: float = 0.0) -> None:
         self._settings = {
             "lr": positive("lr", lr),
-            "steps": whole_number("steps", steps),
+            "steps": _steps("steps", steps),
             "last": not_negative("last", last),
         }
 
@@ -167,14 +170,16 @@ class WarmUp(Schedule):
     def __init__(self, after: Rate, steps: int) -> None:
         self._settings = {
             "after": after if callable(after) else positive("after", after),
-            "steps": whole_number("steps", steps),
+            "steps": _steps("steps", steps),
         }
 
     def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         after, steps = self._settings["after"], self._settings["steps"]
-        first = after(0) if callable(after) else after
-        later = np.maximum(step - steps, 0)
-        rates = _each(after, later.astype(np.int64)) if callable(after) else np.full(step.shape, after)
+        rates, first = np.full(step.shape, after if not callable(after) else 0.0), after
+        if callable(after):  # asked once for all: asked twice, nested warm-ups would double the work each
+            later = np.maximum(step - steps, 0).astype(np.int64)
+            asked = _each(after, np.concatenate([[0], later.ravel()]))
+            first, rates = asked[0], asked[1:].reshape(step.shape)
         return np.where(step < steps, first * (step + 1) / (steps + 1), rates)
 
 
@@ -212,7 +217,7 @@ class OneCycle(Schedule):
     ) -> None:
         self._settings = {
             "highest": positive("highest", highest),
-            "steps": whole_number("steps", steps, least=2),
+            "steps": _steps("steps", steps, least=2),
             "rise": finite_number("rise", rise),
             "start_divisor": finite_number("start_divisor", start_divisor),
             "end_divisor": finite_number("end_divisor", end_divisor),
@@ -277,7 +282,7 @@ class ReduceOnPlateau(Schedule):
             "lr": positive("lr", lr),
             "monitor": monitor,
             "factor": finite_number("factor", factor),
-            "patience": whole_number("patience", patience, least=0),
+            "patience": _steps("patience", patience, least=0),
             "min_delta": not_negative("min_delta", min_delta),
             "lowest": not_negative("lowest", lowest),
         }
@@ -359,6 +364,14 @@ def _each(schedule: Callable[[int], float], steps: NDArray[np.int64]) -> NDArray
     if isinstance(schedule, Schedule):
         return schedule(steps)
     return np.array([float(schedule(step)) for step in steps.ravel().tolist()]).reshape(steps.shape)
+
+
+def _steps(what: str, value: object, least: int = 1) -> int:
+    """A number of steps or epochs, which a float64 and an int64 can hold."""
+    steps = whole_number(what, value, least)
+    if steps > MOST_STEPS:
+        raise ValueError(f"{what} must be at most {MOST_STEPS}, got a number of {steps.bit_length()} bits")
+    return steps
 
 
 def _half_cosine(first: float, last: float, share: NDArray[np.float64]) -> NDArray[np.float64]:

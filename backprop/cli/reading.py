@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backprop._idx import find_idx
+from backprop._npz import check_archive
 from backprop.cli import columns as columns_of
 from backprop.cli.columns import Columns, column_named, label_column
 from backprop.cli.dialect import Dialect
@@ -149,6 +150,7 @@ def _read_npz(path: str, asked: Asked) -> Data:
     with open(path, "rb"):  # a missing or unreadable file is an OSError
         pass
     try:
+        check_archive(path)
         with np.load(path, allow_pickle=False) as file:
             found = list(file)
             pairs: list[tuple[str, ...]] = [pair for pair in PAIRS if pair[0] in file] or [("x", "y")]

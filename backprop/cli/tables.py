@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._packed import unpack
 from backprop.cli.dialect import MISSING, Dialect, decode, detect, is_number, records
 
 if TYPE_CHECKING:
@@ -194,4 +195,4 @@ def _content(path: str) -> bytes:
     else:
         with open(path, "rb") as file:
             data = file.read()
-    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    return unpack(data) if data.startswith(b"\x1f\x8b") else data

@@ -32,6 +32,7 @@ SCHEDULES: dict[str, Callable[..., schedules.Schedule]] = {
         schedules.ReduceOnPlateau,
     )
 }
+MOST_NESTED = 100  # schedules in each other
 LEARNED = ("lr", "best", "waited")  # what a ReduceOnPlateau has learned
 
 # The largest values of those entries that have a bound of their own; the rest is below 2**64, and PCG's
@@ -66,8 +67,24 @@ def restore_rng(state: object) -> np.random.Generator:
         known = ", ".join(BIT_GENERATORS)
         raise ValueError(f"its rng is {state!r:.60}, expected the state of one of {known}")
     bit_generator: np.random.BitGenerator = getattr(np.random, name)(0)
-    bit_generator.state = _like(dict(bit_generator.state), state, "rng")
+    restored = _like(dict(bit_generator.state), state, "rng")
+    if _is_stuck(name, restored["state"]):
+        raise ValueError("its rng has a state that gives 0 only, or the same numbers over and over")
+    bit_generator.state = restored
     return np.random.Generator(bit_generator)
+
+
+def _is_stuck(name: str, state: dict[str, Any]) -> bool:
+    """Whether a state is one that NumPy never makes, as the generator does not go round from it.
+
+    PCG's period is 2^128 with odd increments only (O'Neill 2014); the Mersenne Twister's 19937 bits, of its
+    first number the highest one only, must not all be 0 (Matsumoto and Nishimura 1998).
+    """
+    if name in ("PCG64", "PCG64DXSM"):
+        return bool(state["inc"] % 2 == 0)
+    if name == "MT19937":
+        return not (state["key"][0] >> 31 or state["key"][1:].any())
+    return False
 
 
 def _plain(value: Any) -> Any:
@@ -131,14 +148,16 @@ def restore_optimizer(description: object) -> AnyOptimizer:
     return optimizer
 
 
-def _describe_setting(value: Any) -> Any:
+def _describe_setting(value: Any, nested: int = 0) -> Any:
     if isinstance(value, tuple):
         return list(value)
     if not callable(value):
         return value
     if type(value) not in SCHEDULES.values():
         raise ValueError(f"a file holds no code, so the schedule {value!r} cannot be saved")
-    settings = {name: _describe_setting(entry) for name, entry in value.settings.items()}
+    if nested == MOST_NESTED:
+        raise ValueError(f"a file holds at most {MOST_NESTED} schedules in each other")
+    settings = {name: _describe_setting(entry, nested + 1) for name, entry in value.settings.items()}
     description = {"name": type(value).__name__, "settings": settings}
     if isinstance(value, schedules.ReduceOnPlateau):
         description["learned"] = [getattr(value, name) for name in LEARNED]
