@@ -7,7 +7,6 @@ The arithmetic is in the engine, `backprop._core`, from which the class inherits
 from __future__ import annotations
 
 import itertools
-import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from backprop._types import Seed
 
 DTYPES = ("float32", "float64")
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_core.note_fork)  # a lock's holder may be missing there
 
 
 class BaseNetwork(KnownAttributes, _core.Network):

@@ -5,9 +5,6 @@ deflate packs 1032 to 1 at best. Real data are far from it: the images of MNIST 
 
 from __future__ import annotations
 
-import gzip
-import io
-
 MOST_UNPACKED = 100  # times the size of the packed data,
 ALWAYS_UNPACKED = 2**24  # and so many bytes in any case
 
@@ -25,6 +22,9 @@ def unpack(packed: bytes) -> bytes:
     ValueError, OSError, EOFError, zlib.error
         If there is more, or the data are damaged.
     """
+    import gzip
+    import io
+
     most = most_unpacked(len(packed))
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
         data = file.read(most + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import warnings
@@ -37,6 +36,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     RuntimeWarning
         If the file is written, but its folder cannot be synced.
     """
+    import errno
+
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):  # an error that names what was asked for
@@ -91,6 +92,8 @@ def _sync_folder(folder: str, path: str | os.PathLike[str]) -> None:
     """Makes a file's new name outlast a crash. The file is there by now: a failure is a warning only."""
     if not hasattr(os, "O_DIRECTORY"):  # no system that has none syncs folders
         return
+    import errno
+
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -2,6 +2,9 @@
 #define BP_IMPORTS_NUMPY
 #include "module.h"
 
+#ifndef _WIN32
+#include <pthread.h>
+#endif
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -152,17 +155,7 @@ argument_names(PyObject *module, PyObject *args)
     return dict;
 }
 
-/* note_fork(): to be called in the child after each fork */
-static PyObject *
-note_fork(PyObject *module, PyObject *ignored)
-{
-    (void)ignored;
-    ((struct bp_module *)PyModule_GetState(module))->forks++;
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef module_methods[] = {
-    {"note_fork", note_fork, METH_NOARGS, NULL},
     {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
     {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},
@@ -170,11 +163,43 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static unsigned forks;
+
+static void
+note_fork(void)
+{
+    forks++;
+}
+
+unsigned
+bp_forks(void)
+{
+    return forks;
+}
+
+/* Has forks counted from now on, by one handler however often the module is loaded. */
+static int
+count_forks(void)
+{
+#ifndef _WIN32
+    static bool counted;
+
+    if (!counted && pthread_atfork(NULL, NULL, note_fork) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    counted = true;
+#endif
+    return 0;
+}
+
 static int
 execute(PyObject *module)
 {
     struct bp_module *state = PyModule_GetState(module);
 
+    if (count_forks() < 0)
+        return -1;
     if (PyArray_ImportNumPyAPI() < 0)
         return -1;
     if (choose_kernels(module, state) < 0 ||

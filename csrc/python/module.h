@@ -20,8 +20,10 @@ struct bp_module {
     PyTypeObject *network_type, *optimizer_type;
     PyObject *divergence_error;
     const struct bp_kernels *kernels[BP_DTYPES];
-    unsigned forks; /* how often the process has become a child of itself */
 };
+
+/* How often this process has become a child of itself: then threads that held locks are no more. */
+unsigned bp_forks(void);
 
 extern struct PyModuleDef bp_module_def;
 

@@ -28,7 +28,7 @@ bp_enter(Network *self)
     }
     PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
     while (status != PY_LOCK_ACQUIRED) { /* another thread has it: wait, but not for Ctrl-C */
-        if (self->forks != self->module->forks) {
+        if (self->forks != bp_forks()) {
             PyErr_SetString(PyExc_RuntimeError,
                             "another thread computed with the network when this process was forked from "
                             "its parent, and is not there to finish: make a new network from its parameters");
@@ -41,7 +41,7 @@ bp_enter(Network *self)
         Py_END_ALLOW_THREADS
     }
     self->owner = PyThread_get_thread_ident();
-    self->forks = self->module->forks;
+    self->forks = bp_forks();
     self->entered = 1;
     if (self->customs)
         atomic_store(&self->customs->failed, false);
