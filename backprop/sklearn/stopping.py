@@ -52,7 +52,7 @@ class Watch:
         self.waited = 0
         self.best = -math.inf
         self.stopped = False
-        self.begun_with, self.begun_penalty = network.parameters.copy(), penalty(network)
+        self.begun_with, self.begun_penalty = network._locked(network.parameters.copy), penalty(network)
         self.parameters: NDArray[Any] | None = None
 
     def __call__(self, network: Network, record: dict[str, float]) -> bool:
@@ -68,10 +68,11 @@ class Watch:
         if self.estimator.verbose:
             print(text)
         self.waited = 0 if value >= self.best + self.estimator.tol else self.waited + 1
+        now = network._locked(network.parameters.copy)
         if value > self.best:
             self.best = value
-            self.parameters = self.begun_with if self.score is None else network.parameters.copy()
-        self.begun_with, self.begun_penalty = network.parameters.copy(), penalty(network)
+            self.parameters = self.begun_with if self.score is None else now
+        self.begun_with, self.begun_penalty = now, penalty(network)
         self._set_rate()
         return self.stopped
 
