@@ -14,7 +14,7 @@ import numpy as np
 from backprop import _core
 from backprop._attributes import KnownAttributes
 from backprop._table import table
-from backprop._validate import name_among, real_array
+from backprop._validate import as_array, name_among, real_array
 from backprop.activations import Activation
 from backprop.layer import Layer, arrays_of, bind, check_layers, layer_setup
 from backprop.losses import Loss, check_output, loss_setup, output_for, target_count
@@ -293,6 +293,39 @@ class BaseNetwork(KnownAttributes, _core.Network):
             sample_weight=sample_weight,
             target_mask=target_mask,
         )
+
+    def r2(self, x: ArrayLike, y: ArrayLike) -> float:
+        """R², the share of the targets' variance that the outputs explain: 1 - Σ(y-a)² / Σ(y-mean of y)².
+
+        Parameters
+        ----------
+        x : array_like, (n, inputs)
+            Samples.
+        y : array_like, (n, outputs), or (n,) for one output
+            Targets; each column has its mean, and all of them are summed together.
+
+        Returns
+        -------
+        float
+            At most 1; 0 for constant outputs as good as any. NaN or -inf where y does not vary.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or y does not fit.
+        """
+        a, targets = np.asarray(self(x), np.float64), as_array("y", y)
+        if targets.dtype.kind not in "biuf":
+            raise TypeError(f"y must hold real numbers, got dtype {targets.dtype}")
+        if a.ndim != 2 or targets.shape not in (a.shape, a[:, 0].shape if a.shape[1] == 1 else a.shape):
+            raise ValueError(
+                f"R² is of numbers: y must have the shape of the outputs, {a.shape}, got {targets.shape}; "
+                "net.accuracy(x, y) is for labels"
+            )
+        targets = targets.reshape(a.shape).astype(np.float64)
+        with np.errstate(all="ignore"):
+            whole = ((targets - targets.mean(axis=0)) ** 2).sum()
+            return float(1 - ((targets - a) ** 2).sum() / whole)
 
     def summary(self) -> str:
         """The network as a table: a line for each layer, the input layer being layer 1.

@@ -9,6 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._base import BaseNetwork
+
+
+def has_classes(network: BaseNetwork, labels: bool) -> bool:
+    """Whether outputs stand for classes; `labels` says whether y holds any."""
+    return network._has_classes(labels)
+
 
 def at_threshold(a: NDArray[Any]) -> NDArray[np.int64]:
     """For each output that decides alone, 1 where it is at least 0.5, else 0."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._figures import improves, worst
+from backprop._figures import UPWARDS, improves, worst
 from backprop._validate import finite_number, name_among, whole_number
 from backprop.files.format import save
 
@@ -37,8 +37,8 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : str
-        "validation_loss", "validation_accuracy", "loss" or "accuracy". Losses improve downwards,
-        accuracies upwards.
+        "loss", "accuracy" or "r2", as `History` has them, or with "validation_" before it. Losses improve
+        downwards, the others upwards.
     patience : int
         How many epochs in a row may bring no improvement; at least 1.
     min_delta : float
@@ -69,7 +69,7 @@ class EarlyStopping:
         restore_best: bool = True,
     ) -> None:
         self.monitor = name_among(
-            "monitor", monitor, ("validation_loss", "validation_accuracy", "loss", "accuracy")
+            "monitor", monitor, [f"{part}{key}" for key in ("loss", *UPWARDS) for part in ("validation_", "")]
         )
         self.patience = whole_number("patience", patience)
         self.min_delta = finite_number("min_delta", min_delta)
@@ -88,9 +88,17 @@ class EarlyStopping:
         if self.monitor not in quantities:
             raise ValueError(
                 f"EarlyStopping watches {self.monitor!r}, but this fit measures only "
-                f"{', '.join(quantities)}; give fit validation=(x, y)"
+                f"{', '.join(quantities)}; {self._remedy(quantities)}"
             )
         self._reset()
+
+    def _remedy(self, quantities: Sequence[str]) -> str:
+        """What to do where the monitored figure is not measured."""
+        if self.monitor.startswith("validation") and "validation_loss" not in quantities:
+            return "give fit validation=(x, y)"
+        if self.monitor.endswith("accuracy"):
+            return "accuracy is for classes: watch the loss of a regression"
+        return "R² is for regressions with a squared error"
 
     def __call__(self, network: BaseNetwork, record: dict[str, float]) -> bool:
         """True when patience has run out."""

@@ -19,10 +19,12 @@ class History(Mapping[str, list[float]]):
     """The figures of a training, as a mapping from a name to a list with one entry per epoch.
 
     Keys are "loss", the mean of C over the epoch's samples as they were trained on; "accuracy", the
-    same for the accuracy; with ``validation=`` "validation_loss" and "validation_accuracy", taken after
-    the epoch; "lr", the rate of the epoch's last step; with ``norms=True`` "weight_norm", the 2-norm of
-    all parameters after the epoch, and "gradient_norm", the mean over its steps of that of the gradient,
-    penalties included, before clipping; and "seconds". ``print(history)`` shows a table.
+    same for the accuracy, where there are classes; "r2", 1 - C / (C of the best constant outputs), for a
+    regression with a squared error on arrays; with ``validation=`` "validation_loss" and
+    "validation_accuracy" or "validation_r2", taken after the epoch; "lr", the rate of the epoch's last step;
+    with ``norms=True`` "weight_norm", the 2-norm of all parameters after the epoch, and "gradient_norm", the
+    mean over its steps of that of the gradient, penalties included, before clipping; and "seconds".
+    ``print(history)`` shows a table.
 
     With `LBFGS` and `LevenbergMarquardt`, "loss" is C after the iteration, and instead of "lr" there are
     "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; and, with

@@ -11,12 +11,16 @@ from backprop import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop.fit.quality import Quality
 
-def quantities(validated: bool, norms: bool) -> tuple[str, ...]:
+
+def quantities(quality: Quality, validated: bool, norms: bool) -> tuple[str, ...]:
     """The keys of the history.
 
     Parameters
     ----------
+    quality : Quality
+        What is measured beside the loss.
     validated : bool
         Whether there are samples to validate on.
     norms : bool
@@ -26,9 +30,8 @@ def quantities(validated: bool, norms: bool) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    validation = ("validation_loss", "validation_accuracy") if validated else ()
     measured = ("weight_norm", "gradient_norm") if norms else ()
-    return ("loss", "accuracy", *validation, "lr", *measured, "seconds")
+    return (*quality.keys(validated), "lr", *measured, "seconds")
 
 
 def new_record(epochs: int) -> NDArray[np.float64]:

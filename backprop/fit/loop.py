@@ -65,7 +65,7 @@ def fit(
         if isinstance(ranks, Ranks):
             plan = _start_alike(plan, ranks)
         observers = Observers(network, optimizer, plan.callbacks)
-        history = History(quantities(plan.held_out is not None, plan.norms))
+        history = History(quantities(plan.quality, plan.held_out is not None, plan.norms))
         ranks.attempt(partial(observers.start, tuple(history)))
         watched = ranks.rank == 0 and is_watched() if progress is None else progress
         with Progress(bool(watched), plan.epochs) as bar:
@@ -147,6 +147,7 @@ def _extend(
 ) -> dict[str, float]:
     """Adds an engine's record to the history; the last epoch's figures."""
     columns = columns_of(record) | {"lr": rates}
+    columns |= plan.quality.measured(columns)
     if plan.norms:
         columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]
     if plan.samples is not None and plan.samples.mask is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from backprop import _core
 from backprop._validate import name_among, whole_number
 from backprop.fit.observers import callables
+from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import pair, samples_of
 from backprop.fit.streams import Batches, Blocks, is_mapped
 from backprop.fit.threads import suitable_threads, threads_asked
@@ -43,6 +44,8 @@ class Plan:
         Where samples come in blocks: of the user's iterable, or of `samples`.
     held_out : (x, y) or None
         Samples to validate on.
+    quality : Quality
+        What is measured beside the loss.
     generator : numpy.random.Generator
     epochs : int
     batch_size : int
@@ -64,6 +67,7 @@ class Plan:
     samples: Samples | None
     source: Batches | Blocks | None
     held_out: Pair | None
+    quality: Quality
     generator: np.random.Generator
     epochs: int
     batch_size: int
@@ -145,6 +149,7 @@ def plan_of(
     return Plan(
         network=network,
         optimizer=optimizer,
+        quality=quality_of(network, data["samples"], data["held_out"], shared=ranks.sharded),
         generator=generator,
         epochs=epochs,
         norms=bool(norms),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SECONDS_BETWEEN_UPDATES = 0.05
-SHOWN = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+SHOWN = ("loss", "accuracy", "r2", "validation_loss", "validation_accuracy", "validation_r2")
 
 
 class Progress:

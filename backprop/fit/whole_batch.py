@@ -14,6 +14,7 @@ from backprop import _core
 from backprop._validate import whole_number
 from backprop.fit.observers import Observers, callables
 from backprop.fit.progress import Progress, is_watched
+from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import samples_of
 from backprop.fit.threads import suitable_threads, threads_asked, usable_threads
 from backprop.history import History
@@ -40,6 +41,8 @@ class Solving:
     network : BaseNetwork
     optimizer : WholeBatch
     samples : Samples
+    quality : Quality
+        What is measured beside the loss.
     epochs : int
     target : float
         C at which training ends; -inf for none.
@@ -51,6 +54,7 @@ class Solving:
     network: BaseNetwork
     optimizer: WholeBatch
     samples: Samples
+    quality: Quality
     epochs: int
     target: float
     norms: bool
@@ -59,12 +63,9 @@ class Solving:
     @property
     def quantities(self) -> tuple[str, ...]:
         """The keys of the history."""
-        validation = () if self.samples.held_out is None else ("validation_loss", "validation_accuracy")
         levenberg = isinstance(self.optimizer, LevenbergMarquardt)
         return (
-            "loss",
-            "accuracy",
-            *validation,
+            *self.quality.keys(self.samples.held_out is not None),
             *(("weight_norm",) if self.norms else ()),
             "gradient_norm",
             *(("damping",) if levenberg else ()),
@@ -136,6 +137,7 @@ def _plan(
         network=network,
         optimizer=optimizer,
         samples=samples,
+        quality=quality_of(network, samples, samples.held_out, shared=False),
         epochs=whole_number("epochs", epochs),
         target=target,
         norms=bool(norms),
@@ -205,6 +207,7 @@ def _train(solving: Solving, observers: Observers, history: History, bar: Progre
             error.epoch = history.epochs + 1
             raise
         columns = dict(zip(_core.solved_figures, record[:done].T.tolist(), strict=True))
+        columns |= solving.quality.measured(columns)
         if solving.norms:
             columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
         if solving.samples.mask is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._classes import has_classes
 from backprop._notation import Notation, layer_name, subscript
 from backprop.draw.scales import fraction_of, largest_size, short_number, shown_nodes
 from backprop.explain.html import Html, html
@@ -47,7 +48,7 @@ def state(stage: Stage) -> dict[str, Any]:
     """All that is to be seen, but for the terms of a weight."""
     network = stage.network
     x, y = stage.x[:MEASURED], stage.y[:MEASURED]
-    rate = stage.optimizer.lr
+    rate, labels = stage.optimizer.lr, network.targets > 1 and y.ndim == 1
     coming, layer = stage.coming
     where = layer_name(layer, stage.layers)
     return {
@@ -63,7 +64,7 @@ def state(stage: Stage) -> dict[str, Any]:
         "optimizer": repr(stage.optimizer),
         "epochs": stage.epochs,
         "loss": number(network.loss(x, y)),
-        "accuracy": number(network.accuracy(x, y)),
+        "accuracy": number(network.accuracy(x, y) if has_classes(network, labels) else math.nan),
         "measured": len(x),
         "plane": regions(network, stage.x, stage.points),
     }

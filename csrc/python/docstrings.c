@@ -52,7 +52,8 @@ const char bp_accuracy_doc[] =
     "The share of samples whose class is that of their target.\n\n"
     "The class is the index of the largest output, or for one output node whether it\n"
     "is at least 0.5; the same for a target. A sample with an output or target that is NaN\n"
-    "counts as wrong.\n\n"
+    "counts as wrong. A regression has none, but r2: y must be labels, or the loss a\n"
+    "cross-entropy, or the outputs those of sigmoid, softmax or functions of your own.\n\n"
     "Parameters\n----------\n" X_AND_Y "\nReturns\n-------\nfloat\n    From 0 to 1.\n\n" RAISES;
 
 const char bp_step_doc[] =

@@ -81,6 +81,12 @@ evaluate(PyObject *object, enum quantity quantity, const struct bp_given_samples
         if (!array)
             goto done;
     }
+    if (quantity == ACCURACY && !bp_has_classes(net, samples.data.labels)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "accuracy is for classes, but this network has none: its outputs are numbers, and y "
+                        "holds no labels; net.r2(x, y) says how well they fit");
+        goto done;
+    }
     Py_BEGIN_ALLOW_THREADS
     status = bp_prepare(self, &samples, 0);
     if (status == BP_OK)
@@ -130,6 +136,18 @@ EVALUATING_METHOD(classify, CLASSES)
 EVALUATING_METHOD(loss, LOSS)
 EVALUATING_METHOD(losses, LOSSES)
 EVALUATING_METHOD(accuracy, ACCURACY)
+
+/* _has_classes(labels) */
+PyObject *
+bp_network_has_classes(PyObject *object, PyObject *labels)
+{
+    const struct bp_network *net = &((Network *)object)->net;
+    const int are_labels = PyObject_IsTrue(labels);
+
+    if (are_labels < 0)
+        return NULL;
+    return PyBool_FromLong(net->count > 0 && bp_has_classes(net, are_labels));
+}
 
 /* The step without the GIL, once all that it needs is there; *loss is C before it. */
 static enum bp_status

@@ -12,6 +12,7 @@ PyObject *bp_network_call(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *bp_network_classify(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_loss(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_losses(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
+PyObject *bp_network_has_classes(PyObject *self, PyObject *labels);
 PyObject *bp_network_accuracy(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_step(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 

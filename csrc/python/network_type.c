@@ -251,6 +251,7 @@ static PyMethodDef network_methods[] = {
     {"jacobian_vector", BP_FAST(bp_network_jacobian_vector), bp_jacobian_vector_doc},
     {"vector_jacobian", BP_FAST(bp_network_vector_jacobian), bp_vector_jacobian_doc},
     {"_hessian_vector", BP_FAST(bp_network_hessian_vector), NULL},
+    {"_has_classes", bp_network_has_classes, METH_O, NULL},
     {"classify", BP_FAST(bp_network_classify), bp_classify_doc},
     {"loss", BP_FAST(bp_network_loss), bp_loss_doc},
     {"losses", BP_FAST(bp_network_losses), bp_losses_doc},

@@ -152,7 +152,7 @@ CALLS = {
     "classify": lambda net, *more: net.classify(X, *more),
     "loss": lambda net, *more: net.loss(X, Y, *more),
     "losses": lambda net, *more: net.losses(X, Y, *more),
-    "accuracy": lambda net, *more: net.accuracy(X, Y, *more),
+    "accuracy": lambda net, *more: net.accuracy(X, [0], *more),
     "step": lambda net, *more: net.step(X, Y, SGD, *more),
     "_gradient": lambda net, *more: net._gradient(X, Y, *more),
     "_trace": lambda net, *more: net._trace(X, Y, *more),

@@ -122,7 +122,7 @@ def test_reduce_on_plateau():
 
 
 def test_fit_shows_its_figures_to_reduce_on_plateau():
-    net = make_network((4, 9, 3), "tanh")
+    net = make_network((4, 9, 3), ("tanh", "sigmoid"))
     x, y = make_data(net, 21)
     schedule = schedules.ReduceOnPlateau(1e-9, "accuracy", factor=0.1, patience=0)
     optimizer = bp.SGD(schedule)
@@ -138,7 +138,7 @@ def test_fit_shows_its_figures_to_reduce_on_plateau():
 
 def test_reduce_on_plateau_after_a_warm_up(tmp_path):
     """It is shown the figures there too, and keeps in a file what it has learned."""
-    net = make_network((4, 9, 3), "tanh")
+    net = make_network((4, 9, 3), ("tanh", "sigmoid"))
     x, y = make_data(net, 21)
     plateau = schedules.ReduceOnPlateau(1e-9, "accuracy", factor=0.1, patience=0)
     optimizer = bp.SGD(schedules.WarmUp(plateau, 1))

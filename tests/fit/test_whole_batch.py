@@ -182,9 +182,9 @@ def test_history_says_what_was_measured():
     history = small_network().fit(x, y, bp.LBFGS(), epochs=3, validation=0.2, norms=True)
     assert tuple(history) == (
         "loss",
-        "accuracy",
+        "r2",
         "validation_loss",
-        "validation_accuracy",
+        "validation_r2",
         "weight_norm",
         "gradient_norm",
         "step",
@@ -193,7 +193,7 @@ def test_history_says_what_was_measured():
     assert all(len(history[key]) == 3 for key in history)
     net = small_network()
     history = net.fit(x, y, bp.LevenbergMarquardt(), epochs=3)
-    assert tuple(history) == ("loss", "accuracy", "gradient_norm", "damping", "step", "seconds")
+    assert tuple(history) == ("loss", "r2", "gradient_norm", "damping", "step", "seconds")
     gradient = net.gradient(x, y).parameters
     assert history["gradient_norm"][-1] == pytest.approx(np.linalg.norm(gradient), rel=1e-9)
     assert history.stopped == "epochs"

@@ -64,3 +64,15 @@ bp_apply_loss_derivative(const struct bp_network *net, size_t rows, const bp_rea
     else if (rows > 0)
         custom->derivative(custom->context, net->kernels, rows, outputs, a, y, out, stride);
 }
+
+bool
+bp_has_classes(const struct bp_network *net, bool labels)
+{
+    const struct bp_layer *last = &net->layers[net->count - 1];
+
+    if (bp_targets(net) != last->outputs)
+        return false;
+    return labels || net->custom_loss || last->custom || net->loss == BP_CROSS_ENTROPY ||
+           net->loss == BP_BINARY_CROSS_ENTROPY || last->activation == BP_SIGMOID ||
+           last->activation == BP_SOFTMAX;
+}

@@ -30,6 +30,10 @@ void bp_apply_loss(const struct bp_network *, size_t rows, const bp_real *z, con
 void bp_apply_loss_derivative(const struct bp_network *, size_t rows, const bp_real *a,
                               const bp_real *y, bp_real *out, size_t stride);
 
+/* Whether outputs stand for classes: of labels they do, and in a network whose loss is a cross-entropy or whose
+ * outputs are those of sigmoid or softmax; of functions that are the user's nobody can tell, so they may. */
+bool bp_has_classes(const struct bp_network *, bool labels);
+
 /* Whether one of the user's functions has failed. */
 static inline bool
 bp_failed(const struct bp_network *net)
