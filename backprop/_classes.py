@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backprop._base import BaseNetwork
+    from backprop import _core
 
 
-def has_classes(network: BaseNetwork, labels: bool) -> bool:
+def has_classes(network: _core.Network, labels: bool) -> bool:
     """Whether outputs stand for classes; `labels` says whether y holds any."""
     return network._has_classes(labels)
 

@@ -25,8 +25,8 @@ exports:   exports.c99 exports.onnx exports.torch exports
 draw:      draw.shapes draw.scales draw.svg draw.png draw.drawing draw.scene draw
 explain:   explain.terms explain.wording explain.text explain.latex explain.html explain.check
            explain.explanation explain.moves explain
-fit:       fit.figures fit.threads fit.progress fit.rates fit.streams fit.reader fit.ranks fit.finite
-           fit.samples fit.observers fit.plan fit.blame fit.whole_batch fit.engine fit.loop fit
+fit:       fit.threads fit.progress fit.rates fit.streams fit.reader fit.ranks fit.finite fit.samples
+           fit.quality fit.figures fit.observers fit.plan fit.blame fit.whole_batch fit.engine fit.loop fit
 face:      _explainable _exportable network backprop
 sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
            sklearn.estimator sklearn.classifier sklearn.regressor sklearn
