@@ -45,12 +45,12 @@ bp_network_jacobian(PyObject *object, PyObject *const *args, Py_ssize_t count, P
                               (npy_intp)net->layers[0].inputs};
     PyArrayObject *out = bp_new_results(&samples, 2, shape, bp_type_number(net->kernels->dtype));
     if (out) {
-        Py_BEGIN_ALLOW_THREADS status = bp_prepare(self, &samples, BP_INPUT_GRADIENT);
+        status = bp_begin(self, &samples, BP_INPUT_GRADIENT);
         if (status == BP_OK)
             bp_jacobian(net, &self->ws, self->parameters.at, &samples.data, PyArray_DATA(out));
-        Py_END_ALLOW_THREADS if (status != BP_OK || bp_failed(net))
-        {
-            bp_raise(status == BP_OK ? BP_FAILED : status);
+        status = bp_end(self, status);
+        if (status != BP_OK) {
+            bp_raise(status);
             Py_CLEAR(out);
         }
     }
@@ -69,12 +69,14 @@ vector_jacobian(Network *self, const struct bp_samples *samples)
 
     if (!out)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = bp_prepare(self, samples, BP_INPUT_GRADIENT);
+    status = bp_begin(self, samples, BP_INPUT_GRADIENT);
     if (status == BP_OK)
         bp_vector_jacobian(net, &self->ws, self->parameters.at, &samples->data, PyArray_DATA(out));
-    Py_END_ALLOW_THREADS if (status == BP_OK && !bp_failed(net)) return (PyObject *)out;
+    status = bp_end(self, status);
+    if (status == BP_OK)
+        return (PyObject *)out;
     Py_DECREF(out);
-    return bp_raise(status == BP_OK ? BP_FAILED : status);
+    return bp_raise(status);
 }
 
 PyObject *
@@ -107,16 +109,18 @@ jacobian_vector(Network *self, const struct bp_samples *samples, const struct bp
 
     if (!out)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = bp_prepare(self, samples, BP_KEEP_Z);
+    status = bp_begin(self, samples, BP_KEEP_Z);
     if (status == BP_OK)
         status = bp_workspace_lay_out(&moved, net, bp_rows_together(samples), 1, BP_KEEP_Z);
     if (status == BP_OK)
         bp_jacobian_vector(net, &self->ws, &moved, self->parameters.at, &samples->data, v,
                            PyArray_DATA(out));
     bp_workspace_free(&moved);
-    Py_END_ALLOW_THREADS if (status == BP_OK && !bp_failed(net)) return (PyObject *)out;
+    status = bp_end(self, status);
+    if (status == BP_OK)
+        return (PyObject *)out;
     Py_DECREF(out);
-    return bp_raise(status == BP_OK ? BP_FAILED : status);
+    return bp_raise(status);
 }
 
 PyObject *

@@ -87,15 +87,14 @@ evaluate(PyObject *object, enum quantity quantity, const struct bp_given_samples
                         "holds no labels; net.r2(x, y) says how well they fit");
         goto done;
     }
-    Py_BEGIN_ALLOW_THREADS
-    status = bp_prepare(self, &samples, 0);
+    status = bp_begin(self, &samples, 0);
     if (status == BP_OK)
         bp_evaluate(bp_pass_alone(net, &self->ws, self->parameters.at, &samples.data),
                     &samples.data, given->y != NULL, &results);
-    Py_END_ALLOW_THREADS
+    status = bp_end(self, status);
 
-    if (status != BP_OK || bp_failed(net))
-        bp_raise(status == BP_OK ? BP_FAILED : status);
+    if (status != BP_OK)
+        bp_raise(status);
     else if (quantity == LOSS)
         result = PyFloat_FromDouble(results.total / results.weight);
     else if (quantity == ACCURACY)

@@ -1,5 +1,7 @@
 #include "network_object.h"
 
+#include "core/network/functions.h"
+
 /* Bytes that a workspace may keep between two calls. */
 enum { BYTES_KEPT = 1 << 20 };
 
@@ -129,11 +131,43 @@ bp_leave_with_samples(Network *self, struct bp_samples *samples)
     bp_leave(self);
 }
 
-enum bp_status
-bp_prepare(Network *self, const struct bp_samples *samples, unsigned flags)
+/* Lets Python's signal handlers run; true where one raised. */
+static bool
+ask(void *context)
 {
-    return bp_workspace_lay_out(&self->ws, &self->net, bp_rows_together(samples), 1,
-                                flags | (samples->data.mask.data ? BP_MASK : 0U));
+    Network *self = context;
+
+    bp_take_gil(&self->gil);
+    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
+    bp_give_up_gil(&self->gil);
+    return raised;
+}
+
+enum bp_status
+bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
+{
+    const size_t rows = bp_rows_together(samples);
+
+    bp_give_up_gil(&self->gil);
+    self->watch = (struct bp_watch){0};
+    const enum bp_status status =
+        bp_workspace_lay_out(&self->ws, &self->net, rows, 1,
+                             flags | (samples->data.mask.data ? BP_MASK : 0U));
+    if (status == BP_OK && rows < samples->data.x.rows) {
+        self->watch = (struct bp_watch){.poll = {ask, self}, .asked = bp_seconds_now()};
+        self->ws.scratch.watch = &self->watch;
+    }
+    return status;
+}
+
+enum bp_status
+bp_end(Network *self, enum bp_status status)
+{
+    bp_take_gil(&self->gil);
+    self->ws.scratch.watch = NULL;
+    if (status == BP_OK && bp_failed(&self->net))
+        return BP_FAILED;
+    return status == BP_OK && self->watch.stopped ? BP_INTERRUPTED : status;
 }
 
 PyArrayObject *

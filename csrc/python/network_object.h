@@ -5,6 +5,7 @@
 
 #include "samples.h"
 #include "custom.h"
+#include "gil.h"
 #include "numbers.h"
 
 #include "core/passes/workspace.h"
@@ -21,6 +22,8 @@ typedef struct bp_network_object {
     atomic_ulong reader;     /* the thread that it waits for while it trains on a stream, or 0 */
     unsigned forks;          /* bp_forks() when the lock was taken last */
     int entered;             /* how often the owner has: more than once inside _locked only */
+    struct bp_gil gil;       /* of the owner, while it computes */
+    struct bp_watch watch;   /* for Ctrl-C, where there are many samples */
     bool lent;               /* the owner is in Python code that _locked runs, and may enter again */
 } Network;
 
@@ -46,8 +49,12 @@ int bp_enter_with_samples(Network *, struct bp_samples *, const struct bp_given_
 int bp_enter_with_targets(Network *, struct bp_samples *, const struct bp_given_samples *);
 void bp_leave_with_samples(Network *, struct bp_samples *);
 
-/* Makes the network's workspace ready for rows of these samples, as many as are done at a time, and for their mask. */
-enum bp_status bp_prepare(Network *, const struct bp_samples *, unsigned flags);
+/* Gives the GIL up, and makes the network's workspace ready for rows of these samples, as many as are done at a time,
+ * and for their mask. What is computed then lets signal handlers run now and then. */
+enum bp_status bp_begin(Network *, const struct bp_samples *, unsigned flags);
+
+/* Takes the GIL back; the status of what was computed, which a handler may have interrupted, or a function failed. */
+enum bp_status bp_end(Network *, enum bp_status);
 
 /* A new array for results of n samples: (n, ...), or (...) for a single one. `shape` is that of
  * one sample's. */

@@ -56,14 +56,13 @@ mean_gradient(Network *self, const struct bp_samples *samples)
     if (!inputs)
         return NULL;
     if (bp_new_numbers(&gradient, net->parameters, dtype) == 0) {
-        Py_BEGIN_ALLOW_THREADS
-        status = bp_prepare(self, samples, BP_INPUT_GRADIENT);
+        status = bp_begin(self, samples, BP_INPUT_GRADIENT);
         if (status == BP_OK)
             loss = bp_gradient(net, &self->ws, self->parameters.at, &samples->data, gradient.at,
                                PyArray_DATA((PyArrayObject *)inputs));
-        Py_END_ALLOW_THREADS
-        if (status != BP_OK || bp_failed(net))
-            bp_raise(status == BP_OK ? BP_FAILED : status);
+        status = bp_end(self, status);
+        if (status != BP_OK)
+            bp_raise(status);
         else
             result = Py_BuildValue("NOd", bp_array_of_numbers(&gradient), inputs, loss);
         bp_release_numbers(&gradient);
@@ -88,14 +87,13 @@ gradient_per_sample(Network *self, const struct bp_samples *samples)
 
     if (!losses)
         goto done;
-    Py_BEGIN_ALLOW_THREADS
-    status = bp_prepare(self, samples, BP_INPUT_GRADIENT);
+    status = bp_begin(self, samples, BP_INPUT_GRADIENT);
     if (status == BP_OK)
         bp_gradient_per_sample(net, &self->ws, self->parameters.at, &samples->data,
                                PyArray_DATA(gradient), PyArray_DATA(inputs), PyArray_DATA(losses));
-    Py_END_ALLOW_THREADS
-    if (status != BP_OK || bp_failed(net))
-        bp_raise(status == BP_OK ? BP_FAILED : status);
+    status = bp_end(self, status);
+    if (status != BP_OK)
+        bp_raise(status);
     else {
         PyObject *array_or_number = PyArray_Return((PyArrayObject *)Py_NewRef((PyObject *)losses));
         if (array_or_number)
@@ -187,13 +185,12 @@ bp_network_trace(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     else
         PyErr_NoMemory();
     if (list) {
-        Py_BEGIN_ALLOW_THREADS
-        status = bp_prepare(self, &samples, BP_KEEP_Z);
+        status = bp_begin(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
             bp_trace(net, &self->ws, self->parameters.at, &samples.data, targets, trace);
-        Py_END_ALLOW_THREADS
-        if (status != BP_OK || bp_failed(net)) {
-            bp_raise(status == BP_OK ? BP_FAILED : status);
+        status = bp_end(self, status);
+        if (status != BP_OK) {
+            bp_raise(status);
             Py_CLEAR(list);
         }
     }
@@ -247,15 +244,14 @@ bp_network_hessian_vector(PyObject *object, PyObject *const *args, Py_ssize_t co
         bp_new_numbers(&product, net->parameters, net->kernels->dtype) == 0) {
         memcpy(along.at, PyArray_DATA((PyArrayObject *)given.vector),
                net->parameters * net->kernels->size);
-        Py_BEGIN_ALLOW_THREADS
-        status = bp_prepare(self, &samples, BP_KEEP_Z);
+        status = bp_begin(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
             status = bp_workspace_lay_out(&moved, net, bp_rows_together(&samples), 1, BP_KEEP_Z);
         if (status == BP_OK)
             bp_hessian_vector(net, &self->ws, &moved, self->parameters.at, &samples.data, along.at,
                               product.at);
         bp_workspace_free(&moved);
-        Py_END_ALLOW_THREADS
+        status = bp_end(self, status);
         result = status == BP_OK ? bp_array_of_numbers(&product) : bp_raise(status);
     }
     bp_release_numbers(&along);

@@ -20,6 +20,20 @@ read_x(struct bp_samples *samples, const struct bp_network *net, PyObject *x, co
     return 0;
 }
 
+/* Samples that are looked at before signal handlers may run: some milliseconds. */
+enum { CHECKED_TOGETHER = 1 << 20 };
+
+/* So many rows of an array from row n on, or what is left of them. */
+static struct bp_array
+part_of(const struct bp_array *array, size_t n)
+{
+    struct bp_array part = *array;
+
+    part.data += (ptrdiff_t)n * array->row_stride;
+    part.rows = array->rows - n < CHECKED_TOGETHER ? array->rows - n : CHECKED_TOGETHER;
+    return part;
+}
+
 /* Whether every one of these numbers is the index of an output. */
 static int
 check_labels(PyArrayObject *object, const struct bp_array *array, size_t outputs, const char *name)
@@ -34,10 +48,15 @@ check_labels(PyArrayObject *object, const struct bp_array *array, size_t outputs
         return -1;
     }
     int64_t wrong;
-    bool valid;
-    Py_BEGIN_ALLOW_THREADS
-    valid = bp_labels_valid(array, outputs, &wrong);
-    Py_END_ALLOW_THREADS
+    bool valid = true;
+    for (size_t n = 0; n < rows && valid; n += CHECKED_TOGETHER) {
+        const struct bp_array part = part_of(array, n);
+        Py_BEGIN_ALLOW_THREADS
+        valid = bp_labels_valid(&part, outputs, &wrong);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+    }
     if (!valid) {
         PyObject *label = array->type == BP_UINT64 ? PyLong_FromUnsignedLongLong((uint64_t)wrong)
                                                    : PyLong_FromLongLong(wrong);
@@ -151,6 +170,8 @@ bp_read_weights(struct bp_samples *samples, PyObject *object, const char *name, 
     const double *weights = PyArray_DATA((PyArrayObject *)samples->weights);
     double sum = 0;
     for (size_t n = 0; n < rows; n++) {
+        if (n % CHECKED_TOGETHER == 0 && PyErr_CheckSignals() < 0)
+            return -1;
         if (!(weights[n] >= 0 && isfinite(weights[n]))) {
             PyErr_Format(PyExc_ValueError,
                          "%s must be finite and not negative, but entry %zu is not", name, n);
@@ -264,16 +285,25 @@ bp_check_targets(const struct bp_samples *samples, const struct bp_network *net,
     static const double slack = 1e-6; /* what rounding makes of mixtures of float32 targets */
     const struct bp_data *data = &samples->data;
     size_t row, column;
-    bool good;
 
     if (net->custom_loss || data->labels ||
         (net->loss != BP_CROSS_ENTROPY && net->loss != BP_BINARY_CROSS_ENTROPY))
         return 0;
-    PyThreadState *state = data->y.rows >= MANY / data->y.columns ? PyEval_SaveThread() : NULL;
-    good = bp_targets_between(data, -slack, 1 + slack, &row, &column);
-    if (state)
-        PyEval_RestoreThread(state);
-    return good ? 0 : name_target(samples, net->loss, name, row, column);
+    for (size_t n = 0; n < data->y.rows; n += CHECKED_TOGETHER) {
+        struct bp_data part = *data;
+        part.y = part_of(&data->y, n);
+        if (data->mask.data)
+            part.mask = part_of(&data->mask, n);
+        PyThreadState *state = part.y.rows >= MANY / data->y.columns ? PyEval_SaveThread() : NULL;
+        const bool good = bp_targets_between(&part, -slack, 1 + slack, &row, &column);
+        if (state)
+            PyEval_RestoreThread(state);
+        if (!good)
+            return name_target(samples, net->loss, name, n + row, column);
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+    }
+    return 0;
 }
 
 void

@@ -483,7 +483,7 @@ train(const struct call *call, const struct plan *from, size_t threads)
     struct bp_training *t = &plan.training;
     const size_t size = bp_room(call->net) * call->size;
     uint64_t state = 99;
-    const struct bp_random random = {next_random, &state};
+    const struct bp_random random = {.next = next_random, .state = &state};
     struct outcome outcome = {.parameters = copy(call->drawn->parameters, size)};
 
     plan.stream.context = &plan.blocks;

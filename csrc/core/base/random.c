@@ -14,16 +14,21 @@ random_below(const struct bp_random *random, uint32_t below)
 }
 
 /* By Fisher and Yates, whatever the last order was. */
-void
-bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order)
+bool
+bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order, struct bp_poll poll)
 {
+    enum { AT_A_TIME = 1 << 16 }; /* a few milliseconds, as each may be a cache miss */
+    bool going = true;
+
     for (size_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
     bp_hold_random(random, true);
-    for (size_t i = count - 1; i > 0; i--) {
+    for (size_t i = count - 1; i > 0 && going; i--) {
         const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
         order[j] = order[i];
         order[i] = other;
+        going = i % AT_A_TIME > 0 || !poll.ask || !poll.ask(poll.context);
     }
     bp_hold_random(random, false);
+    return going;
 }

@@ -1,8 +1,9 @@
-/* random.h: random numbers, and a random order. Depends on libc only. */
+/* random.h: random numbers, and a random order. Depends on poll.h and libc. */
 #ifndef BP_RANDOM_H
 #define BP_RANDOM_H
 
-#include <stdbool.h>
+#include "poll.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,8 @@ bp_hold_random(const struct bp_random *random, bool held)
         random->hold(random->holder, held);
 }
 
-/* order[0 ... count - 1] becomes a fresh order of 0 ... count - 1, each equally likely. */
-void bp_shuffle(const struct bp_random *, size_t count, uint32_t *order);
+/* order[0 ... count - 1] becomes a fresh order of 0 ... count - 1, each equally likely; false, and another order, where
+ * the poll, which is asked now and then, says to stop. */
+bool bp_shuffle(const struct bp_random *, size_t count, uint32_t *order, struct bp_poll);
 
 #endif

@@ -12,7 +12,7 @@ bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real
     const double weight = bp_sum_of_weights(data);
     double total = 0;
 
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
         bp_forward_to_delta(&pass, data, n, 1 / weight);
@@ -37,7 +37,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
     const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
-    for (size_t n = 0; n < samples; n += pass.rows) {
+    for (size_t n = 0; n < samples && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
         bp_forward_to_delta(&pass, data, n, 1);

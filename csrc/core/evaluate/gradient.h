@@ -1,6 +1,6 @@
 /* gradient.h: ∂C/∂w and ∂C/∂x, averaged, Σ w_n ∂C_0/∂w / Σ w_n, or of each sample, w_n ∂C_0/∂w;
  * C_0 is NaN where the data have derivatives in the place of targets. Depends on passes/. Takes
- * parameters [bp_room] in storage order and runs on the caller's thread. */
+ * parameters [bp_room] in storage order and runs on the caller's thread; unfinished where ws->scratch.watch stopped it. */
 #ifndef BP_GRADIENT_H
 #define BP_GRADIENT_H
 

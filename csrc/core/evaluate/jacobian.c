@@ -11,7 +11,7 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
     const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         pass.rows = bp_rows_at_a_time(data, n, ws);
         bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
         bp_forward(&pass);
@@ -40,7 +40,7 @@ bp_vector_jacobian(const struct bp_network *net, struct bp_workspace *ws, const 
     const struct bp_update update = {.what = BP_NO_GRADIENT, .inputs = true};
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         pass.rows = bp_rows_at_a_time(data, n, ws);
         bp_forward_to_delta(&pass, data, n, 1);
         bp_backward(&pass, &update);
@@ -96,7 +96,7 @@ bp_jacobian_vector(const struct bp_network *net, struct bp_workspace *ws,
     const size_t last = net->count - 1, outputs = net->layers[last].outputs;
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
         bp_load_batch(&pass, data, rows, false);

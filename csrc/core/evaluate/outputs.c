@@ -21,7 +21,7 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
         if (pass.me == 0 && results->poll && results->poll(results->context))
             *results->stop = true;
         bp_meet(pass.team);
-        if (results->stop && *results->stop)
+        if ((results->stop && *results->stop) || bp_watch_stops(ws->scratch.watch))
             return;
         bp_forward(&pass);
         bp_meet(pass.team);

@@ -158,7 +158,7 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws, struct 
     const struct bp_vector target = {product, false};
     const double weight = bp_sum_of_weights(data);
 
-    for (size_t n = 0; n < data->x.rows; n += d.pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += d.pass.rows) {
         d.pass.rows = bp_rows_at_a_time(data, n, ws);
         bp_forward_to_delta(&d.pass, data, n, 1 / weight);
         bp_backward(&d.pass, &(struct bp_update){.what = BP_NO_GRADIENT});

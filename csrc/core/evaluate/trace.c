@@ -11,7 +11,7 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
     const struct bp_update update = {.what = BP_NO_GRADIENT};
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
 
-    for (size_t n = 0; n < data->x.rows; n += pass.rows) {
+    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         pass.rows = bp_rows_at_a_time(data, n, ws);
         if (targets) {
             bp_forward_to_delta(&pass, data, n, 1);

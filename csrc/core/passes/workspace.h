@@ -3,6 +3,7 @@
 #ifndef BP_WORKSPACE_H
 #define BP_WORKSPACE_H
 
+#include "core/base/poll.h"
 #include "core/network/layout.h"
 
 /* Panels of one layer, [nodes / P][rows][P]. Some share memory: z with a where nothing asks for z
@@ -25,6 +26,7 @@ struct bp_scratch {
     bp_real *gradient_chunks; /* one per thread, bp_gradient_chunk numbers */
     double *partial_sums;     /* bp_parts of every layer */
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
+    struct bp_watch *watch;   /* looked at between rows by what runs on the caller's thread; or NULL */
 };
 
 /* The one block of memory that all of a workspace lies in. */

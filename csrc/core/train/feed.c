@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "core/base/memory.h"
+#include "stop.h"
 
 /* Room for all rows of this block in one batch, and for their order. */
 static enum bp_status
@@ -66,6 +67,17 @@ take_block(struct worker *worker, bool first)
     return run->asked->ranks || bp_ready_rates(run, worker->step, steps);
 }
 
+/* Thread 0: a new order; false where training is to end. Ranks end together only, at a step. */
+static bool
+shuffle(struct run *run)
+{
+    const struct bp_poll poll = {run->asked->ranks ? NULL : bp_poll_if_due, run};
+
+    if (!bp_shuffle(run->asked->random, run->feed.data.x.rows, run->feed.order, poll))
+        run->verdict.stop = true;
+    return !run->verdict.stop;
+}
+
 bool
 bp_next_block(struct worker *worker, bool first)
 {
@@ -75,7 +87,7 @@ bp_next_block(struct worker *worker, bool first)
     if (worker->pass.me == 0) {
         feed->more = run->asked->stream ? take_block(worker, first) : first;
         if (feed->more && feed->order)
-            bp_shuffle(run->asked->random, feed->data.x.rows, feed->order);
+            feed->more = shuffle(run);
     }
     bp_meet(worker->pass.team);
     return feed->more;

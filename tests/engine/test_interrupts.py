@@ -1,0 +1,119 @@
+"""Ctrl-C during every loop over samples. Nothing measures a time: what is interrupted would take minutes."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import make_network
+
+import backprop as bp
+
+HANGING = 60  # seconds
+
+ENDLESS = """
+    import os, signal, sys, threading
+    import numpy as np
+    import backprop as bp
+
+    rows = 10**11
+    net = bp.Network.dense(4, 3, 2, output="{output}", loss="{loss}", seed=1)
+    x = np.broadcast_to(np.ones(4), (rows, 4))
+    y = np.broadcast_to(np.array([0.0, 1.0]), (rows, 2))
+    labels = np.broadcast_to(np.int64(1), (rows,))
+    before = net.parameters.copy()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        {call}
+    except KeyboardInterrupt:
+        assert (net.parameters == before).all()
+        assert net.loss(x[:3], y[:3]) > 0
+        print("interrupted")
+"""
+
+CALLS = {
+    "loss": "net.loss(x, y)",
+    "accuracy": "net.accuracy(x, y)",
+    "gradient": "net.gradient(x, y)",
+    "Hessian": "net.hessian_vector(x, y, before)",
+    "labels": "net.loss(x, labels)",
+    "labels of fit": "net.fit(x, labels, bp.SGD(0.1))",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_in_a_loop_over_samples(call):
+    interrupted(ENDLESS.format(call=CALLS[call], output="sigmoid", loss="squared_error"))
+
+
+def test_ctrl_c_while_targets_are_checked():
+    interrupted(ENDLESS.format(call=CALLS["loss"], output="softmax", loss="cross_entropy"))
+
+
+def interrupted(code):
+    command = [sys.executable, "-c", "if True:" + code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
+    assert done.stdout == "interrupted\n", done.stdout + done.stderr
+
+
+@pytest.fixture
+def alarm():
+    """Has a function called after so many seconds, and then every so many, as a signal handler."""
+
+    def start(handler, seconds, again=0.0):
+        signal.signal(signal.SIGALRM, lambda *_: handler())
+        signal.setitimer(signal.ITIMER_REAL, seconds, again)
+
+    previous = signal.getsignal(signal.SIGALRM)
+    yield start
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+
+
+@needs_timer
+@pytest.mark.parametrize("name", ["__call__", "classify", "losses", "trace", "jacobian", "per_sample"])
+def test_handlers_run_during_calls_whose_results_are_long(alarm, name):
+    """A handler runs more than once within one call, if that is long enough."""
+    net = make_network((4, 3, 2), ("tanh", "sigmoid"))
+    calls = []
+    alarm(lambda: calls.append(None), 0.005, 0.005)
+    for rows in 2 ** np.arange(17, 25):
+        x, y = np.broadcast_to(np.ones(4), (rows, 4)), np.broadcast_to(np.ones(2), (rows, 2))
+        calls.clear()
+        if name == "per_sample":
+            net._gradient(x, y, per_sample=True)
+        elif name in ("losses",):
+            net.losses(x, y)
+        else:
+            getattr(net, {"trace": "_trace", "jacobian": "_jacobian"}.get(name, name))(x)
+        if len(calls) > 2:
+            return
+    pytest.fail("no handler ran amid a call")
+
+
+class Stop(Exception):
+    pass
+
+
+@needs_timer
+def test_a_handler_that_raises_while_samples_are_shuffled(alarm):
+    """Before the first step: nothing has moved."""
+    net, optimizer = make_network((4, 2), "tanh"), bp.SGD(0.1)
+    rows = 2 * 10**7
+    x, y = np.broadcast_to(np.ones(4), (rows, 4)), np.broadcast_to(np.ones(2), (rows, 2))
+    before = net.parameters.copy()
+
+    def stop():
+        raise Stop
+
+    alarm(stop, 0.05)
+    with pytest.raises(Stop):
+        net.fit(x, y, optimizer, batch_size=1)
+    assert optimizer.steps == 0
+    assert (net.parameters == before).all()
+    net.fit(x[:10], y[:10], optimizer)
+    assert optimizer.steps == 1
