@@ -152,7 +152,7 @@ class LBFGS(WholeBatch):
         return memory
 
     def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
-        """Of the pairs, (memory, 2, parameters); then of their count, the next one's place, and `steps`.
+        """Of the pairs, (memory, 2, parameters); then of their count, the next one's place, and ``steps``.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class LevenbergMarquardt(WholeBatch):
         return float(self._state[0][1]) if self._state and self.bayesian else math.nan
 
     def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
-        """Of μ of the next step, γ, λ of each layer, and `steps`.
+        """Of μ of the next step, γ, λ of each layer, and ``steps``.
 
         Parameters
         ----------
