@@ -41,6 +41,9 @@ valgrind: ## the core, then the tests of the engine, under valgrind
 fuzz:    ## each fuzzer for FUZZ_SECONDS, an hour, one after the other; needs clang-19 and atheris
 	.ci/fuzz
 
+fuzz-stateful: ## orders of calls on networks, files and threads; 10000 of 50 calls, about an hour
+	BACKPROP_EXAMPLES=10000 BACKPROP_STEPS=50 $(PYTHON) -m pytest -q tests/fuzz/test_stateful.py
+
 coverage: ## lines and branches of csrc/ and backprop/ that the tests run; needs gcovr and coverage
 	.ci/coverage
 

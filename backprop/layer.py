@@ -249,14 +249,16 @@ def check_layers(layers: Sequence[Layer]) -> None:
     """Raises a TypeError or ValueError unless the layers, in their order, make a network."""
     if not layers:
         raise ValueError("a Network takes at least one Layer, got none")
+    seen = set()  # by identity: a layer has no other
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"a Network takes Layers, got {type(layer).__name__} {layer!r} as layer {i}; "
                 "Network.dense takes sizes"
             )
-        if layer._in_network or layer in layers[:i]:
+        if layer._in_network or id(layer) in seen:
             raise ValueError(f"layers[{i}], {layer!r}, is already in a network; make a new Layer")
+        seen.add(id(layer))
     for i, (before, after) in enumerate(itertools.pairwise(layers)):
         if before.outputs != after.inputs:
             raise ValueError(

@@ -97,7 +97,15 @@ class GradientCheck(NamedTuple):
             lines.append(f"{name:<6}{part.compared:>10,}{part.skipped:>10,}   {errors}")
         if self.samples_skipped:
             lines.append(f"{self.samples_skipped} samples lie at a kink and were left out")
-        return "\n".join([*lines, "passed" if self.passed else "FAILED"])
+        return "\n".join([*lines, self._verdict()])
+
+    def _verdict(self) -> str:
+        if self.passed:
+            return "passed"
+        if not _together(self.inputs, *self.layers).passed:
+            return "FAILED"
+        empty = [str(number) for number, part in enumerate(self.layers, start=2) if part.only_zeros]
+        return f"nothing to compare in layer {', '.join(empty)}: not passed"
 
     def __repr__(self) -> str:
         return str(self)

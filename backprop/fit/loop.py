@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ def _train(
     while history.epochs < plan.epochs and history.stopped == "epochs":
         epochs, before = min(plan.epochs - history.epochs, most), optimizer.steps
         if rates.scheduled and plan.source is None:
-            rates.of_steps(before, epochs * plan.steps)  # raises here, where no rank waits for this one
+            _ask_ahead(rates, ranks, before, epochs * plan.steps)
         record = new_record(epochs)
         done = ranks.attempt(
             partial(
@@ -134,6 +135,16 @@ def _train(
             elif last["loss"] <= target:
                 history.stopped = "target"
             rates = Rates(optimizer)  # an observer may have changed it
+
+
+def _ask_ahead(rates: Rates, ranks: Alone, first: int, count: int) -> None:
+    """Asks for the rates of the next steps here, where no rank waits for one that raises; compares them."""
+    sums = ranks.gather(lambda: zlib.crc32(rates.of_steps(first, count).data))
+    if len(set(sums)) > 1:
+        raise ValueError(
+            f"every rank must call fit alike, but the schedules of the ranks give different rates for the "
+            f"steps {first} to {first + count - 1}"
+        )
 
 
 def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> list[float]:

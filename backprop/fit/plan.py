@@ -103,6 +103,8 @@ class Plan:
         if not ranks.sharded:
             count = 0 if self.samples is None else self.samples.count
             settings |= {"the number of samples": count, "batch_size": self.batch_size}
+            if self.samples is not None:
+                settings["the data (a checksum)"] = self.samples.checksum()
         return settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -28,26 +29,37 @@ class Progress:
     """
 
     def __init__(self, shown: bool, epochs: int) -> None:
-        self._bar = _tqdm(epochs) if shown else None
-        self.budget = SECONDS_BETWEEN_UPDATES if shown else math.inf
+        self._bar = _tqdm(epochs) if shown and _can_be_written_to(sys.stderr) else None
+        self.budget = math.inf if self._bar is None else SECONDS_BETWEEN_UPDATES
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *of_error: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError, ValueError):  # standard error has been closed
+                self._bar.close()
 
     def advance(self, epochs: int, record: Mapping[str, float]) -> None:
         """So many epochs more are done; the record is of the last one."""
-        if self._bar is not None:
+        if self._bar is None:
+            return
+        try:
             self._bar.set_postfix(_postfix(record), refresh=False)
             self._bar.update(epochs)
+        except (OSError, ValueError):  # standard error has been closed: no reason to end training
+            self._bar.disable = True
+            self._bar, self.budget = None, math.inf
 
 
 def is_watched() -> bool:
     """Whether someone looks on: in a terminal or a notebook."""
-    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    return _can_be_written_to(sys.stderr) and ("ipykernel" in sys.modules or sys.stderr.isatty())
+
+
+def _can_be_written_to(file: Any) -> bool:
+    """Whether there is such a file, and it is open: a program without a console has no standard error."""
+    return file is not None and not getattr(file, "closed", False)
 
 
 def _postfix(record: Mapping[str, float]) -> dict[str, str]:

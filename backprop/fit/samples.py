@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
+SAMPLES_COMPARED = 64  # of each rank's
+
+
 @dataclass(frozen=True)
 class Samples:
     """What is trained on, and what is held out.
@@ -45,6 +48,18 @@ class Samples:
     def count(self) -> int:
         """n, how many samples are trained on."""
         return count_of(self.x)
+
+    def checksum(self) -> int:
+        """A number that tells data of ranks apart: of some samples, as x may be larger than memory."""
+        import zlib
+
+        some = np.linspace(0, self.count - 1, min(self.count, SAMPLES_COMPARED)).astype(np.int64)
+        total = 0
+        for array in (self.x, self.y, self.weights, self.mask):
+            if array is not None:
+                rows = array[some] if array.ndim > 0 and len(array) == self.count else array
+                total = zlib.crc32(np.ascontiguousarray(rows).tobytes(), total)
+        return total
 
 
 def count_of(x: NDArray[Any]) -> int:

@@ -7,6 +7,31 @@
 typedef double (*function_of_1)(double);
 typedef double (*function_of_2)(double, double);
 
+/* The C functions that this thread is in, of which networks' functions they are; the innermost first. A function made
+ * by ctypes or cffi may be Python code, and use networks. */
+struct calling {
+    const struct bp_customs *customs;
+    const struct calling *before;
+};
+
+static _Thread_local const struct calling *calling;
+
+/* To be `calling` while a function of the pair is called. */
+static struct calling
+enter_function(const struct bp_pair *pair)
+{
+    return (struct calling){pair->owner, calling};
+}
+
+bool
+bp_is_called_by(const struct bp_customs *customs)
+{
+    for (const struct calling *c = calling; c; c = c->before)
+        if (c->customs == customs)
+            return true;
+    return false;
+}
+
 static double
 get(enum bp_dtype dtype, const bp_real *m, size_t at)
 {
@@ -138,7 +163,9 @@ apply_1(const struct bp_pair *pair, const struct bp_function *f, const char *wha
     if (!f->address)
         call_python(pair->owner, f->callable, what, kernels, rows, columns, z, NULL, 0, stride,
                     factor, out, NULL);
-    else
+    else {
+        const struct calling now = enter_function(pair);
+        calling = &now;
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
                 const size_t at = place(kernels, n, j, stride);
@@ -146,6 +173,8 @@ apply_1(const struct bp_pair *pair, const struct bp_function *f, const char *wha
                 set(kernels->dtype, out, at,
                     ((function_of_1)f->address)(get(kernels->dtype, z, at)) * scale);
             }
+        calling = now.before;
+    }
     clear_pads(kernels, rows, columns, out, stride);
 }
 
@@ -184,6 +213,8 @@ apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t
                     targets_of(pair, columns), stride, NULL, NULL, losses);
         return;
     }
+    const struct calling now = enter_function(pair);
+    calling = &now;
     for (size_t n = 0; n < rows; n++) {
         losses[n] = 0;
         for (size_t j = 0; j < columns; j++) {
@@ -192,6 +223,7 @@ apply_value(void *context, const struct bp_kernels *kernels, size_t rows, size_t
                                                      get(kernels->dtype, y, at));
         }
     }
+    calling = now.before;
 }
 
 static void
@@ -204,7 +236,9 @@ apply_loss_derivative(void *context, const struct bp_kernels *kernels, size_t ro
     if (!f->address)
         call_python(pair->owner, f->callable, "a loss's derivative", kernels, rows, columns, a, y,
                     targets_of(pair, columns), stride, NULL, out, NULL);
-    else
+    else {
+        const struct calling now = enter_function(pair);
+        calling = &now;
         for (size_t n = 0; n < rows; n++)
             for (size_t j = 0; j < columns; j++) {
                 const size_t at = place(kernels, n, j, stride);
@@ -212,6 +246,8 @@ apply_loss_derivative(void *context, const struct bp_kernels *kernels, size_t ro
                     ((function_of_2)f->address)(get(kernels->dtype, a, at),
                                                 get(kernels->dtype, y, at)));
             }
+        calling = now.before;
+    }
     clear_pads(kernels, rows, columns, out, stride);
 }
 

@@ -35,6 +35,9 @@ struct bp_customs *bp_new_customs(size_t layers);
 int bp_read_activation(struct bp_customs *, PyObject *tuple, size_t layer);
 int bp_read_loss(struct bp_customs *, PyObject *tuple);
 
+/* Whether this thread is in one of a network's C functions, on any thread that computes for it. */
+bool bp_is_called_by(const struct bp_customs *);
+
 int bp_visit_customs(struct bp_customs *, visitproc, void *arg);
 void bp_clear_customs(struct bp_customs *); /* drops the callables */
 

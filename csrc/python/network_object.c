@@ -12,7 +12,8 @@ bp_enter(Network *self)
         PyErr_SetString(PyExc_RuntimeError, "Network.__init__ has not been called");
         return -1;
     }
-    if (self->owner == PyThread_get_thread_ident()) {
+    if (self->owner == PyThread_get_thread_ident() ||
+        (self->customs && bp_is_called_by(self->customs))) {
         if (self->lent) {
             self->lent = false;
             self->entered++;

@@ -153,3 +153,12 @@ def test_comparing_only_zeros_is_refused():
         assert_close([1.0, 2.0], [1.0, 2.1], 1e-3)
     with pytest.raises(AssertionError, match="not finite"):
         assert_close([1.0, np.nan], [1.0, 2.0], 1e-3)
+
+
+def test_a_network_whose_relus_are_dead_has_nothing_to_compare():
+    """Its gradient is right: it is not passed, but has not failed either."""
+    net = make_network((3, 4, 2), ("relu", "identity"), dtype="float64")
+    net.layers[0].bias[:] = -100
+    check = net.check_gradient(np.ones((5, 3)), np.zeros((5, 2)))
+    assert not check.passed
+    assert str(check).endswith("nothing to compare in layer 2: not passed")

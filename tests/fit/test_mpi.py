@@ -278,3 +278,28 @@ def test_one_rank_alone():
     assert np.abs(nets[0].parameters - nets[1].parameters).max() < 1e-12
     with pytest.raises(ValueError, match="sync_every must be at least 1"):
         nets[0].fit(x, y, bp.SGD(0.1), comm=MPI.COMM_SELF, sync_every=0)
+
+
+# What ranks do not have alike, and would train apart with, or wrongly, without a word.
+UNLIKE = """
+x, y = make_data(make_network((3, 2), "tanh"), 40)
+other = x + (np.arange(40) == 39)[:, None] * rank  # the last sample is another one
+for data, rate, words in (
+    ((other, y), 0.1, "the data (a checksum) is"),
+    ((x, y), lambda step: 0.1 + 0.01 * rank * (step > 17), "give different rates"),
+):
+    net = make_network((3, 2), "tanh")
+    before = net.parameters.copy()
+    try:
+        net.fit(*data, bp.SGD(rate), epochs=3, batch_size=4, comm=comm)
+    except ValueError as error:
+        assert words in str(error) and "every rank must call fit alike" in str(error), error
+    else:
+        sys.exit("it trained")
+net.fit(other, y, bp.SGD(0.1), batch_size=4, comm=comm, sharded=True)
+tell("well")
+"""
+
+
+def test_ranks_that_have_other_data_or_later_rates_are_refused():
+    assert len(mpi_ranks.succeed(2, UNLIKE)) == 2

@@ -1,0 +1,168 @@
+"""Any order of calls on networks, optimizers, streams and files, from two threads: nothing is lost or hangs.
+
+hypothesis draws the calls; BACKPROP_STEPS and BACKPROP_EXAMPLES set how many. ``make fuzz-stateful`` draws
+thousands.
+"""
+
+import copy
+import os
+import pickle
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import backprop as bp
+
+HANGING = 60  # seconds
+EXAMPLES = int(os.environ.get("BACKPROP_EXAMPLES", "20"))
+STEPS = int(os.environ.get("BACKPROP_STEPS", "20"))
+RNG = np.random.default_rng(3)
+X, Y = RNG.normal(size=(24, 3)), RNG.uniform(0.1, 0.9, (24, 2))
+OPTIMIZERS = {
+    "SGD": lambda: bp.SGD(0.05),
+    "momentum": lambda: bp.SGD(bp.schedules.WarmUp(0.05, 5), momentum=0.9),
+    "Adam": lambda: bp.Adam(0.01),
+    "RMSprop": lambda: bp.RMSprop(0.001),
+}
+
+
+class Calls(RuleBasedStateMachine):
+    """A network and a twin to which the same is done; the twin's calls are plain ones in one thread."""
+
+    @initialize(
+        activation=st.sampled_from(("tanh", "relu", "gelu")),
+        dropout=st.sampled_from((0.0, 0.3)),
+        dtype=st.sampled_from(("float32", "float64")),
+        optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+    )
+    def begin(self, activation, dropout, dtype, optimizer):
+        self.folder = tempfile.TemporaryDirectory()
+        layers = bp.Layer(3, 5, activation, dropout=dropout), bp.Layer(5, 2)
+        self.net = bp.Network(*layers, dtype=dtype, seed=1)
+        self.optimizer = OPTIMIZERS[optimizer]()
+        self.twin, self.its_optimizer = copy.deepcopy((self.net, self.optimizer))
+
+    def both(self, call):
+        """Does the same with the network and its twin; the results."""
+        return call(self.net, self.optimizer, True), call(self.twin, self.its_optimizer, False)
+
+    @rule(batch=st.sampled_from((1, 5, 24, 100)), epochs=st.integers(1, 3), threads=st.integers(1, 3))
+    def fit(self, batch, epochs, threads):
+        def call(net, optimizer, first):
+            count = threads if first else 1
+            return net.fit(X, Y, optimizer, epochs=epochs, batch_size=batch, threads=count)["loss"]
+
+        losses, its = self.both(call)
+        assert losses == its
+
+    @rule(size=st.sampled_from((3, 8)))
+    def fit_stream(self, size):
+        batches = [(X[i : i + size], Y[i : i + size]) for i in range(0, 24, size)]
+        losses, its = self.both(lambda net, optimizer, first: net.fit(batches, None, optimizer)["loss"])
+        assert losses == its
+
+    @rule(first=st.integers(0, 20))
+    def step(self, first):
+        loss, its = self.both(lambda net, optimizer, _: net.step(X[first:], Y[first:], optimizer))
+        assert loss == its
+
+    @rule(scale=st.floats(0.5, 1.5))
+    def write(self, scale):
+        def scale_all(net, optimizer, first):
+            net.parameters[:] *= scale
+
+        self.both(scale_all)
+
+    @rule(wrong=st.sampled_from(((X[:, :2], Y), (X, Y[:5]), (X, Y * np.nan), (X.astype(complex), Y))))
+    def refuse(self, wrong):
+        for call in (self.net.fit, self.net.step):
+            if call == self.net.step and np.isnan(wrong[1]).any():
+                continue
+            try:
+                call(*wrong, self.optimizer)
+            except (TypeError, ValueError):
+                continue
+            raise AssertionError("it was taken")
+
+    @rule(way=st.sampled_from(("file", "pickle", "copy")))
+    def replace(self, way):
+        """The network goes on as what was read from it."""
+        if way == "file":
+            path = Path(self.folder.name) / "net"
+            self.net.save(path, optimizer=self.optimizer)
+            self.net, self.optimizer = bp.load(path, optimizer=True)
+        elif way == "pickle":
+            self.net, self.optimizer = pickle.loads(pickle.dumps((self.net, self.optimizer)))
+        else:
+            self.net, self.optimizer = copy.deepcopy((self.net, self.optimizer))
+
+    @rule()
+    def stop_by_callback(self):
+        def call(net, optimizer, first):
+            stop = [lambda net, record: record["epoch"] == 2]
+            return net.fit(X, Y, optimizer, epochs=5, callbacks=stop).epochs
+
+        assert self.both(call) == (2, 2)
+
+    @rule(what=st.sampled_from(("save", "pickle", "loss", "explain", "fit")))
+    def use_from_another_thread(self, what):
+        """While the one thread trains, the other reads; whatever it sees is finite, and both end."""
+        path = Path(self.folder.name) / "other"
+        other = copy.deepcopy(self.net)
+        its_optimizer = copy.deepcopy(self.optimizer)
+        readings = {
+            "save": lambda: other.save(path, optimizer=its_optimizer),
+            "pickle": lambda: pickle.loads(pickle.dumps(other)),
+            "loss": lambda: other.loss(X, Y),
+            "explain": lambda: other.explain(X, Y, j=0, k=0),
+            "fit": lambda: other.fit(X, Y, its_optimizer),
+        }
+        errors = []
+
+        def repeat(function):
+            try:
+                for _ in range(5):
+                    function()
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [
+            threading.Thread(target=repeat, args=(function,), daemon=True)
+            for function in (lambda: other.fit(X, Y, its_optimizer, batch_size=5), readings[what])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(HANGING)
+            assert not thread.is_alive(), "a thread hangs"
+        assert errors == []
+        assert np.isfinite(other.parameters).all()
+
+    @invariant()
+    def they_are_the_same(self):
+        if not hasattr(self, "net"):
+            return
+        assert self.net.parameters.tobytes() == self.twin.parameters.tobytes()
+        assert self.optimizer.steps == self.its_optimizer.steps
+        for state, its in zip(self.optimizer.state, self.its_optimizer.state, strict=True):
+            assert state.tobytes() == its.tobytes()
+        assert self.net(X).tobytes() == self.twin(X).tobytes()
+
+    def teardown(self):
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+
+TestCalls = Calls.TestCase
+TestCalls.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize="BACKPROP_EXAMPLES" not in os.environ,
+)
