@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop import _core
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -89,13 +91,10 @@ def fraction(what: str, value: object) -> float:
 
 
 def as_array(what: str, value: object) -> NDArray[Any]:
-    """`value` itself if it is an array, else an array made of it."""
-    if isinstance(value, np.ndarray):
-        return value
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{what} must be an array or nested lists of one length: {error}") from None
+    """`value` itself if it is an array, else an array made of it; of objects that are numbers, as tables of
+    several types give them, an array of numbers. Masked entries are a ValueError.
+    """
+    return _core.as_array(what, value)
 
 
 def real_array(what: str, value: object, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from backprop._table import table
 from backprop._validate import suggestion
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 20
 
 
-class History(Mapping[str, list[float]]):
-    """The figures of a training, as a mapping from a name to a list with one entry per epoch.
+class History(dict[str, list[float]]):
+    """The figures of a training, a dict from a name to a list with one entry per epoch.
 
     Keys are "loss", the mean of C over the epoch's samples as they were trained on; "accuracy", the
     same for the accuracy, where there are classes; "r2", 1 - C / (C of the best constant outputs), for a
@@ -24,7 +24,7 @@ class History(Mapping[str, list[float]]):
     "validation_accuracy" or "validation_r2", taken after the epoch; "lr", the rate of the epoch's last step;
     with ``norms=True`` "weight_norm", the 2-norm of all parameters after the epoch, and "gradient_norm", the
     mean over its steps of that of the gradient, penalties included, before clipping; and "seconds".
-    ``print(history)`` shows a table.
+    ``print(history)`` shows a table, and ``pandas.DataFrame(history)`` is one.
 
     With `LBFGS` and `LevenbergMarquardt`, "loss" is C after the iteration, and instead of "lr" there are
     "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; and, with
@@ -52,35 +52,30 @@ class History(Mapping[str, list[float]]):
     stopped = "epochs"  # of a history that was pickled before it had a reason
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._columns: dict[str, list[float]] = {key: [] for key in keys}
+        super().__init__((key, []) for key in keys)
 
-    def __getitem__(self, key: str) -> list[float]:
-        try:
-            return self._columns[key]
-        except KeyError:
-            near = suggestion(key, self._columns) if isinstance(key, str) else ""
-            raise KeyError(f"no {key!r} in this history{near}; it has {', '.join(self)}") from None
+    def __missing__(self, key: str) -> list[float]:
+        near = suggestion(key, self) if isinstance(key, str) else ""
+        raise KeyError(f"no {key!r} in this history{near}; it has {', '.join(self)}")
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.update(state.pop("_columns", {}))  # of a history that was pickled before it was a dict
+        self.__dict__.update(state)
 
     @property
     def epochs(self) -> int:
         """How many epochs were trained."""
-        return len(next(iter(self._columns.values())))
+        return len(next(iter(self.values())))
 
     def to_dict(self) -> dict[str, list[float]]:
-        """A plain dict of lists, for ``json``, ``pandas.DataFrame`` and the like.
+        """A plain dict of lists.
 
         Returns
         -------
         dict of str to list of float
             Copies.
         """
-        return {key: list(values) for key, values in self._columns.items()}
+        return {key: list(values) for key, values in self.items()}
 
     def plot(self, *keys: str, ax: Axes | None = None) -> Axes:
         """Draws quantities over the epochs with Matplotlib (the extra ``plot``).
@@ -103,7 +98,7 @@ class History(Mapping[str, list[float]]):
         KeyError
             If the history has no such quantity.
         """
-        keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self._columns)
+        keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self)
         curves = [(key, self[key]) for key in keys]
         from backprop.plots import axes_or_new
 
@@ -131,7 +126,7 @@ class History(Mapping[str, list[float]]):
             if self.epochs > SHOWN_ROWS and i == SHOWN_ROWS // 2:
                 yield ["…"] * (1 + len(self))
             if self.epochs <= SHOWN_ROWS or not SHOWN_ROWS // 2 <= i < self.epochs - SHOWN_ROWS // 2:
-                yield [str(i + 1), *(_cell(values[i]) for values in self._columns.values())]
+                yield [str(i + 1), *(_cell(values[i]) for values in self.values())]
 
 
 def _cell(value: float) -> str:

@@ -67,7 +67,8 @@ def quality_of(network: BaseNetwork, samples: Samples | None, held_out: Any, *, 
     spread = scale * spread_of(samples.y, samples.weights, network.targets)
     if held_out is None:
         return Quality("r2", spread)
-    return Quality("r2", spread, scale * spread_of(held_out[1], None, network.targets))
+    weights = held_out[2] if len(held_out) == 3 else None
+    return Quality("r2", spread, scale * spread_of(held_out[1], weights, network.targets))
 
 
 def spread_of(y: NDArray[Any], weights: NDArray[np.float64] | None, targets: int) -> float:

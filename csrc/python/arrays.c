@@ -67,22 +67,144 @@ number_type(PyArrayObject *array)
     }
 }
 
-PyArrayObject *
-bp_read_numbers(PyObject *object, const char *name, struct bp_array *array)
+/* Refuses a subclass of ndarray of which entries are masked: numpy.ma.MaskedArray. */
+static int
+refuse_masked(PyObject *object, const char *name)
 {
-    PyArrayObject *numbers;
+    PyObject *mask = PyObject_GetAttrString(object, "mask");
+    if (!mask) {
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *any = PyObject_HasAttrString(mask, "any") ? PyObject_CallMethod(mask, "any", NULL)
+                                                        : Py_NewRef(Py_False);
+    const int masked = any ? PyObject_IsTrue(any) : -1;
+    if (masked > 0)
+        PyErr_Format(PyExc_ValueError,
+                     "%s is a masked array with masked entries, which would be read as numbers: fill them, as "
+                     "%s.filled(0) does; missing targets are left out by target_mask, which is ~y.mask",
+                     name, name);
+    Py_DECREF(mask);
+    Py_XDECREF(any);
+    return masked == 0 ? 0 : -1;
+}
+
+/* "x[2, 1]", from the place in a C-contiguous array */
+static PyObject *
+place_text(PyArrayObject *array, const char *name, npy_intp at)
+{
+    const int dimensions = PyArray_NDIM(array);
+    PyObject *place = PyTuple_New(dimensions), *text;
+
+    for (int i = dimensions - 1; place && i >= 0; i--) {
+        PyObject *index = PyLong_FromSsize_t(at % PyArray_DIM(array, i));
+        if (!index)
+            Py_CLEAR(place);
+        else
+            PyTuple_SET_ITEM(place, i, index);
+        at /= PyArray_DIM(array, i);
+    }
+    if (!place)
+        return NULL;
+    if (dimensions == 0)
+        text = PyUnicode_FromString(name);
+    else if (dimensions == 1)
+        text = PyUnicode_FromFormat("%s[%S]", name, PyTuple_GET_ITEM(place, 0));
+    else if (dimensions == 2)
+        text = PyUnicode_FromFormat("%s[%S, %S]", name, PyTuple_GET_ITEM(place, 0),
+                                    PyTuple_GET_ITEM(place, 1));
+    else
+        text = PyUnicode_FromFormat("%s[%S]", name, place);
+    Py_DECREF(place);
+    return text;
+}
+
+static bool
+is_whole(PyObject *value)
+{
+    return PyLong_Check(value) || PyArray_IsScalar(value, Integer) || PyArray_IsScalar(value, Bool);
+}
+
+/* Numbers as an object array has them, of columns of several types: int64 where all are whole, else float64.
+ * Takes over `objects`. NULL with a TypeError that names the first entry that is none. */
+static PyArrayObject *
+numbers_of_objects(PyArrayObject *objects, const char *name)
+{
+    PyArrayObject *from = (PyArrayObject *)PyArray_FROM_OF((PyObject *)objects, NPY_ARRAY_CARRAY_RO);
+    Py_DECREF(objects);
+    if (!from)
+        return NULL;
+    PyObject **values = PyArray_DATA(from);
+    const npy_intp count = PyArray_SIZE(from);
+    bool whole = true;
+    for (npy_intp i = 0; i < count; i++) {
+        PyObject *value = values[i] ? values[i] : Py_None;
+        if (is_whole(value))
+            continue;
+        whole = false;
+        if (PyFloat_Check(value) || PyArray_IsScalar(value, Floating))
+            continue;
+        PyObject *place = place_text(from, name, i);
+        if (place)
+            PyErr_Format(PyExc_TypeError,
+                         "%s must hold numbers, but %U is %R: fill or leave out missing values, and make numbers "
+                         "of all else, as %s.astype('float32') does where it can",
+                         name, place, value, name);
+        Py_XDECREF(place);
+        Py_DECREF(from);
+        return NULL;
+    }
+    PyArray_Descr *type = PyArray_DescrFromType(whole ? NPY_INT64 : NPY_DOUBLE);
+    PyArrayObject *numbers =
+        (PyArrayObject *)PyArray_FromArray(from, type, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST);
+    Py_DECREF(from);
+    return numbers;
+}
+
+PyArrayObject *
+bp_as_array(PyObject *object, const char *name)
+{
+    PyArrayObject *array;
 
     if (PyArray_Check(object)) {
-        Py_INCREF(object);
-        numbers = (PyArrayObject *)object;
+        if (!PyArray_CheckExact(object) && refuse_masked(object, name) < 0)
+            return NULL;
+        array = (PyArrayObject *)Py_NewRef(object);
     }
     else {
-        numbers = (PyArrayObject *)PyArray_FromAny(object, NULL, 0, 0, 0, NULL);
-        if (!numbers) {
+        array = (PyArrayObject *)PyArray_FromAny(object, NULL, 0, 0, 0, NULL);
+        if (!array) {
             name_ragged_lists(name);
             return NULL;
         }
     }
+    return PyArray_TYPE(array) == NPY_OBJECT ? numbers_of_objects(array, name) : array;
+}
+
+/* as_array(name, object) */
+static PyObject *
+as_array(PyObject *module, PyObject *args)
+{
+    const char *name;
+    PyObject *object;
+
+    (void)module;
+    return PyArg_ParseTuple(args, "sO", &name, &object) ? (PyObject *)bp_as_array(object, name)
+                                                        : NULL;
+}
+
+PyMethodDef bp_array_methods[] = {
+    {"as_array", as_array, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyArrayObject *
+bp_read_numbers(PyObject *object, const char *name, struct bp_array *array)
+{
+    PyArrayObject *numbers = bp_as_array(object, name);
+
+    if (!numbers)
+        return NULL;
     const enum bp_number type = number_type(numbers);
     if (type == BP_NUMBERS) {
         PyErr_Format(PyExc_TypeError,

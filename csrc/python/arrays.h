@@ -8,6 +8,13 @@
 
 #include "core/data/arrays.h"
 
+/* `object` itself if it is an array, else an array of it: a new reference; of objects that are numbers, such as the
+ * columns of a table, an array of numbers. NULL with a TypeError or ValueError: for ragged lists, masked entries,
+ * objects that are no numbers. */
+PyArrayObject *bp_as_array(PyObject *object, const char *name);
+
+extern PyMethodDef bp_array_methods[]; /* as_array, for Python */
+
 /* An array of numbers of any real type, from an object: a new reference to it, and how it lies in
  * `array` as rows x columns (1-D: one row; 0-D: one number). NULL with a TypeError. */
 PyArrayObject *bp_read_numbers(PyObject *object, const char *name, struct bp_array *array);

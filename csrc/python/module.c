@@ -209,6 +209,7 @@ execute(PyObject *module)
         add(module, "solved_figures", tuple_of_names(solved_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
+        PyModule_AddFunctions(module, bp_array_methods) < 0 ||
         PyModule_AddFunctions(module, module_methods) < 0)
         return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(
