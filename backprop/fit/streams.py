@@ -32,8 +32,7 @@ class Batches:
     def __init__(self, source: Any, epochs: int) -> None:
         if isinstance(source, np.ndarray):
             raise TypeError(
-                "with an array as x, y must be of float16, float32, float64, an integer type or bool, but is "
-                "None, of dtype object"
+                "with an array as x, y must be an array of numbers, but is None"
             )
         if not callable(source) and not isinstance(source, Iterable):
             raise TypeError(

@@ -25,16 +25,16 @@ BAD_X = {
     "no columns": (np.ones((5, 0)), ValueError, ["3", "(5, 0)"]),
     "an empty list": ([], ValueError, ["3", "(0,)"]),
     "complex": (np.ones((5, 3), complex), TypeError, ["float", "complex128"]),
-    "objects": (np.ones((5, 3), object), TypeError, ["float", "object"]),
+    "objects": (np.array([[1, 1, "a"]] * 5, object), TypeError, ["numbers", "'a'"]),
     "strings": (np.full((5, 3), "1"), TypeError, ["float", "<U1"]),
     "bytes": (np.full((5, 3), b"1"), TypeError, ["float", "|S1"]),
     "dates": (np.zeros((5, 3), "M8[s]"), TypeError, ["float", "datetime64[s]"]),
     "durations": (np.zeros((5, 3), "m8[s]"), TypeError, ["float", "timedelta64[s]"]),
     "a structure": (np.zeros((5, 3), "f4,f4"), TypeError, ["float", "f0"]),
     "long doubles": (np.zeros((5, 3), np.longdouble), TypeError, ["float", LONG_DOUBLE]),
-    "None": (None, TypeError, ["float", "object"]),
+    "None": (None, TypeError, ["numbers", "None"]),
     "a string": ("abc", TypeError, ["float", "<U3"]),
-    "a dict": ({}, TypeError, ["float", "object"]),
+    "a dict": ({}, TypeError, ["numbers", "{"]),
     "a ragged list": ([[1.0, 2.0, 3.0], [1.0]], ValueError, ["x must be", "lists of one length"]),
 }
 if np.dtype(np.longdouble).itemsize == 8:
@@ -58,9 +58,9 @@ BAD_Y = {
     "swapped labels": (np.array([0, 1, 0, 256, 0], ">i2"), ValueError, ["0 to 1", "256"]),
     "float labels": (np.zeros(5), TypeError, ["integer", "float64"]),
     "complex": (Y.astype(complex), TypeError, ["float", "complex128"]),
-    "objects": (Y.astype(object), TypeError, ["float", "object"]),
+    "objects": (np.where(Y < 0.5, "a", Y.astype(object)), TypeError, ["numbers", "'a'"]),
     "strings": (np.full(5, "cat"), TypeError, ["float", "<U3"]),
-    "None": (None, TypeError, ["float", "object"]),
+    "None": (None, TypeError, ["y"]),
 }
 
 CALLS_WITH_X = {
