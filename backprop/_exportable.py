@@ -80,7 +80,8 @@ class Exportable(BaseNetwork):
             (slope 0.01), ELU, GELU, SiLU, Softplus or Softmax, all with their default settings. A Linear
             with none is a layer with the activation identity. A Dropout may follow, and becomes the layer's
             dropout. Sequentials within it are fine, and so is an activation that comes more than once; a
-            Linear that does is refused, because layers share no weights.
+            Linear that does is refused, because layers share no weights. A Flatten may come first: here
+            inputs are rows. Hooks and a LazyLinear that has not been called are refused.
         loss, seed
             As for `Network`.
 
@@ -99,12 +100,19 @@ class Exportable(BaseNetwork):
 
         return from_torch(cls, module, loss, seed)
 
-    def to_c(self, path: str | os.PathLike[str] | None = None, *, name: str = "network") -> str:
+    def to_c(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        name: str = "network",
+        header: str | os.PathLike[str] | None = None,
+    ) -> str:
         """The network as one C99 file that predicts and needs the C standard library only.
 
-        It defines ``void <name>_predict(const real *x, real *a)`` for one sample, and
-        ``int <name>_classify(const real *x)``; real is float or double, the network's dtype. They allocate
-        nothing, keep nothing between calls, and their constants are the exact parameters.
+        It defines ``void <name>_predict(const real *x, real *a)`` for one sample and, where outputs stand for
+        classes, ``int <name>_classify(const real *x)``; real is float or double, the network's dtype. They
+        allocate nothing, keep nothing between calls, and their constants are read back as the exact
+        parameters. C++ can call and compile it; all names begin with `name`, so that several go together.
 
         Parameters
         ----------
@@ -112,6 +120,8 @@ class Exportable(BaseNetwork):
             Where to write it, all of it or nothing.
         name : str
             What its names begin with: a C identifier.
+        header : str or path, optional
+            Where to write a header that declares the functions, for C and C++.
 
         Returns
         -------
@@ -125,4 +135,4 @@ class Exportable(BaseNetwork):
         """
         from backprop.exports.c99 import to_c
 
-        return to_c(self, path, name)
+        return to_c(self, path, name, header)

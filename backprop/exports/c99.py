@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._classes import has_classes
 from backprop._version import __version__
 from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.layer import arrays_of
@@ -48,7 +49,7 @@ static void g_softmax(real *a, int nodes)
 """
 
 ACTIVATION = """\
-static void g_{name}(real *a, int nodes)
+static void {prefix}_g_{name}(real *a, int nodes)
 {{
     for (int j = 0; j < nodes; j++) {{
         const real z = a[j];
@@ -62,14 +63,37 @@ HEAD = """\
  *
  * Made by backprop {version}. C99; link with -lm.
  *
- *     void {name}_predict(const {real} x[{inputs}], {real} a[{outputs}]);   outputs a of one sample x
- *     int {name}_classify(const {real} x[{inputs}]);   {classify}
- *
  * Nothing is allocated and nothing kept between calls; {stack} bytes of stack hold the hidden layers.
  */
 #include <math.h>
+"""
 
-typedef {real} real;
+DECLARATIONS = """\
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* outputs a[{outputs}] of one sample x[{inputs}] */
+void {name}_predict(const real *x, real *a);
+{classify}
+#ifdef __cplusplus
+}}
+#endif
+"""
+
+DECLARE_CLASSIFY = """\
+
+/* the class of one sample: {meaning} */
+int {name}_classify(const real *x);
+"""
+
+HEADER = """\
+/* {name}_predict of a network, made by backprop {version}. */
+#ifndef {guard}
+#define {guard}
+
+{declarations}
+#endif
 """
 
 WEIGHTED_SUM = """\
@@ -104,7 +128,12 @@ DECIDE_BETWEEN_MANY = """\
 DECIDE_ONE = "    return a[0] >= (real)0.5;\n"
 
 
-def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -> str:
+def to_c(
+    network: BaseNetwork,
+    path: str | os.PathLike[str] | None,
+    name: str,
+    header: str | os.PathLike[str] | None,
+) -> str:
     """`Network.to_c`, which documents it."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
@@ -113,31 +142,55 @@ def to_c(network: BaseNetwork, path: str | os.PathLike[str] | None, name: str) -
     if not np.isfinite(parameters).all():
         raise ValueError("the network has parameters that are not finite")
     text = _source(network, parameters, name)
+    if header is not None:
+        declared = HEADER.format(
+            name=name,
+            version=__version__,
+            guard=f"{name.upper()}_H",
+            declarations=_of_type(network, _declarations(network, name)),
+        )
+        write_whole(header, declared.encode())
     if path is not None:
         write_whole(path, text.encode())
     return text
 
 
+def _of_type(network: BaseNetwork, text: str) -> str:
+    """The text with the network's type in place of `real`."""
+    return re.sub(r"\breal\b", "float" if network.dtype == np.float32 else "double", text)
+
+
+def _declarations(network: BaseNetwork, name: str) -> str:
+    """What other files call; for C++ too."""
+    outputs = network.layers[-1].outputs
+    meaning = "index of the largest output" if outputs > 1 else "1 if the output is at least 0.5, else 0"
+    classify = DECLARE_CLASSIFY.format(meaning=meaning, name=name) if has_classes(network, False) else ""
+    return DECLARATIONS.format(
+        name=name, inputs=network.layers[0].inputs, outputs=outputs, classify=classify
+    )
+
+
 def _source(network: BaseNetwork, parameters: NDArray[Any], name: str) -> str:
     layers = network.layers
     suffix = "f" if network.dtype == np.float32 else ""
-    parts = [_head(network, name)]
+    parts = [_head(network), _declarations(network, name)]
     for number, (weights, bias) in enumerate(arrays_of(layers, parameters), start=2):
-        parts.append(_constants(f"w{number}", weights, suffix))
+        parts.append(_constants(f"{name}_w{number}", weights, suffix))
         if bias is not None:
-            parts.append(_constants(f"b{number}", bias, suffix))
-    parts.append(WEIGHTED_SUM)
+            parts.append(_constants(f"{name}_b{number}", bias, suffix))
+    parts.append(WEIGHTED_SUM.replace("weighted_sum", f"{name}_weighted_sum"))
     for activation in dict.fromkeys(str(layer.activation) for layer in layers):
         if activation == "softmax":
-            parts.append(SOFTMAX.replace("{f}", suffix))
+            parts.append(SOFTMAX.replace("{f}", suffix).replace("g_softmax", f"{name}_g_softmax"))
         elif activation != "identity":
             body = ELEMENTWISE[activation].format(f=suffix)
-            parts.append(ACTIVATION.format(name=activation, body=body))
+            parts.append(ACTIVATION.format(prefix=name, name=activation, body=body))
     parts.append(_predict(layers, name))
-    outputs = layers[-1].outputs
-    decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if outputs > 1 else DECIDE_ONE
-    parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
-    return "\n".join(parts)
+    if has_classes(network, False):
+        outputs = layers[-1].outputs
+        decide = DECIDE_BETWEEN_MANY.format(outputs=outputs) if outputs > 1 else DECIDE_ONE
+        parts.append(CLASSIFY.format(name=name, outputs=outputs, decide=decide))
+    return _of_type(network, "\n".join(parts))
 
 
 def _hidden(layers: Sequence[Layer]) -> tuple[int, int]:
@@ -145,18 +198,12 @@ def _hidden(layers: Sequence[Layer]) -> tuple[int, int]:
     return min(2, len(layers) - 1), max((layer.outputs for layer in layers[:-1]), default=0)
 
 
-def _head(network: BaseNetwork, name: str) -> str:
+def _head(network: BaseNetwork) -> str:
     layers = network.layers
-    inputs, outputs = layers[0].inputs, layers[-1].outputs
     buffers, widest = _hidden(layers)
     return HEAD.format(
         version=__version__,
-        summary="-".join(str(size) for size in (inputs, *(layer.outputs for layer in layers))),
-        name=name,
-        real="float" if network.dtype == np.float32 else "double",
-        inputs=inputs,
-        outputs=outputs,
-        classify="index of the largest output" if outputs > 1 else "1 if the output is at least 0.5, else 0",
+        summary="-".join(str(size) for size in (layers[0].inputs, *(layer.outputs for layer in layers))),
         stack=buffers * widest * network.dtype.itemsize,
     )
 
@@ -169,19 +216,20 @@ def _predict(layers: Sequence[Layer], name: str) -> str:
     source = "x"
     for i, layer in enumerate(layers):
         target = "a" if i == len(layers) - 1 else f"h{i % 2}"
-        bias = "0" if layer.bias is None else f"b{i + 2}"
+        bias = "0" if layer.bias is None else f"{name}_b{i + 2}"
         lines.append(
-            f"    weighted_sum({source}, {layer.inputs}, w{i + 2}, {bias}, {target}, {layer.outputs});"
+            f"    {name}_weighted_sum({source}, {layer.inputs}, {name}_w{i + 2}, {bias}, {target}, "
+            f"{layer.outputs});"
         )
         if str(layer.activation) != "identity":
-            lines.append(f"    g_{layer.activation}({target}, {layer.outputs});")
+            lines.append(f"    {name}_g_{layer.activation}({target}, {layer.outputs});")
         source = target
     return "\n".join([*lines, "}\n"])
 
 
 def _constants(name: str, values: NDArray[Any], suffix: str) -> str:
-    """An array in hexadecimal floating constants, which are exact."""
-    texts = [value.hex() + suffix for value in values.ravel().tolist()]
+    """An array in the shortest decimal constants that are read back as the same numbers."""
+    texts = [np.format_float_scientific(value, unique=True, trim="0") + suffix for value in values.ravel()]
     lines = [
         "    " + ", ".join(texts[i : i + NUMBERS_A_LINE]) for i in range(0, len(texts), NUMBERS_A_LINE)
     ]

@@ -79,6 +79,10 @@ def from_torch(cls: type[AnyNetwork], module: torch.nn.Sequential, loss: str, se
 
     parts: list[_Part] = []
     for name, part in _flat(module, nn.Sequential):
+        if isinstance(part, nn.LazyLinear):
+            raise TypeError(f"module {name} is LazyLinear, whose inputs are not known: call the module once")
+        if not parts and type(part) is nn.Flatten and (part.start_dim, part.end_dim) == (1, -1):
+            continue
         if isinstance(part, nn.Linear) and type(part).forward is nn.Linear.forward:
             if any(part is before.linear for before in parts):
                 raise ValueError(f"module {name}, {part}, comes twice; layers here share no weights")
@@ -164,11 +168,20 @@ def _flat(module: Any, sequential: Any, path: str = "") -> Iterator[tuple[str, A
     """The modules in the order in which they are applied, each as often as it is."""
     if type(module).forward is not sequential.forward:
         raise TypeError(f"{type(module).__name__} is a Sequential with a forward of its own")
+    if not path:
+        _refuse_hooks("the module", module)
     for name, part in module._modules.items():  # named_children leaves repeated ones out
+        _refuse_hooks(f"module {path}{name}", part)
         if isinstance(part, sequential):
             yield from _flat(part, sequential, f"{path}{name}.")
         else:
             yield path + name, part
+
+
+def _refuse_hooks(name: str, module: Any) -> None:
+    lazy = type(module).__name__.startswith("Lazy")  # which has one that makes its parameters
+    if not lazy and (module._forward_hooks or module._forward_pre_hooks):
+        raise TypeError(f"{name}, {type(module).__name__}, has hooks, which may change what it computes")
 
 
 def _torch(method: str) -> Any:

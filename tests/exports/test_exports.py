@@ -218,6 +218,9 @@ def test_c_gives_the_same_outputs(net, tmp_path):
     x = samples(net)
     predict, classify = compiled(net, tmp_path)
     assert_close([predict(sample) for sample in x], net(x), TOLERANCE[str(net.dtype)])
+    if not net._has_classes(False):
+        assert "_classify" not in (tmp_path / "net.c").read_text()
+        return
     a = net(x)
     clear = np.diff(np.sort(a, axis=1)[:, -2:])[:, 0] > 1e-3  # ties may fall either way
     assert clear.any()
@@ -242,9 +245,40 @@ def test_c_depends_on_nothing_and_allocates_nothing():
 
 def test_c_constants_are_exact(dtype):
     net = make_network((3, 2), "identity", dtype=dtype)
-    numbers = re.findall(r"-?0x[0-9a-f.]+p[+-][0-9]+", net.to_c())
-    values = np.array([float.fromhex(number) for number in numbers], dtype)
+    net.parameters[:2] = np.finfo(dtype).tiny / 4, np.finfo(dtype).max
+    suffix = "f" if dtype == "float32" else ""
+    numbers = re.findall(rf"(-?[0-9.]+e[+-][0-9]+){suffix}[,\n]", net.to_c())
+    values = np.array(numbers, dtype)
     assert_same_bits(values, np.concatenate([net.layers[0].weights.ravel(), net.layers[0].bias]))
+
+
+def test_several_go_into_one_program_of_c_and_cpp(tmp_path):
+    """Two files included by one, and a C++ program that calls another through its header; no warning."""
+    compilers = shutil.which("cc"), shutil.which("c++")
+    if None in compilers:
+        pytest.skip("there is no C or C++ compiler")
+    strict = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-c"]
+    for name, activation, dtype in (("one", "softmax", "float32"), ("two", "tanh", "float64")):
+        net = make_network((3, 4, 2), ("tanh", activation), dtype=dtype)
+        net.to_c(tmp_path / f"{name}.c", name=name, header=tmp_path / f"{name}.h")
+    both = ("one.h", "one.c", "two.c", "two.h")
+    (tmp_path / "both.c").write_text("".join(f'#include "{name}"\n' for name in both))
+    (tmp_path / "use.cpp").write_text(
+        '#include "one.h"\n#include "two.h"\n'
+        "int main() { float x[3] = {1, 2, 3}; double y[3] = {1, 2, 3}, b[2]; two_predict(y, b);\n"
+        "return one_classify(x) + (b[0] != b[0]); }\n"
+    )
+    c, cpp = compilers
+    for command in (
+        [c, "-std=c99", *strict, "both.c"],
+        [cpp, "-std=c++98", *strict, "-Wno-c++11-extensions", "-x", "c++", "both.c", "-o", "cpp.o"],
+        [cpp, "-std=c++98", "-pedantic", "-Wall", "-Werror", "use.cpp", "both.o", "-lm", "-o", "use"],
+    ):
+        subprocess.run(command, check=True, cwd=tmp_path)
+    x = np.array([1, 2, 3], "float32")
+    net = make_network((3, 4, 2), ("tanh", "softmax"), dtype="float32")
+    assert subprocess.run([tmp_path / "use"], check=False).returncode == net.classify(x)
+    assert "two_classify" not in (tmp_path / "two.h").read_text()
 
 
 def test_c_refuses_what_it_cannot_write():
@@ -270,3 +304,39 @@ def test_exports_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         net.to_c(tmp_path / "net.c")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.c", "old")]
+
+
+# --- from PyTorch ---------------------------------------------------------------------------------------
+
+
+def test_a_leading_flatten_is_taken():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
+    x = torch.arange(12.0).reshape(2, 2, 3)
+    net = bp.Network.from_torch(module)
+    assert_close(net(x.reshape(2, 6).numpy()), module(x).detach().numpy(), 1e-6)
+    for wrong in (
+        torch.nn.Sequential(torch.nn.Flatten(0), torch.nn.Linear(6, 2)),
+        torch.nn.Sequential(torch.nn.Linear(6, 2), torch.nn.ReLU(), torch.nn.Flatten()),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"module [02],? (is )?Flatten"):
+            bp.Network.from_torch(wrong)
+
+
+def test_a_lazy_linear_and_hooks_are_refused_by_name():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    lazy = nn.Sequential(nn.LazyLinear(2))
+    with pytest.raises(TypeError, match=r"module 0 is LazyLinear.*call the module once"):
+        bp.Network.from_torch(lazy)
+    lazy(torch.zeros(1, 3))
+    assert bp.Network.from_torch(lazy).layers[0].inputs == 3
+    for register in ("register_forward_hook", "register_forward_pre_hook"):
+        for place in (0, 1, None):
+            module = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+            part = module if place is None else module[place]
+            handle = getattr(part, register)(lambda *arguments: None)
+            with pytest.raises(TypeError, match="has hooks, which may change what it computes"):
+                bp.Network.from_torch(module)
+            handle.remove()
+            bp.Network.from_torch(module)
