@@ -203,6 +203,11 @@ bp_take_operand(struct bp_kernel_call *call, const struct bp_module *module,
         PyErr_Format(PyExc_TypeError, no_dtype, term->name, (PyObject *)Py_TYPE(given));
         return -1;
     }
+    if (PyArray_TYPE((PyArrayObject *)given) == NPY_OBJECT) {
+        PyErr_Format(PyExc_TypeError, no_dtype, term->name,
+                     (PyObject *)PyArray_DESCR((PyArrayObject *)given));
+        return -1;
+    }
     PyArrayObject *array = bp_read_numbers(given, term->name, &operand->lie);
     if (!array)
         return -1;
