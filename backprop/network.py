@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backprop.solvers import WholeBatch
 
     Callback = Callable[["Network", dict[str, float]], object]
+    HeldOut = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 class Network(Explainable, Exportable):
@@ -75,7 +76,7 @@ class Network(Explainable, Exportable):
         epochs: int = 1,
         batch_size: int | None = None,
         shuffle: bool | Literal["blocks"] = True,
-        validation: tuple[ArrayLike, ArrayLike] | float | None = None,
+        validation: HeldOut | float | None = None,
         rng: Seed = None,
         threads: int | None = None,
         progress: bool | None = None,
@@ -117,9 +118,10 @@ class Network(Explainable, Exportable):
             memory: blocks of 1 MiB of x, consecutive rows, are read in a random order, and the rows of 32
             such blocks at a time are shuffled. So is a memory map read without shuffling: a window after
             the other. About 150 MB of it are in memory at a time. An iterable has its own order.
-        validation : (x, y) or float, optional
+        validation : (x, y), (x, y, sample_weight) or float, optional
             Samples to measure loss and accuracy on after every epoch; or the share of the samples, the
-            last ones, that is held out for it and not trained on.
+            last ones, that is held out for it and not trained on, all counting equally. With weights
+            the loss is Σ wᵢ C₀ᵢ / Σ wᵢ; the accuracy counts each sample once.
         rng : optional
             What to shuffle with, and to draw dropout from: anything that `numpy.random.default_rng`
             takes. By default the network's own generator goes on.
@@ -131,7 +133,7 @@ class Network(Explainable, Exportable):
         callbacks : list of callables
             Called after every epoch; see `backprop.callbacks`. They may use the network, and train it.
         sample_weight : array_like, (n,), optional
-            Weights ≥ 0 of the samples: a batch's loss is Σ wᵢ C₀ᵢ / Σ wᵢ.
+            Weights ≥ 0 of the samples: a batch's loss is Σ wᵢ C₀ᵢ / Σ wᵢ. The accuracy counts each once.
         class_weight : dict or "balanced", optional
             Weights of the classes 0, 1, ...: a dict (1 where it names none), or such that each class
             has the same total. Multiplied with sample_weight.

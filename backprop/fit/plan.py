@@ -13,7 +13,7 @@ from backprop import _core
 from backprop._validate import name_among, whole_number
 from backprop.fit.observers import callables
 from backprop.fit.quality import Quality, quality_of
-from backprop.fit.samples import pair, samples_of
+from backprop.fit.samples import held_out_of, samples_of
 from backprop.fit.streams import Batches, Blocks, is_mapped
 from backprop.fit.threads import suitable_threads, threads_asked
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from backprop._types import Seed
     from backprop.fit.observers import Callback
     from backprop.fit.ranks import Alone
-    from backprop.fit.samples import Pair, Samples
+    from backprop.fit.samples import HeldOut, Samples
 
 DEFAULT_BATCH = 32
 MOST_HINTED = 4096  # samples of an iterable's batch that room is made for before any has come
@@ -42,7 +42,7 @@ class Plan:
         None where they come from the user's iterable.
     source : Batches, Blocks or None
         Where samples come in blocks: of the user's iterable, or of `samples`.
-    held_out : (x, y) or None
+    held_out : (x, y), (x, y, sample_weight) or None
         Samples to validate on.
     quality : Quality
         What is measured beside the loss.
@@ -66,7 +66,7 @@ class Plan:
     optimizer: _core.Optimizer
     samples: Samples | None
     source: Batches | Blocks | None
-    held_out: Pair | None
+    held_out: HeldOut | None
     quality: Quality
     generator: np.random.Generator
     epochs: int
@@ -176,7 +176,7 @@ def _of_iterable(
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
     target_mask: ArrayLike | None,
-    validation: tuple[ArrayLike, ArrayLike] | float | None,
+    validation: tuple[ArrayLike, ...] | float | None,
 ) -> dict[str, Any]:
     """What a plan has of the user's iterable."""
     if any(given is not None for given in (sample_weight, class_weight, target_mask)):
@@ -189,7 +189,7 @@ def _of_iterable(
     return {
         "samples": None,
         "source": Batches(x, epochs),
-        "held_out": None if validation is None else pair(validation),
+        "held_out": None if validation is None else held_out_of(validation),
         "batch_size": min(batch_size, MOST_HINTED),
         "steps": 0,
         "shuffle": False,

@@ -79,6 +79,8 @@ def spread_of(y: NDArray[Any], weights: NDArray[np.float64] | None, targets: int
     if weights is not None and len(weights) != len(rows):
         return math.nan
     whole = float(len(rows)) if weights is None else float(weights.sum())
+    if not whole > 0:
+        return math.nan
     mean = _sum(rows, weights, np.zeros(targets), 1) / whole
     return float(_sum(rows, weights, mean, 2).sum() / whole) or math.nan
 

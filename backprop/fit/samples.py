@@ -16,7 +16,7 @@ from backprop.fit.finite import check_finite
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    Pair = tuple[NDArray[Any], NDArray[Any]]
+    HeldOut = tuple[NDArray[Any], NDArray[Any]] | tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]
 
 
 SAMPLES_COMPARED = 64  # of each rank's
@@ -34,7 +34,7 @@ class Samples:
     weights : ndarray of float64, (n,), or None
     mask : ndarray of y's shape, or None
         False where a target is missing.
-    held_out : (x, y) or None
+    held_out : (x, y), (x, y, sample_weight) or None
         Samples to validate on.
     """
 
@@ -42,7 +42,7 @@ class Samples:
     y: NDArray[Any]
     weights: NDArray[np.float64] | None
     mask: NDArray[Any] | None
-    held_out: Pair | None
+    held_out: HeldOut | None
 
     @property
     def count(self) -> int:
@@ -75,7 +75,7 @@ def samples_of(
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
     target_mask: ArrayLike | None,
-    validation: tuple[ArrayLike, ArrayLike] | float | None,
+    validation: tuple[ArrayLike, ...] | float | None,
 ) -> Samples:
     """fit's arguments that describe samples, checked as far as Python can; `outputs` is the network's.
 
@@ -86,9 +86,8 @@ def samples_of(
     """
     x, y = as_array("x", x), as_array("y", y)
     mask = None if target_mask is None else as_array("target_mask", target_mask)
-    samples, weights = count_of(x), None
-    if sample_weight is not None:
-        weights = np.array(real_array("sample_weight", sample_weight, (samples,)), dtype=np.float64)
+    samples = count_of(x)
+    weights = None if sample_weight is None else _weights("sample_weight", sample_weight, samples)
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, y, samples, outputs)
         weights = of_class if weights is None else weights * of_class
@@ -97,17 +96,27 @@ def samples_of(
         check_finite("sample_weight", weights)
     if isinstance(validation, numbers.Real):
         return _hold_out(float(validation), x, y, weights, mask)
-    return Samples(x, y, weights, mask, None if validation is None else pair(validation))
+    return Samples(x, y, weights, mask, None if validation is None else held_out_of(validation))
 
 
-def pair(validation: object) -> Pair:
-    """Samples to validate on, given as (x, y)."""
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
+def held_out_of(validation: object) -> HeldOut:
+    """Samples to validate on, given as (x, y) or (x, y, sample_weight)."""
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        got = f"{len(validation)} of them" if isinstance(validation, (tuple, list)) else repr(validation)[:60]
+        raise TypeError(f"validation must be a pair (x, y), or (x, y, sample_weight), got {got}")
     x, y = as_array("validation x", validation[0]), as_array("validation y", validation[1])
     check_finite("validation x", x)
     check_finite("validation y", y)
-    return x, y
+    if len(validation) == 2 or validation[2] is None:
+        return x, y
+    return x, y, _weights("validation sample_weight", validation[2], count_of(x))
+
+
+def _weights(what: str, weights: ArrayLike, samples: int) -> NDArray[np.float64]:
+    """A copy of them; the engine checks their signs."""
+    array = np.array(real_array(what, weights, (samples,)), dtype=np.float64)
+    check_finite(what, array)
+    return array
 
 
 def _hold_out(
@@ -117,9 +126,12 @@ def _hold_out(
     weights: NDArray[np.float64] | None,
     mask: NDArray[Any] | None,
 ) -> Samples:
-    """The first samples to train on, and the last `fraction` of them, rounded, held out: views of x and y."""
-    held_out = round(fraction * len(x)) if x.ndim > 1 and 0 < fraction < 1 else 0
-    if not 0 < held_out < len(x):
+    """The first samples to train on, and the last `fraction` of them, rounded, held out: views of x and y.
+
+    Those held out count equally.
+    """
+    count = round(fraction * len(x)) if x.ndim > 1 and 0 < fraction < 1 else 0
+    if not 0 < count < len(x):
         raise ValueError(
             f"validation must be a pair (x, y), or a share between 0 and 1 that leaves samples on both "
             f"sides; got {fraction} for x of shape {x.shape}"
@@ -128,7 +140,7 @@ def _hold_out(
         raise ValueError("validation must be a pair (x, y) where there is a target_mask, got a share")
     if y.ndim == 0 or len(y) != len(x):
         raise ValueError(f"y must have one entry for each of the {len(x)} samples, got shape {y.shape}")
-    first = len(x) - held_out
+    first = len(x) - count
     check_finite("the validation part of x", x[first:])
     rest = None if weights is None else weights[:first].copy()
     return Samples(x[:first], y[:first], rest, None, (x[first:], y[first:]))

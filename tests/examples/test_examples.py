@@ -58,6 +58,21 @@ def test_typed_tour(monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == f"backprop {bp.__version__}"
 
 
+def test_reinforce_cart_pole():
+    lengths = runpy.run_path(str(EXAMPLES / "reinforce_cart_pole.py"))["main"]()
+    assert np.mean(lengths[:3]) < 60
+    assert np.mean(lengths[-3:]) > 150
+
+
+def test_two_networks():
+    errors = runpy.run_path(str(EXAMPLES / "two_networks.py"))["main"]()
+    assert errors[-1] < 0.6 * errors[0]
+
+
+def test_physics_informed():
+    assert runpy.run_path(str(EXAMPLES / "physics_informed.py"))["main"]() < 1e-3
+
+
 def test_mapped_idx(tmp_path):
     digits_as_idx(tmp_path)
     mapped, read = bp.datasets.load_idx(tmp_path, mapped=True), bp.datasets.load_idx(tmp_path)

@@ -147,3 +147,51 @@ def test_wrong_weights_and_masks(small, given, error, message):
     with pytest.raises(ValueError, match="target_mask needs targets of shape"):
         net.loss(x, np.zeros(5, int), target_mask=np.ones((5, 2), bool))
     assert_same_bits(net.parameters, before)
+
+
+OPTIMIZERS = [lambda: bp.SGD(0.1), bp.LBFGS]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS, ids=["SGD", "LBFGS"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_of_validation_samples(make, threads):
+    net = make_network((4, 6, 3), ("tanh", "softmax"), "cross_entropy")
+    x, _ = make_data(net, 300)
+    y = np.arange(300) % 3
+    x_v, y_v, w = x[:150] + 1, y[:150], np.arange(150) % 4
+    history = net.fit(x, y, make(), epochs=2, validation=(x_v, y_v, w), threads=threads, shuffle=False)
+    losses = net.losses(x_v, y_v)
+    assert history["validation_loss"][-1] == pytest.approx((w * losses).sum() / w.sum(), rel=1e-13)
+    assert history["validation_loss"][-1] != pytest.approx(losses.mean(), rel=1e-3)
+    assert history["validation_accuracy"][-1] == net.accuracy(x_v, y_v)
+
+
+def test_r2_of_weighted_validation_samples():
+    """As scikit-learn's r2_score with weights: 1 - Σ w (a - y)² / Σ w (y - mean)²."""
+    net = make_network((4, 6, 2), ("tanh", "identity"))
+    x, y = make_data(net, 40)
+    w = np.arange(40) % 3
+    history = net.fit(x, y, bp.SGD(0.01), validation=(x, y, w))
+    mean = w @ y / w.sum()
+    expected = 1 - (w @ (net(x) - y) ** 2).sum() / (w @ (y - mean) ** 2).sum()
+    assert history["validation_r2"][0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(4), ValueError, r"validation sample_weight must have shape \(5,\), got \(4,\)"),
+        (np.zeros(5), ValueError, "validation sample_weight must not be zero for every sample"),
+        ([1, 1, np.inf, 1, 1], ValueError, r"validation sample_weight\[2\] is inf"),
+        ([1, 1, 1, -1, 1], ValueError, "sample_weight must be finite and not negative, but entry 3"),
+        (np.ones(5, complex), TypeError, "validation sample_weight must hold real numbers"),
+    ],
+)
+@pytest.mark.parametrize("make", OPTIMIZERS, ids=["SGD", "LBFGS"])
+def test_wrong_weights_of_validation_samples(small, weights, error, message, make):
+    before = small.net.parameters.copy()
+    with pytest.raises(error, match=message):
+        small.net.fit(small.x, small.y, make(), validation=(small.x, small.y, weights))
+    with pytest.raises(TypeError, match=r"\(x, y, sample_weight\), got 4 of them"):
+        small.net.fit(small.x, small.y, make(), validation=(small.x, small.y, None, None))
+    assert_same_bits(small.net.parameters, before)
