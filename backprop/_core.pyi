@@ -4,6 +4,8 @@ from typing import Any, TypedDict, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from backprop._types import Seed
+
 T = TypeVar("T")
 Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 
@@ -78,7 +80,14 @@ class Optimizer:
 class Network:
     @property
     def parameters(self) -> NDArray[Any]: ...
-    def __call__(self, x: ArrayLike) -> NDArray[Any]: ...
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        out: NDArray[Any] | None = None,
+        dropout: bool = False,
+        rng: Seed = None,
+    ) -> NDArray[Any]: ...
     def classify(self, x: ArrayLike) -> NDArray[np.int64]: ...
     def loss(
         self,

@@ -61,6 +61,11 @@ class Network(Explainable, Exportable):
     (outputs,) for a 1-D x, which is one sample. x may be of any real number type, strides and byte order,
     and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
 
+    ``net(x, out=a)`` writes the outputs into a, an array of their shape and dtype, C-contiguous and apart
+    from x, and returns it. ``net(x, dropout=True, rng=rng)`` leaves nodes out as training does, so that
+    repeated calls show how uncertain the outputs are (Gal and Ghahramani 2016); rng is whatever
+    `numpy.random.default_rng` takes, by default the network's own generator.
+
     Examples
     --------
     >>> net = Network(Layer(784, 30, "sigmoid"), Layer(30, 10, "sigmoid"), seed=0)

@@ -109,19 +109,6 @@ done:
     return result;
 }
 
-PyObject *
-bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {"x", NULL};
-    struct bp_given_samples given = {0};
-
-    if (!keywords && PyTuple_GET_SIZE(args) == 1)
-        given.x = PyTuple_GET_ITEM(args, 0);
-    else if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:__call__", names, &given.x))
-        return NULL;
-    return evaluate(self, OUTPUTS, &given);
-}
-
 #define EVALUATING_METHOD(name, quantity)                                                          \
     PyObject *bp_network_##name(PyObject *self, PyObject *const *args, Py_ssize_t count,           \
                                 PyObject *names)                                                   \
@@ -175,13 +162,12 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
     return status;
 }
 
-/* Dropout's keys for one step from network.rng, a key for each layer, to be freed; NULL with an exception. */
+/* Dropout's keys from a generator, a key for each layer, to be freed; NULL with an exception. */
 static uint64_t *
-draw_keys(Network *self)
+draw_keys(Network *self, PyObject *rng)
 {
     struct bp_held_generator generator = {0};
-    PyObject *rng = PyObject_GetAttrString((PyObject *)self, "rng");
-    PyObject *bits = rng ? PyObject_GetAttrString(rng, "bit_generator") : NULL;
+    PyObject *bits = PyObject_GetAttrString(rng, "bit_generator");
     uint64_t *keys = bits ? PyMem_Calloc(self->net.count, sizeof(*keys)) : NULL;
 
     if (bits && !keys)
@@ -193,9 +179,156 @@ draw_keys(Network *self)
     if (keys)
         bp_draw_keys(&self->net, &generator.random, keys);
     bp_release_generator(&generator);
-    Py_XDECREF(rng);
     Py_XDECREF(bits);
     return keys;
+}
+
+/* The same from network.rng. */
+static uint64_t *
+draw_own_keys(Network *self)
+{
+    PyObject *rng = PyObject_GetAttrString((PyObject *)self, "rng");
+    uint64_t *keys = rng ? draw_keys(self, rng) : NULL;
+
+    Py_XDECREF(rng);
+    return keys;
+}
+
+/* what net(x) is given by name */
+struct asked {
+    PyObject *out, *rng;
+    int dropout;
+};
+
+/* Whether the numbers of two arrays may lie in the same memory. */
+static bool
+may_overlap(PyArrayObject *one, PyArrayObject *other)
+{
+    const char *low[2], *high[2];
+    PyArrayObject *const arrays[] = {one, other};
+
+    for (int i = 0; i < 2; i++) {
+        low[i] = high[i] = PyArray_BYTES(arrays[i]);
+        for (int axis = 0; axis < PyArray_NDIM(arrays[i]); axis++) {
+            const npy_intp reach =
+                (PyArray_DIM(arrays[i], axis) - 1) * PyArray_STRIDE(arrays[i], axis);
+            *(reach < 0 ? &low[i] : &high[i]) += reach;
+        }
+        high[i] += PyArray_ITEMSIZE(arrays[i]);
+    }
+    return low[0] < high[1] && low[1] < high[0];
+}
+
+/* `out`, a new reference, if the outputs of these samples fit into it; NULL with an exception. */
+static PyArrayObject *
+check_out(Network *self, const struct bp_samples *samples, PyObject *out)
+{
+    const struct bp_network *net = &self->net;
+    const size_t outputs = net->layers[net->count - 1].outputs, rows = samples->data.x.rows;
+    PyArrayObject *array = (PyArrayObject *)out;
+
+    if (!PyArray_Check(out) || PyArray_TYPE(array) != bp_type_number(net->kernels->dtype) ||
+        !PyArray_ISCARRAY(array)) {
+        PyErr_Format(PyExc_TypeError, "out must be a writable, C-contiguous array of %s",
+                     bp_dtype_names[net->kernels->dtype]);
+        return NULL;
+    }
+    const int axes = samples->single ? 1 : 2;
+    if (PyArray_NDIM(array) != axes || (size_t)PyArray_DIM(array, axes - 1) != outputs ||
+        (axes == 2 && (size_t)PyArray_DIM(array, 0) != rows)) {
+        if (samples->single)
+            (void)bp_wrong_shape(array, "out", "(%zu,)", outputs, 0);
+        else
+            (void)bp_wrong_shape(array, "out", "(%zu, %zu)", rows, outputs);
+        return NULL;
+    }
+    const char *first = self->parameters.at, *at = PyArray_BYTES(array);
+    if (may_overlap(array, (PyArrayObject *)samples->x) ||
+        (at < first + net->parameters * net->kernels->size &&
+         first < at + PyArray_NBYTES(array))) {
+        PyErr_SetString(PyExc_ValueError, "out must not overlap x or the network's parameters");
+        return NULL;
+    }
+    return (PyArrayObject *)Py_NewRef(out);
+}
+
+/* The keys that net(x, dropout=True, rng=rng) draws; NULL with an exception. */
+static uint64_t *
+keys_as_asked(Network *self, PyObject *rng)
+{
+    if (!self->net.dropout) {
+        PyErr_SetString(PyExc_ValueError, "dropout=True needs a layer with dropout, Layer(..., dropout=0.5)");
+        return NULL;
+    }
+    if (!rng || rng == Py_None)
+        return draw_own_keys(self);
+    PyObject *module = PyImport_ImportModule("numpy.random");
+    PyObject *generator = module ? PyObject_CallMethod(module, "default_rng", "O", rng) : NULL;
+    uint64_t *keys = generator ? draw_keys(self, generator) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(generator);
+    return keys;
+}
+
+/* The outputs, into `out` if there is one, with dropout if that is asked for. */
+static PyObject *
+outputs_as_asked(Network *self, const struct bp_given_samples *given, const struct asked *asked)
+{
+    const struct bp_network *net = &self->net;
+    const bool to_out = asked->out && asked->out != Py_None;
+    struct bp_samples samples;
+    struct bp_results results = {0};
+    struct bp_dropout dropout = {0};
+    PyArrayObject *array = NULL;
+    uint64_t *keys = NULL;
+    enum bp_status status = BP_OK;
+
+    if (bp_enter_with_samples(self, &samples, given) < 0)
+        return NULL;
+    array = to_out ? check_out(self, &samples, asked->out)
+                   : new_array(net, &samples, OUTPUTS, &results);
+    if (array && asked->dropout)
+        keys = keys_as_asked(self, asked->rng);
+    if (array && (keys || !asked->dropout)) {
+        dropout.keys = keys;
+        results.outputs = PyArray_DATA(array);
+        status = bp_begin(self, &samples, keys ? BP_DROPOUT : 0);
+        if (status == BP_OK) {
+            struct bp_pass pass =
+                bp_pass_alone(net, &self->ws, self->parameters.at, &samples.data);
+            pass.dropout = keys ? &dropout : NULL;
+            bp_evaluate(pass, &samples.data, false, &results);
+        }
+        status = bp_end(self, status);
+        if (status != BP_OK)
+            bp_raise(status);
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(array);
+    PyMem_Free(keys);
+    bp_leave_with_samples(self, &samples);
+    return (PyObject *)array;
+}
+
+PyObject *
+bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"x", "out", "dropout", "rng", NULL};
+    struct bp_given_samples given = {0};
+    struct asked asked = {0};
+
+    if (!keywords && PyTuple_GET_SIZE(args) == 1) {
+        given.x = PyTuple_GET_ITEM(args, 0);
+        return evaluate(self, OUTPUTS, &given);
+    }
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OpO:__call__", names, &given.x, &asked.out,
+                                     &asked.dropout, &asked.rng))
+        return NULL;
+    if (asked.rng && asked.rng != Py_None && !asked.dropout) {
+        PyErr_SetString(PyExc_ValueError, "rng is for dropout=True");
+        return NULL;
+    }
+    return outputs_as_asked((Network *)self, &given, &asked);
 }
 
 /* The step of an optimizer on samples that are read, with random numbers if the network has dropout: but for
@@ -211,7 +344,7 @@ step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer, 
     if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
         return -1;
     if (self->net.dropout && !samples->data.derivatives) {
-        keys = draw_keys(self);
+        keys = draw_own_keys(self);
         if (!keys)
             goto done;
         dropout.keys = keys;

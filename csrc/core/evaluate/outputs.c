@@ -10,6 +10,11 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
     const struct bp_workspace *ws = pass.ws;
     const size_t panel = net->kernels->panel, outputs = net->layers[net->count - 1].outputs;
     const bp_real *a = ws->nodes[net->count - 1].a;
+    struct bp_dropout dropout = pass.dropout ? *pass.dropout : (struct bp_dropout){0};
+    const uint64_t place = dropout.place;
+
+    if (pass.dropout)
+        pass.dropout = &dropout;
 
     results->total = results->weight = 0;
     results->samples = results->right = 0;
@@ -17,6 +22,7 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
         size_t first, last;
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
+        dropout.place = place + n;
         bp_load_batch(&pass, data, rows, targets);
         if (pass.me == 0 && results->poll && results->poll(results->context))
             *results->stop = true;

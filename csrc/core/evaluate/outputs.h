@@ -21,7 +21,7 @@ struct bp_results {
     bool *stop;
 };
 
-/* As many rows at a time as pass.ws has room for. Every thread of pass.team calls it with a
+/* As many rows at a time as pass.ws has room for; pass.dropout->place is that of the first row. Every thread of pass.team calls it with a
  * `results` of its own, of which each gets all of the sums; the arrays may be shared. */
 void
 bp_evaluate(struct bp_pass pass, const struct bp_data *, bool targets, struct bp_results *);
