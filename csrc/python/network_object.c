@@ -118,8 +118,10 @@ bp_enter_with_targets(Network *self, struct bp_samples *samples,
                       const struct bp_given_samples *given)
 {
     if (!given->y == !given->dC_da) {
-        PyErr_Format(PyExc_TypeError, "expected either y, targets, or dC_da, derivatives of a loss, but got %s",
-                     given->y ? "both" : "neither");
+        PyErr_SetString(PyExc_TypeError,
+                        given->y ? "y and dC_da are both given, but dC_da is there in the place of y"
+                                 : "y must be of float16, float32, float64, an integer type or bool, or "
+                                   "dC_da be given in its place, but y is None, of dtype object");
         return -1;
     }
     return bp_enter_with_samples(self, samples, given);

@@ -168,7 +168,7 @@ BAD_FIT = {
                (True, TypeError), (None, TypeError)],
     "batch_size": [(0, ValueError), (-5, ValueError), (2.0, TypeError), ("all", TypeError)],
     "threads": [(0, ValueError), (-2, ValueError), (1.5, TypeError)],
-    "validation": [(X, TypeError), ((X,), TypeError), ((X, Y, Y), TypeError)],
+    "validation": [(X, TypeError), ((X,), TypeError), ((X, Y, Y), ValueError), ((X, Y, ONES, Y), TypeError)],
     "callbacks": [(7, TypeError), ([7], TypeError)],
     "rng": [("abc", (TypeError, ValueError)), (-1, ValueError), (1.5, (TypeError, ValueError))],
     "sample_weight": [
