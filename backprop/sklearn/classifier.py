@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
 
 from backprop._validate import name_among
 from backprop.losses import Loss
 from backprop.sklearn.estimator import Estimator
 from backprop.sklearn.labels import Labels
-from backprop.sklearn.parameters import DOCUMENTED
+from backprop.sklearn.parameters import DOCUMENTED, is_stochastic
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -46,7 +47,7 @@ class BackpropClassifier(ClassifierMixin, Estimator):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        solver: Literal["adam", "sgd"] = "adam",
+        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         alpha: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
@@ -106,6 +107,7 @@ class BackpropClassifier(ClassifierMixin, Estimator):
         """Trains on X (n, features) and labels y (n,), or y (n, labels) of 0 and 1; returns self."""
         return self._fit(X, y, sample_weight, incremental=False)
 
+    @available_if(is_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(
         self,
         X: ArrayLike,

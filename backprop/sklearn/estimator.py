@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from backprop.layer import Layer
 from backprop.network import Network
 from backprop.sklearn import parameters
-from backprop.sklearn.samples import Samples, even_batch, hold_out
+from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from backprop.losses import Loss
     from backprop.optimizers import Optimizer
+    from backprop.solvers import WholeBatch
 
     Self = TypeVar("Self", bound="Estimator")
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 class Estimator(BaseEstimator):
     """What classifier and regressor share: parameters, and training until it stops getting better."""
 
+    _sums_of_squares: ClassVar[tuple[str, ...]] = ()  # of the losses, those that solver="lm" can have
+
     network_: Network
-    optimizer_: Optimizer
+    optimizer_: Optimizer | WholeBatch
     n_outputs_: int
     n_iter_: int
     t_: int
@@ -49,7 +52,7 @@ class Estimator(BaseEstimator):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        solver: Literal["adam", "sgd"] = "adam",
+        solver: Literal["adam", "sgd", "lbfgs", "lm"] = "adam",
         alpha: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
@@ -158,6 +161,11 @@ class Estimator(BaseEstimator):
         return None
 
     @property
+    def _loss_scale(self) -> float:
+        """The engine's loss as a multiple of scikit-learn's, beside which alpha stands."""
+        return 1.0
+
+    @property
     def _of_x(self) -> Units | None:
         """The units of the inputs that the network is trained on, if they are not those of X."""
         return None if self._moments_of_x is None else Units.of_inputs(self._moments_of_x)
@@ -179,7 +187,7 @@ class Estimator(BaseEstimator):
         """All of a fit or, if anything fails, nothing."""
         before = self.__dict__.copy()
         try:
-            parameters.check(self)
+            parameters.check(self, self._sums_of_squares)
             goes_on = self.__sklearn_is_fitted__() and (incremental or bool(self.warm_start))
             samples = self._validated(X, y, sample_weight, goes_on, incremental, classes)
             self._train(samples, goes_on, incremental)
@@ -218,14 +226,15 @@ class Estimator(BaseEstimator):
         forget = not (goes_on and incremental)
         self._learn_units(samples, forget)
         n = len(samples.x)
-        batch_size = even_batch(n, min(parameters.most_batch(self), n))
+        batch_size = parameters.batch_of(self, n)
         total = n if samples.weights is None else float(samples.weights.sum())
         l2 = parameters.penalty(self, n, total, batch_size, 0 if forget else self.t_)
+        if self.alpha != "auto":
+            l2 *= self._loss_scale
         network = self._network(samples.x, l2, random, self.network_ if goes_on else None)
-        optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None)
         if forget:
             self.t_, self.loss_curve_ = 0, []
-        optimizer.lr = parameters.rate_after(self, self.t_)
+        optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None, self.t_)
         x = self._inputs(samples.x, network)
         y = self._targets(samples.y)
         score = None
@@ -238,7 +247,7 @@ class Estimator(BaseEstimator):
         watch = Watch(self, network, optimizer, before=self.t_, samples=n, batch_size=batch_size, score=score)
         interrupted = False
         try:
-            network.fit(
+            history = network.fit(
                 x,
                 y,
                 optimizer,
@@ -250,6 +259,7 @@ class Estimator(BaseEstimator):
                 callbacks=[watch],
                 sample_weight=samples.weights,
             )
+            watch.stopped |= history.stopped in ("gradient", "stalled")
         except KeyboardInterrupt:
             interrupted = True
         if not incremental:
@@ -259,9 +269,10 @@ class Estimator(BaseEstimator):
         if interrupted:
             warnings.warn("training was interrupted; the best parameters so far are kept", stacklevel=4)
         elif not incremental and not watch.stopped:
+            unit, rate = ("iterations", "") if watch.whole else ("epochs", " or learning_rate_init")
             warnings.warn(
-                f"training reached max_iter={self.max_iter} epochs and has not converged; train for more, or "
-                "raise tol or learning_rate_init",
+                f"training reached max_iter={self.max_iter} {unit} and has not converged; train for more, or "
+                f"raise tol{rate}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -318,7 +329,7 @@ class Estimator(BaseEstimator):
         from_units(network, self._of_x, self._of_y)
         return network
 
-    def _set_results(self, network: Network, optimizer: Optimizer, watch: Watch) -> None:
+    def _set_results(self, network: Network, optimizer: Optimizer | WholeBatch, watch: Watch) -> None:
         """The attributes that a fit leaves."""
         epochs = len(watch.losses)
         goes_on = self.t_ > 0

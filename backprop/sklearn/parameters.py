@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,22 @@ import numpy as np
 from backprop import _core
 from backprop._validate import finite_number, fraction, name_among, not_negative, positive, whole_number
 from backprop.optimizers import SGD, Adam, Optimizer
+from backprop.sklearn.samples import even_batch
+from backprop.solvers import LBFGS, LevenbergMarquardt, WholeBatch
 
 if TYPE_CHECKING:
     from backprop.sklearn.estimator import Estimator
 
-SOLVERS = ("adam", "sgd")
+WHOLE_BATCH = ("lbfgs", "lm")
+SOLVERS = ("adam", "sgd", *WHOLE_BATCH)
 RATES = ("constant", "invscaling", "adaptive")
 MOST_AUTO_BATCH = 200  # samples in a minibatch of batch_size="auto", as in scikit-learn
 AUTO_RATE = {"adam": 1e-3, "sgd": 0.01}
 
 
-def check(estimator: Estimator) -> None:
-    """Raises a TypeError or ValueError that names the first parameter that makes no sense."""
+def check(estimator: Estimator, sums_of_squares: tuple[str, ...]) -> None:
+    """Raises a TypeError or ValueError that names the first parameter that makes no sense; `sums_of_squares`
+    are the losses that solver="lm" can have."""
     e = estimator
     hidden_sizes(e)
     name_among("activation", e.activation, (*_core.activations, "logistic"))
@@ -32,7 +37,7 @@ def check(estimator: Estimator) -> None:
         not_negative("alpha", e.alpha)
     most_batch(e)
     name_among("learning_rate", e.learning_rate, RATES)
-    first_rate(e)
+    _check_rate(e)
     finite_number("power_t", e.power_t)
     whole_number("max_iter", e.max_iter)
     not_negative("tol", e.tol)
@@ -43,12 +48,52 @@ def check(estimator: Estimator) -> None:
     fraction("dropout", e.dropout)
     if e.threads is not None:
         whole_number("threads", e.threads)
-    if solver == "sgd":
+    if solver in WHOLE_BATCH:
+        _check_whole_batch(e, sums_of_squares)
+    elif solver == "sgd":
         fraction("momentum", e.momentum)
     else:
         fraction("beta_1", e.beta_1)
         fraction("beta_2", e.beta_2)
         positive("epsilon", e.epsilon)
+
+
+def _check_rate(estimator: Estimator) -> None:
+    rate = estimator.learning_rate_init
+    if isinstance(rate, str):
+        name_among("learning_rate_init", rate, ("auto",))
+    else:
+        positive("learning_rate_init", rate)
+
+
+def _check_whole_batch(estimator: Estimator, sums_of_squares: tuple[str, ...]) -> None:
+    e = estimator
+    if e.dropout > 0:
+        raise ValueError(
+            f'dropout must be 0 with solver="{e.solver}", which needs a loss that does not change by chance; '
+            f"got {e.dropout:g}"
+        )
+    if e.solver == "lm" and e.loss not in sums_of_squares:
+        loss = repr(e.loss) if isinstance(e.loss, str) else "a loss of your own"
+        raise ValueError(
+            'solver="lm" is for sums of squares, which BackpropRegressor has with loss="squared_error"; got '
+            f'{type(e).__name__} with {loss}. "lbfgs" takes any loss'
+        )
+
+
+def is_stochastic(estimator: Estimator) -> bool:
+    """True; what tells scikit-learn's available_if that there is partial_fit.
+
+    Raises
+    ------
+    AttributeError
+        With a solver that needs all samples at once; in scikit-learn's words.
+    """
+    if estimator.solver in WHOLE_BATCH:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+        )
+    return True
 
 
 def hidden_sizes(estimator: Estimator) -> tuple[int, ...]:
@@ -66,13 +111,17 @@ def most_batch(estimator: Estimator) -> int:
     return whole_number("batch_size", estimator.batch_size)
 
 
+def batch_of(estimator: Estimator, samples: int) -> int:
+    """Samples in a minibatch: all of them for a solver that looks at all before it moves."""
+    if estimator.solver in WHOLE_BATCH:
+        return samples
+    return even_batch(samples, min(most_batch(estimator), samples))
+
+
 def first_rate(estimator: Estimator) -> float:
-    """The learning rate that training starts with."""
+    """The learning rate that descent starts with."""
     rate = estimator.learning_rate_init
-    if isinstance(rate, str):
-        name_among("learning_rate_init", rate, ("auto",))
-        return AUTO_RATE[estimator.solver]
-    return positive("learning_rate_init", rate)
+    return AUTO_RATE[estimator.solver] if isinstance(rate, str) else float(rate)
 
 
 def rate_after(estimator: Estimator, samples: int) -> float:
@@ -87,7 +136,8 @@ def penalty(estimator: Estimator, samples: int, total: float, batch_size: int, b
     """The factor of ½ Σ w² for samples of a total weight, after those `before`."""
     if estimator.alpha == "auto":
         return 2 / (total + before)
-    return float(estimator.alpha) * samples / (total * batch_size)  # alpha / the total weight of a minibatch
+    of_minibatch = total * batch_size / samples  # its total weight
+    return float(estimator.alpha) / of_minibatch
 
 
 def patience(estimator: Estimator) -> float:
@@ -98,8 +148,24 @@ def patience(estimator: Estimator) -> float:
     return whole_number("n_iter_no_change", wait)
 
 
-def optimizer_of(estimator: Estimator, kept: Optimizer | None) -> Optimizer:
-    """A new optimizer, or a copy of the `kept` one if nothing but the learning rate has changed."""
+def optimizer_of(
+    estimator: Estimator, kept: Optimizer | WholeBatch | None, samples: int
+) -> Optimizer | WholeBatch:
+    """A new optimizer, or a copy of the `kept` one if nothing but the learning rate has changed.
+
+    Those that look at all samples are new for every fit: what they remember belongs to another C where
+    samples, units or alpha have changed. A learning rate is that after so many `samples`.
+    """
+    if estimator.solver == "lbfgs":
+        return LBFGS(gradient_tolerance=estimator.tol)
+    if estimator.solver == "lm":
+        return LevenbergMarquardt(gradient_tolerance=estimator.tol)
+    optimizer = _descent_of(estimator, kept)
+    optimizer.lr = rate_after(estimator, samples)
+    return optimizer
+
+
+def _descent_of(estimator: Estimator, kept: Optimizer | WholeBatch | None) -> Optimizer:
     e = estimator
     optimizer: Optimizer
     if e.solver == "adam":
@@ -107,16 +173,12 @@ def optimizer_of(estimator: Estimator, kept: Optimizer | None) -> Optimizer:
     else:
         nesterov = bool(e.nesterovs_momentum) and e.momentum > 0
         optimizer = SGD(first_rate(e), e.momentum, nesterov)
-    if kept is None or type(kept) is not type(optimizer):
+    if not isinstance(kept, Optimizer) or type(kept) is not type(optimizer):
         return optimizer
     settings: dict[str, Any] = optimizer.settings
     if {**kept.settings, "lr": None} != {**settings, "lr": None}:
         return optimizer
-    import copy
-
-    optimizer, rate = copy.deepcopy(kept), optimizer.lr
-    optimizer.lr = rate
-    return optimizer
+    return copy.deepcopy(kept)
 
 
 DOCUMENTED = """
@@ -126,11 +188,16 @@ DOCUMENTED = """
         Nodes of the hidden layers.
     activation : str
         Of the hidden layers: any of the engine's; "logistic" is another name of "sigmoid".
-    solver : "adam" or "sgd"
+    solver : "adam", "sgd", "lbfgs" or "lm"
+        "lbfgs" is `backprop.LBFGS`, for any loss; "lm" is `backprop.LevenbergMarquardt`, for the regressor
+        with "squared_error" and up to some thousands of weights. Both look at all samples before they move,
+        so batch_size, shuffle and the learning rates do not matter to them; dropout and partial_fit are
+        refused.
     alpha : float or "auto"
         Of the L2 penalty ½ alpha Σ w² / n on the weights, where n is the minibatch's size or the total of its
-        sample weights, as in scikit-learn. "auto" is a penalty of Σ w² / N with all N samples, or the total
-        of their weights: what a normal prior of the weights says. With partial_fit N grows.
+        sample weights, as in scikit-learn; with "lbfgs" and "lm" all samples are one minibatch. "auto" is a
+        penalty of Σ w² / N with all N samples, or the total of their weights: what a normal prior of the
+        weights says. With partial_fit N grows.
     batch_size : int or "auto"
         Samples in a minibatch at most; "auto" is 200. Samples are cut so that the last minibatch of an epoch
         has at least half of what the others have.
@@ -143,20 +210,22 @@ DOCUMENTED = """
     power_t : float
         See learning_rate.
     max_iter : int
-        Epochs at most.
+        Epochs at most; iterations of "lbfgs" and "lm".
     shuffle : bool
         Whether every epoch has its own order.
     random_state : int, RandomState or None
         Of the first weights, the order of samples, and the split for early stopping.
     tol, n_iter_no_change : float, int or infinity
         Training stops after more than n_iter_no_change epochs in a row, and at least 50 steps, without a gain
-        of tol: in the loss, or with early_stopping in the score.
+        of tol: in the loss, or with early_stopping in the score. "lbfgs" and "lm" stop after more than
+        n_iter_no_change such iterations, without the 50; where no entry of the gradient is above tol, as
+        in scikit-learn; and where they find no better point.
     verbose : bool
         Whether to print the loss of every epoch.
     warm_start : bool
         Whether fit goes on from what is there instead of starting anew, with the parameters as they are now;
-        hidden_layer_sizes cannot change. The optimizer goes on too, unless its settings other than the
-        learning rate have changed.
+        hidden_layer_sizes cannot change. adam and sgd go on too, unless their settings other than the
+        learning rate have changed; "lbfgs" and "lm" begin anew.
     momentum, nesterovs_momentum : float, bool
         Of sgd.
     early_stopping : bool
@@ -183,11 +252,12 @@ DOCUMENTED = """
         What was trained, in the units of X and y: it predicts, explains and exports what the estimator
         predicts. It is of float32 if the first X is and its columns' means are not far larger than their
         deviations, else of float64.
-    optimizer_ : Optimizer
+    optimizer_ : Optimizer, LBFGS or LevenbergMarquardt
     n_iter_, t_ : int
-        Epochs, and samples trained on.
+        Epochs or iterations, and samples trained on.
     loss_, best_loss_ : float
-        The mean over the last epoch of loss and penalty, and the lowest of all epochs.
+        The mean over the last epoch of loss and penalty, and the lowest of all epochs; with "lbfgs" and "lm"
+        those after the last iteration.
     loss_curve_, validation_scores_ : list of float
         One entry per epoch; the latter, and ``best_validation_score_``, are None without early stopping.
     coefs_, intercepts_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 
 from backprop._validate import name_among
 from backprop.losses import Loss
 from backprop.sklearn.estimator import Estimator
-from backprop.sklearn.parameters import DOCUMENTED
+from backprop.sklearn.parameters import DOCUMENTED, is_stochastic
 from backprop.sklearn.scaling import Moments, Units
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class BackpropRegressor(RegressorMixin, Estimator):
 
     __module__ = "backprop.sklearn"
 
+    _sums_of_squares: ClassVar[tuple[str, ...]] = ("auto", "squared_error")
+
     _is_column: bool
     _moments: Moments
 
@@ -42,6 +45,7 @@ class BackpropRegressor(RegressorMixin, Estimator):
         """Trains on X (n, features) and y (n,) or (n, targets); returns self."""
         return self._fit(X, y, sample_weight, incremental=False)
 
+    @available_if(is_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> BackpropRegressor:
@@ -76,6 +80,10 @@ class BackpropRegressor(RegressorMixin, Estimator):
     @property
     def _of_y(self) -> Units:
         return Units.of_targets(self._moments)
+
+    @property
+    def _loss_scale(self) -> float:
+        return 2 / self.n_outputs_ if self.loss in self._sums_of_squares else 1.0  # Σ e² / outputs to ½ Σ e²
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return self._of_y.standardised(y, np.float64)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop.optimizers import SGD
 from backprop.sklearn.parameters import patience, rate_after
+from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,13 +30,16 @@ class Watch:
     `LEAST_STEPS` steps, in which the objective did not fall, or the score on samples held out did not rise,
     by tol. The objective of an epoch is a mean over its steps; what it tells is how good the parameters were
     that the epoch began with, so these are kept for it, and the last ones are judged once more at the end.
+
+    An iteration of a solver that looks at all samples tells more than a step: patience has no least there.
+    The objective is that of the parameters after it and never rises, so that the last ones are the best.
     """
 
     def __init__(
         self,
         estimator: Estimator,
         network: Network,
-        optimizer: Optimizer,
+        optimizer: Optimizer | WholeBatch,
         *,
         before: int,
         samples: int,
@@ -46,7 +51,9 @@ class Watch:
         self.before = before  # samples trained on
         self.samples = samples
         self.score = score
-        self.patience = max(patience(estimator), math.ceil(LEAST_STEPS / -(-samples // batch_size)))
+        self.whole = isinstance(optimizer, WholeBatch)
+        least = 0 if self.whole else math.ceil(LEAST_STEPS / -(-samples // batch_size))
+        self.patience = max(patience(estimator), least)
         self.losses: list[float] = []
         self.scores: list[float] = []
         self.waited = 0
@@ -57,7 +64,8 @@ class Watch:
 
     def __call__(self, network: Network, record: dict[str, float]) -> bool:
         """Takes one epoch's record; whether training is to stop."""
-        loss = record["loss"] + self.begun_penalty
+        penalty_now = penalty(network)
+        loss = record["loss"] + (penalty_now if self.whole else self.begun_penalty)
         self.losses.append(loss)
         value = -loss
         text = f"Iteration {len(self.losses)}, loss = {loss:.8f}"
@@ -71,24 +79,28 @@ class Watch:
         now = network._locked(network.parameters.copy)
         if value > self.best:
             self.best = value
-            self.parameters = self.begun_with if self.score is None else now
-        self.begun_with, self.begun_penalty = now, penalty(network)
+            of_before = self.score is None and not self.whole
+            self.parameters = self.begun_with if of_before else now
+        self.begun_with, self.begun_penalty = now, penalty_now
         self._set_rate()
         return self.stopped
 
     def _set_rate(self) -> None:
         """Sets the learning rate of the next epoch, or ends the training when patience does."""
-        of_sgd = self.estimator.solver == "sgd"
-        if self.waited > self.patience:
-            rate = self.optimizer.lr
+        optimizer = self.optimizer
+        rule = self.estimator.learning_rate
+        if self.waited <= self.patience:
+            if isinstance(optimizer, SGD) and rule == "invscaling":
+                optimizer.lr = rate_after(self.estimator, self.before + len(self.losses) * self.samples)
+            return
+        if isinstance(optimizer, SGD) and rule == "adaptive":
+            rate = optimizer.lr
             assert isinstance(rate, float)
-            if of_sgd and self.estimator.learning_rate == "adaptive" and rate > LEAST_RATE:
-                self.optimizer.lr = rate / 5
+            if rate > LEAST_RATE:
+                optimizer.lr = rate / 5
                 self.waited = 0
-            else:
-                self.stopped = True
-        elif of_sgd and self.estimator.learning_rate == "invscaling":
-            self.optimizer.lr = rate_after(self.estimator, self.before + len(self.losses) * self.samples)
+                return
+        self.stopped = True
 
     def keep_the_best(self, network: Network, loss: Callable[[], float]) -> None:
         """Puts the best parameters back, unless the last ones have a lower objective."""

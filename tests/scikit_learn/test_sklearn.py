@@ -239,7 +239,7 @@ def test_wrong_parameters_are_refused_and_leave_the_model(iris):
     model = BackpropClassifier(max_iter=3, random_state=0).fit(x, y)
     before = model.predict(x).tolist()
     for settings in (
-        {"activation": "logistics"}, {"solver": "lbfgs"}, {"alpha": -1.0}, {"batch_size": 0}, {"max_iter": 0},
+        {"activation": "logistics"}, {"solver": "cg"}, {"alpha": -1.0}, {"batch_size": 0}, {"max_iter": 0},
         {"learning_rate_init": 0.0}, {"hidden_layer_sizes": (5, 0)}, {"momentum": 1.0, "solver": "sgd"},
         {"tol": -1.0}, {"n_iter_no_change": 0}, {"threads": 0}, {"beta_1": 1.0}, {"beta_2": -0.1},
         {"epsilon": 0.0}, {"alpha": "none"}, {"batch_size": "full"}, {"learning_rate": "optimal"},
