@@ -28,7 +28,7 @@ def calls(net, x, y, optimizer):
     ]  # fmt: skip
     bad = [
         lambda: net(x[:, :1]), lambda: net(x.astype(complex)), lambda: net.loss(x, y[:3]),
-        lambda: net.loss(x, y.astype(object)), lambda: net.loss(x, np.full(len(x), 99)),
+        lambda: net.loss(x, y.astype(complex)), lambda: net.loss(x, np.full(len(x), 99)),
         lambda: net.gradient(x, y[:2]), lambda: net.trace(x, y[:2]), lambda: net.step(x, y, None),
         lambda: net.step(x, y[:2], optimizer), lambda: net.fit(x, y[:2], optimizer),
         lambda: net.fit(x, y, optimizer, validation=(x, y[:1])), lambda: net.fit(x, y, None),

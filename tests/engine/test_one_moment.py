@@ -47,7 +47,7 @@ def of_early_stopping(net, path, optimizer):
 def of_c(net, path, optimizer):
     text = net.to_c()
     words = [word.strip() for part in text.split("] = {\n")[1:] for word in part.split("};")[0].split(",")]
-    return np.array([float.fromhex(word) for word in words if word])
+    return np.array([float(word.rstrip("f")) for word in words if word])
 
 
 def of_onnx(net, path, optimizer):

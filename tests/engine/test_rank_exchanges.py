@@ -117,14 +117,14 @@ def test_an_exchange_of_ranks_that_fails(way, threads):
 
 
 STOPPED, LOST = -4, -3  # of what is sent behind a gradient
-FIGURES = 11
+FIGURES = 12
 OTHERS = {  # what another rank says, and what _train returns
     "it is not ready": (lambda n, sent: n == 1 and add(sent, 0), -1),
     "it is asked to stop": (lambda n, sent: n == 2 and add(sent, STOPPED), -1),
     "it is lost": (lambda n, sent: n == 2 and add(sent, LOST), -1),
-    "it has had time enough": (lambda n, sent: len(sent) == FIGURES and add(sent, 8), 1),
-    "it is asked to stop after the epoch": (lambda n, sent: len(sent) == FIGURES and add(sent, 9), -1),
-    "its function failed": (lambda n, sent: len(sent) == FIGURES and add(sent, 10), -1),
+    "it has had time enough": (lambda n, sent: len(sent) == FIGURES and add(sent, 9), 1),
+    "it is asked to stop after the epoch": (lambda n, sent: len(sent) == FIGURES and add(sent, 10), -1),
+    "its function failed": (lambda n, sent: len(sent) == FIGURES and add(sent, 11), -1),
 }
 
 
@@ -241,12 +241,12 @@ def test_a_rank_without_rows(own):
     data, record = (np.ones((2, 3)), np.ones((2, 2))), np.zeros((1, 6))
 
     def reply(n, sent):
-        if len(sent) > 11:  # gradients: those of the others are 1, as a mean over their two rows
+        if len(sent) > FIGURES:  # gradients: those of the others are 1, as a mean over their two rows
             assert not sent[:-4].any()
             sent[:-4].reshape(4, -1)[:, :2] += 1  # three inputs and the bias; two outputs, and pads
             sent[-2:] += 2  # rows, and their weight
-        elif len(sent) == 11:  # losses, weights, right ones, samples; of the validation as well
-            sent[:8] += [3, 2, 1, 2, 0, 8, 2, 2]
+        elif len(sent) == FIGURES:  # losses, weights, right ones, samples; of the validation as well
+            sent[:9] += [3, 2, 1, 2, 0, 8, 2, 2, 2]
 
     ranks = Ranks(reply, size=3, me=2, steps=1).engine
     assert train(net, data, ranks=ranks, validation=data, record=record, optimizer=bp.SGD(0.5)) == 1
