@@ -91,6 +91,7 @@ def _sum(
     """Σ_n w_n (y_nj - origin_j)^power, (targets,)."""
     total = np.zeros(rows.shape[1])
     for first in range(0, len(rows), ROWS_AT_A_TIME):
-        apart = (rows[first : first + ROWS_AT_A_TIME].astype(np.float64) - origin) ** power
+        with np.errstate(over="ignore"):  # targets of 1e200: training diverges, and says so
+            apart = (rows[first : first + ROWS_AT_A_TIME].astype(np.float64) - origin) ** power
         total += apart.sum(axis=0) if weights is None else weights[first : first + ROWS_AT_A_TIME] @ apart
     return total
