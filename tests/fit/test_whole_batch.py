@@ -362,7 +362,7 @@ def test_ctrl_c_leaves_the_last_whole_iteration(solver):
     """And an optimizer that goes on from there as if nothing had happened."""
     net, x, y, _ = problem(3000, (5, 40, 2))
     optimizer, whole, again = solver(gradient_tolerance=0), solver(gradient_tolerance=0), copy.deepcopy(net)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         net.fit(x, y, optimizer, epochs=10**6)
     assert optimizer.steps > 0
