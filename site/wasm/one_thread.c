@@ -1,0 +1,25 @@
+/* The team of core/base/team.h where there are no threads: only the caller's. Takes the place of core/base/team.c in the
+ * WebAssembly. Depends on team.h. */
+#include "core/base/team.h"
+
+enum bp_status
+bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), void *context)
+{
+    if (threads != 1)
+        return BP_NO_THREAD;
+    work(NULL, 0, context);
+    return BP_OK;
+}
+
+void
+bp_meet(struct bp_team *team)
+{
+    (void)team;
+}
+
+double
+bp_waited(const struct bp_team *team)
+{
+    (void)team;
+    return 0;
+}
