@@ -149,7 +149,7 @@ ask(void *context)
 enum bp_status
 bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
 {
-    const size_t rows = bp_rows_together(samples);
+    const size_t rows = bp_rows_together(&self->net, samples);
 
     bp_give_up_gil(&self->gil);
     self->watch = (struct bp_watch){0};

@@ -12,14 +12,14 @@ bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real
     const double weight = bp_sum_of_weights(data);
     double total = 0;
 
+    pass.sums = bp_grouping_of(net, data->x.rows);
     for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
         bp_forward_to_delta(&pass, data, n, 1 / weight);
         bp_backward(&pass, &update);
         if (inputs)
-            net->kernels->column_sums(pass.rows, net->layers[0].inputs, ws->dC_dx, ws->stride,
-                                      update.add, inputs);
+            bp_sum_columns(&pass, net->layers[0].inputs, ws->dC_dx, ws->stride, update.add, inputs);
         update.add = true; /* the rest is added to it */
         for (size_t i = 0; i < pass.rows; i++)
             total += bp_weight_of(data, rows, i) * ws->losses[i];

@@ -7,7 +7,8 @@
 #include "core/passes/pass.h"
 
 /* ∂C/∂w of the mean loss into gradient [bp_room], storage order, ∂C/∂x, averaged, into
- * inputs (inputs,), and C. ws: with BP_INPUT_GRADIENT. */
+ * inputs (inputs,), and C. ws: with BP_INPUT_GRADIENT, and with room for whole groups of
+ * bp_grouping_of all rows. */
 double
 bp_gradient(const struct bp_network *, struct bp_workspace *ws, const bp_real *parameters,
             const struct bp_data *, bp_real *gradient, bp_real *inputs);

@@ -11,6 +11,7 @@
 #include "core/base/team.h"
 #include "core/data/arrays.h"
 #include "core/network/dropout.h"
+#include "core/network/grouping.h"
 #include "workspace.h"
 
 struct bp_pass {
@@ -20,6 +21,7 @@ struct bp_pass {
     struct bp_team *team;
     size_t me, threads;
     size_t rows;                      /* of this batch, at most ws->rows */
+    struct bp_grouping sums;          /* how sums over them associate */
     const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
     bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
     /* rows of the next batch that bp_backward asks for, and bytes of a number in them */

@@ -21,12 +21,12 @@ adds(const struct bp_update *update)
     return update->what == BP_DESCEND || update->add;
 }
 
-/* this thread's place for a gradient that is used at once */
+/* this thread's places for a gradient that is used at once: 0, and two for its sum */
 static bp_real *
-gradient_chunk(const struct bp_pass *pass)
+gradient_chunk(const struct bp_pass *pass, size_t i)
 {
     return bp_at(pass->net, pass->ws->scratch.gradient_chunks,
-                 pass->me * bp_gradient_chunk(pass->net));
+                 (3 * pass->me + i) * bp_gradient_chunk(pass->net));
 }
 
 /* What is left of another panel's gradient does not become the gradient of pads. */
@@ -66,6 +66,24 @@ optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
     }
 }
 
+/* Rows k ... and panels q ... of layer l's gradient, in outer.c: to the optimizer, into what is
+ * stored, or added to it. */
+static void
+use_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct bp_outer *outer,
+          const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
+    const struct bp_weights weights = bp_layer_weights(net, l, target);
+    bp_real *to = bp_at(net, weights.w, q * weights.stride + k * weights.row);
+
+    if (update->what == BP_OPTIMIZE)
+        optimize_chunk(pass, l, k, q, outer, update);
+    else
+        bp_put(net, outer->rows, outer->columns, outer->c, outer->c_stride, adds(update), to,
+               weights.row, weights.stride);
+}
+
 /* The gradient of a part of layer l's weights, and what is to be done with it. */
 static void
 update_weights(const struct bp_pass *pass, size_t l, struct part part,
@@ -81,6 +99,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
     const bool ahead = l == 0 && pass->ahead_rows > 0;
+    bp_real *const spare[2] = {gradient_chunk(pass, 1), gradient_chunk(pass, 2)};
     struct bp_outer outer = {
         .rows = k_end - first,
         .columns = j_end - part.j_first * panel,
@@ -99,12 +118,13 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         .ahead_at = pass->ahead_bytes * first,
     };
 
-    if (update->what != BP_OPTIMIZE) {
+    if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
         kernels->outer(&outer);
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
-    outer.c = gradient_chunk(pass);
+    outer.c = gradient_chunk(pass, 0);
+    outer.add = false;
     outer.c_row = panel;
     outer.c_stride = BP_GRADIENT_ROWS * panel;
     for (size_t q = part.j_first; q < part.j_last; q += BP_GRADIENT_PANELS) {
@@ -113,12 +133,14 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->stride);
         outer.ahead = ahead && left <= most ? pass->ahead : NULL;
         clear_pads(net, outer.c, outer.columns, outer.c_stride);
+        if (pass->sums.block > 0)
+            clear_pads(net, spare[1], outer.columns, outer.c_stride);
         for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
             outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
             outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);
-            kernels->outer(&outer);
-            optimize_chunk(pass, l, k, q, &outer, update);
+            bp_sum_outer(pass, &outer, spare);
+            use_chunk(pass, l, k, q, &outer, update);
         }
     }
 }
@@ -129,8 +151,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
             const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
-    const struct bp_kernels *kernels = net->kernels;
-    const size_t panel = kernels->panel, outputs = net->layers[l].outputs;
+    const size_t panel = net->kernels->panel, outputs = net->layers[l].outputs;
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     bp_real *bias = bp_layer_weights(net, l, target).bias;
 
@@ -139,17 +160,16 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const size_t end = bp_end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->stride);
     if (update->what != BP_OPTIMIZE) {
-        kernels->column_sums(pass->rows, end - first * panel, delta, pass->ws->stride, adds(update),
-                             bp_at(net, bias, first * panel));
+        bp_sum_columns(pass, end - first * panel, delta, pass->ws->stride, adds(update),
+                       bp_at(net, bias, first * panel));
         return;
     }
-    bp_real *chunk = gradient_chunk(pass);
+    bp_real *chunk = gradient_chunk(pass, 0);
     for (size_t q = first; q < last; q++) {
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         clear_pads(net, chunk, width, panel);
-        kernels->column_sums(pass->rows, width,
-                             bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->stride),
-                             pass->ws->stride, false, chunk);
+        bp_sum_columns(pass, width, bp_at(net, pass->ws->nodes[l].delta, q * pass->ws->stride),
+                       pass->ws->stride, false, chunk);
         optimize(pass, update, bp_at(net, bias, q * panel), width, chunk);
     }
 }

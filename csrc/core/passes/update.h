@@ -1,10 +1,10 @@
-/* update.h: ∂C/∂w_jk = Σ_n delta_j a_k, and what is done with it. Depends on pass.h and network/.
+/* update.h: ∂C/∂w_jk = Σ_n delta_j a_k, and what is done with it. Depends on sums.h and network/.
  */
 #ifndef BP_UPDATE_H
 #define BP_UPDATE_H
 
 #include "core/network/optimizer.h"
-#include "pass.h"
+#include "sums.h"
 
 /* What backward does with ∂C/∂w = Σ_n delta_j a_k. */
 struct bp_update {

@@ -97,7 +97,7 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         ws->turned.delta[0] = take_panels(block, net, rows, ws->turned.stride);
         ws->turned.delta[1] = take_panels(block, net, rows, ws->turned.stride);
         ws->turned.dC_da = take_panels(block, net, rows, ws->turned.stride);
-        ws->scratch.gradient_chunks = take(block, threads, bp_gradient_chunk(net) * size);
+        ws->scratch.gradient_chunks = take(block, threads, 3 * bp_gradient_chunk(net) * size);
     }
     if (!(flags & BP_FORWARD_ONLY)) {
         size_t parts = 0;

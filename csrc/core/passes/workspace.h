@@ -23,7 +23,7 @@ struct bp_turned {
 
 /* What a pass puts down and takes up again on its way. */
 struct bp_scratch {
-    bp_real *gradient_chunks; /* one per thread, bp_gradient_chunk numbers */
+    bp_real *gradient_chunks; /* three per thread, bp_gradient_chunk numbers each */
     double *partial_sums;     /* bp_parts of every layer */
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
     struct bp_watch *watch;   /* looked at between rows by what runs on the caller's thread; or NULL */

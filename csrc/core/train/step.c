@@ -17,6 +17,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     double total = 0;
 
     pass.rows = data->x.rows;
+    pass.sums = bp_grouping_of(net, pass.rows);
     pass.dropout = dropout;
     bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / weight);
     for (size_t i = 0; i < pass.rows; i++)

@@ -223,7 +223,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
     const struct bp_network *net = pass->net;
     const struct bp_ranks *ranks = run->asked->ranks;
     const size_t panel = net->kernels->panel, most = bp_gradient_chunk(net);
-    bp_real *chunk = bp_at(net, pass->ws->scratch.gradient_chunks, pass->me * most);
+    bp_real *chunk = bp_at(net, pass->ws->scratch.gradient_chunks, 3 * pass->me * most);
     size_t begin, end, first, last;
 
     /* ranks may have different numbers of threads */
@@ -254,6 +254,7 @@ bp_common_step(const struct worker *worker, bool direct, const struct bp_optimiz
     }
     all.ws = &run->exchange.of_all;
     all.rows = all.ws->rows;
+    all.sums = (struct bp_grouping){0};
     bp_update_part(&all, ranks->count, ranks->me,
                    &(struct bp_update){
                        .what = direct ? BP_DESCEND : BP_OPTIMIZE,
