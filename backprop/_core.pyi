@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, TypeVar, overload
 
 import numpy as np
@@ -203,6 +203,57 @@ class Network:
         target: float = ...,
         budget: float = ...,
     ) -> tuple[int, str]: ...
+    def _train_population(
+        self,
+        *,
+        parameters: NDArray[Any],  # (members, parameters)
+        states: tuple[NDArray[Any], ...],  # each (members, parameters)
+        steps: NDArray[np.uint64],  # (members,)
+        active: NDArray[np.bool_],  # (members,)
+        optimizer: Optimizer,
+        x: NDArray[Any] | Sequence[NDArray[Any]],
+        own_x: bool = False,
+        y: NDArray[Any] | Sequence[NDArray[Any]],
+        own_y: bool = False,
+        epochs: int,
+        batch_size: int,
+        record: NDArray[np.float64],  # (members, epochs, figures)
+        numbers: NDArray[np.float64] | None = None,  # (members, 8)
+        rates: NDArray[np.float64] | None = None,  # (steps,) or (members, steps)
+        samples: NDArray[np.uint32] | None = None,  # (members, n)
+        sample_weight: ArrayLike | None = None,
+        target_mask: NDArray[Any] | None = None,
+        own_weight: bool = False,
+        own_mask: bool = False,
+        validation: tuple[ArrayLike, ...] | None = None,
+        own_validation: bool = False,
+        bit_generators: list[np.random.BitGenerator] | np.random.BitGenerator | None = None,
+        shuffle: bool = False,
+        norms: bool = False,
+        threads: int = 1,
+    ) -> None: ...
+    def _population_outputs(
+        self,
+        *,
+        parameters: NDArray[Any],
+        x: NDArray[Any] | Sequence[NDArray[Any]],
+        own_x: bool = False,
+        threads: int = 1,
+    ) -> NDArray[Any]: ...
+    def _population_scores(
+        self,
+        *,
+        parameters: NDArray[Any],
+        x: NDArray[Any] | Sequence[NDArray[Any]],
+        own_x: bool = False,
+        y: NDArray[Any] | Sequence[NDArray[Any]],
+        own_y: bool = False,
+        sample_weight: ArrayLike | None = None,
+        target_mask: NDArray[Any] | None = None,
+        own_weight: bool = False,
+        own_mask: bool = False,
+        threads: int = 1,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def _levenberg_bytes(self, *, samples: int, primal: bool) -> int | None: ...
 
 def arguments() -> dict[str, tuple[str, ...]]: ...  # what the engine takes by name, for tests

@@ -35,9 +35,9 @@ widget:    widget
 cli:       cli.dialect cli.tables cli.columns cli.classes cli.scaling cli.reading cli.data cli.arguments
            cli.parts cli.build cli.bench cli.train cli.use cli.train_options cli.options cli __main__
 """
-# A room includes from itself and from rooms before it only; solve, beside train, not from that.
-C = ("kernels", "base", "network", "data", "passes", "evaluate", "train", "solve", "python")
-APART = {("solve", "train")}
+# A room includes from itself and from rooms before it only; solve stands beside train and population.
+C = ("kernels", "base", "network", "data", "passes", "evaluate", "train", "solve", "population", "python")
+APART = {("solve", "train"), ("population", "solve")}
 # What the package hands on when it is first asked for, since it needs other packages.
 HANDED_ON = {("backprop", "sklearn"), ("backprop", "widget")}
 

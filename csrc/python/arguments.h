@@ -32,7 +32,7 @@ struct bp_signature {
     size_t count, by_place;
 };
 
-enum { BP_MOST_ARGUMENTS = 24 };
+enum { BP_MOST_ARGUMENTS = 32 };
 
 #define BP_SIGNATURE(name, table, by_place)                                                        \
     {                                                                                              \

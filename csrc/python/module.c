@@ -16,6 +16,7 @@
 #include "network_terms.h"
 #include "network_type.h"
 #include "optimizer_type.h"
+#include "population_methods.h"
 #include "rank_hooks.h"
 #include "stream_hooks.h"
 #include "solve_method.h"
@@ -133,7 +134,8 @@ static const struct bp_signature *const signatures[] = {
     &bp_step_signature, &bp_gradient_signature, &bp_trace_signature, &bp_jacobian_signature,
     &bp_jacobian_vector_signature, &bp_vector_jacobian_signature, &bp_hessian_vector_signature,
     &bp_train_signature, &bp_room_to_share_signature, &bp_solve_signature,
-    &bp_levenberg_bytes_signature,
+    &bp_levenberg_bytes_signature, &bp_train_population_signature,
+    &bp_population_outputs_signature, &bp_population_scores_signature,
     &bp_network_setup_signature, &bp_layer_signature, &bp_optimizer_setup_signature,
     &bp_stream_signature, &bp_ranks_signature, &bp_common_memory_signature,
 };

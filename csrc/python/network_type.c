@@ -7,6 +7,7 @@
 #include "network_object.h"
 #include "network_terms.h"
 #include "network_type.h"
+#include "population_methods.h"
 #include "solve_method.h"
 #include "train_method.h"
 
@@ -246,6 +247,9 @@ static PyMethodDef network_methods[] = {
     {"_locked", bp_network_locked, METH_O, NULL},
     {"_room_to_share", BP_FAST(bp_network_room_to_share), NULL},
     {"_solve", BP_FAST(bp_network_solve), NULL},
+    {"_train_population", BP_FAST(bp_network_train_population), NULL},
+    {"_population_outputs", BP_FAST(bp_network_population_outputs), NULL},
+    {"_population_scores", BP_FAST(bp_network_population_scores), NULL},
     {"_levenberg_bytes", BP_FAST(bp_network_levenberg_bytes), NULL},
     {"_jacobian", BP_FAST(bp_network_jacobian), NULL},
     {"jacobian_vector", BP_FAST(bp_network_jacobian_vector), bp_jacobian_vector_doc},

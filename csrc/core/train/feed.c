@@ -72,9 +72,14 @@ static bool
 shuffle(struct run *run)
 {
     const struct bp_poll poll = {run->asked->ranks ? NULL : bp_poll_if_due, run};
+    const struct bp_chosen chosen = run->asked->chosen;
+    const size_t count = chosen.rows ? chosen.count : run->feed.data.x.rows;
+    uint32_t *order = run->feed.order;
 
-    if (!bp_shuffle(run->asked->random, run->feed.data.x.rows, run->feed.order, poll))
+    if (!bp_shuffle(run->asked->random, count, order, poll))
         run->verdict.stop = true;
+    for (size_t n = 0; chosen.rows && n < count && !run->verdict.stop; n++)
+        order[n] = chosen.rows[order[n]];
     return !run->verdict.stop;
 }
 

@@ -33,8 +33,10 @@ bp_rate_of(const struct run *run, size_t step)
 static inline struct bp_rows
 bp_batch_at(const struct run *run, size_t first)
 {
-    const size_t left = run->feed.data.x.rows - first;
-    return (struct bp_rows){run->feed.order, first, left < run->ws.rows ? left : run->ws.rows};
+    const struct bp_chosen chosen = run->asked->chosen;
+    const size_t left = (chosen.rows ? chosen.count : run->feed.data.x.rows) - first;
+    return (struct bp_rows){run->feed.order ? run->feed.order : chosen.rows, first,
+                            left < run->ws.rows ? left : run->ws.rows};
 }
 
 #endif

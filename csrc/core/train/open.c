@@ -21,7 +21,7 @@ smaller(size_t a, size_t b)
 static struct applied
 apply(const struct bp_training *t)
 {
-    const size_t rows = t->data.x.rows, asked = t->settings.batch;
+    const size_t rows = bp_samples_of(t), asked = t->settings.batch;
     struct applied a = {
         .batch = t->stream ? asked : smaller(asked, rows),
         .first_step = t->optimizer->steps,
@@ -91,7 +91,7 @@ bp_run_open(struct run *run, const struct bp_training *t, struct bp_trained *tra
     if (t->net->dropout)
         enough &= take((void **)&run->keys, t->net->count, sizeof(*run->keys));
     if (t->settings.shuffle) {
-        run->feed.room = t->data.x.rows;
+        run->feed.room = bp_samples_of(t);
         enough &= take((void **)&run->feed.order, run->feed.room, sizeof(*run->feed.order));
     }
     if (!enough)

@@ -68,11 +68,18 @@ struct bp_settings {
     double budget; /* seconds after which no further epoch is begun */
 };
 
+/* Rows that are trained on, in this order, with repetitions; `rows` NULL for all, in their own. */
+struct bp_chosen {
+    const uint32_t *rows;
+    size_t count;
+};
+
 struct bp_training {
     const struct bp_network *net;
     bp_real *parameters; /* [bp_room], storage order */
     struct bp_optimizer *optimizer;
     struct bp_data data;              /* of no meaning with a stream */
+    struct bp_chosen chosen;          /* of data; all with a stream or ranks */
     const struct bp_stream *stream;   /* or NULL */
     const struct bp_ranks *ranks;     /* or NULL */
     const struct bp_data *validation; /* or NULL */
@@ -83,6 +90,13 @@ struct bp_training {
     struct bp_settings settings;
     struct bp_poll poll;
 };
+
+/* The samples of an epoch, where they come from no stream. */
+static inline size_t
+bp_samples_of(const struct bp_training *t)
+{
+    return t->chosen.rows ? t->chosen.count : t->data.x.rows;
+}
 
 /* What came of a training, besides parameters, the optimizer's state and the record. All zeros
  * before it. */

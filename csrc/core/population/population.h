@@ -1,0 +1,77 @@
+/* population.h: many networks of one shape: what their training is asked to do, which it only reads,
+ * and what they say of samples. Member i gets the bits that bp_train would give it alone.
+ * Depends on train/ and evaluate/. */
+#ifndef BP_POPULATION_H
+#define BP_POPULATION_H
+
+#include "core/train/training.h"
+
+/* Numbers of an optimizer that may differ from member to member, in the order of a row of
+ * bp_population.numbers: an enumerator, and its field of bp_optimizer. */
+#define BP_EACH_MEMBER_NUMBER(NUMBER)                                                              \
+    NUMBER(BP_MEMBER_RATE, rate)                                                                   \
+    NUMBER(BP_MEMBER_MOMENTUM, momentum)                                                           \
+    NUMBER(BP_MEMBER_DECAY, decay)                                                                 \
+    NUMBER(BP_MEMBER_BETA_1, beta_1)                                                               \
+    NUMBER(BP_MEMBER_BETA_2, beta_2)                                                               \
+    NUMBER(BP_MEMBER_EPSILON, epsilon)                                                             \
+    NUMBER(BP_MEMBER_CLIP_NORM, clip_norm)                                                         \
+    NUMBER(BP_MEMBER_CLIP_VALUE, clip_value)
+
+#define BP_ENUMERATOR(enumerator, field) enumerator,
+enum bp_member_number { BP_EACH_MEMBER_NUMBER(BP_ENUMERATOR) BP_MEMBER_NUMBERS };
+#undef BP_ENUMERATOR
+
+/* What members have each: vectors in storage order, one after the other. */
+struct bp_members {
+    size_t count;
+    bp_real *parameters;       /* [count][net->parameters] */
+    bp_real *state[BP_STATES]; /* the same, or NULL where no member needs it */
+    uint64_t *steps;           /* [count]: the optimizer's so far */
+    uint8_t *active;           /* [count]: 1 for those that are trained; 0 once one has diverged */
+};
+
+/* Samples: one for all members, or, with `own`, one for each. NULL for none. */
+struct bp_member_data {
+    const struct bp_data *of;
+    bool own;
+};
+
+struct bp_population {
+    const struct bp_network *net;
+    struct bp_members members;
+    struct bp_optimizer optimizer; /* its states and its steps have no meaning here */
+    const double *numbers;         /* [members][BP_MEMBER_NUMBERS] instead of the optimizer's, or NULL */
+    struct {
+        const double *of; /* a learning rate for each step of this call, instead of all, or NULL */
+        bool own;         /* [members][steps] */
+    } rates;
+    struct bp_member_data data, validation;
+    struct {
+        const uint32_t *rows; /* [members][count]: rows of the data, or NULL for all, in their order */
+        size_t count;
+    } chosen;
+    struct {
+        const struct bp_random *of; /* one for each member, or NULL */
+        bool one;                   /* for all: one order and one dropout an epoch */
+    } random;
+    double *record;              /* [members][epochs][BP_FIGURES]; nothing is written to BP_SECONDS,
+                                    nor to an epoch in which a member diverged, nor after it */
+    struct bp_settings settings; /* threads: members are divided among them; no budget */
+    struct bp_poll poll;
+};
+
+/* Samples of an epoch. */
+static inline size_t
+bp_member_samples(const struct bp_population *p)
+{
+    return p->chosen.rows ? p->chosen.count : p->data.of->x.rows;
+}
+
+static inline const struct bp_data *
+bp_data_of_member(const struct bp_member_data *data, size_t i)
+{
+    return data->of ? &data->of[data->own ? i : 0] : NULL;
+}
+
+#endif
