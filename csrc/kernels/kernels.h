@@ -62,6 +62,47 @@ struct bp_outer {
     size_t ahead_rows, ahead_at, ahead_bytes;
 };
 
+/* C[r][j] = start[j] + Σ_i values[i] B[k[i]][j] over the non-zeros begins[r] <= i < begins[r + 1] of
+ * row r, in order; B, C and start as in bp_product. Of k, BP_PAST numbers past the last are read, and
+ * are rows of B like the others. */
+struct bp_sparse_product {
+    size_t rows, columns;
+    const size_t *begins;
+    const uint32_t *k;
+    const bp_real *values;
+    const bp_real *b;
+    size_t b_row, b_stride;
+    bp_real *c;
+    size_t c_stride;
+    const bp_real *start;
+};
+
+enum { BP_PAST = 8 };
+
+/* The non-zeros first, ..., first + count - 1 of column k, which has one at least. */
+struct bp_group {
+    uint32_t k, count;
+    size_t first;
+};
+
+/* C[k][j] = Σ_i values[i] delta[rows[i]][j] over the non-zeros of column k, in order and from zero,
+ * for the columns that the groups name, and for no others; add, c_row and delta as in bp_outer.
+ * C[k_first] is at c; or with `tight` the first group's row of C is, whatever its k, and the others'
+ * follow. With `one` there is one sample, and += is a fused multiply-add. Σ_i associates as
+ * Σ_groups Σ_blocks Σ_i, of so many rows each; block_rows is 0 where all rows are one block. */
+struct bp_sparse_outer {
+    size_t count, columns; /* groups, j */
+    const struct bp_group *groups;
+    const uint32_t *rows;
+    const bp_real *values;
+    const bp_real *delta;
+    size_t delta_stride;
+    bp_real *c;
+    size_t c_row, c_stride, k_first;
+    size_t block_rows, group_rows;
+    bool tight, add, one;
+};
+
 /* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
  *   w_jk += a_last[k] delta[j], with one rounding;   z[j] = start[j] + Σ_k w_jk a[k], in order
  * where w_jk = w[(j / P) * w_stride + k * P + j % P], and vectors lie plain, pads included. */
@@ -122,6 +163,8 @@ struct bp_kernels {
 
     void (*product)(const struct bp_product *);
     void (*outer)(const struct bp_outer *);
+    void (*sparse_product)(const struct bp_sparse_product *);
+    void (*sparse_outer)(const struct bp_sparse_outer *);
 
     void (*descend_and_sum)(const struct bp_descent *);
 

@@ -161,6 +161,34 @@ numbers_of_objects(PyArrayObject *objects, const char *name)
     return numbers;
 }
 
+bool
+bp_is_scipy_sparse(PyObject *object)
+{
+    if (PyArray_Check(object) || PyList_Check(object) || PyTuple_Check(object))
+        return false;
+    PyObject *modules = PyImport_GetModuleDict(); /* borrowed */
+    PyObject *scipy = modules ? PyDict_GetItemString(modules, "scipy.sparse") : NULL;
+    PyObject *answer = scipy ? PyObject_CallMethod(scipy, "issparse", "O", object) : NULL;
+    const bool sparse = answer && PyObject_IsTrue(answer) == 1;
+
+    Py_XDECREF(answer);
+    if (!answer)
+        PyErr_Clear(); /* scipy.sparse is still being imported: nobody has made one */
+    return sparse;
+}
+
+int
+bp_refuse_sparse(PyObject *object, const char *name)
+{
+    if (!bp_is_scipy_sparse(object))
+        return 0;
+    PyErr_Format(PyExc_TypeError,
+                 "%s must be an array here, but is a sparse matrix: %s.toarray() makes one of it, or of some of its "
+                 "rows",
+                 name, name);
+    return -1;
+}
+
 PyArrayObject *
 bp_as_array(PyObject *object, const char *name)
 {
@@ -172,6 +200,8 @@ bp_as_array(PyObject *object, const char *name)
         array = (PyArrayObject *)Py_NewRef(object);
     }
     else {
+        if (bp_refuse_sparse(object, name) < 0)
+            return NULL;
         array = (PyArrayObject *)PyArray_FromAny(object, NULL, 0, 0, 0, NULL);
         if (!array) {
             name_ragged_lists(name);

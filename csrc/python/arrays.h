@@ -8,9 +8,15 @@
 
 #include "core/data/arrays.h"
 
+/* Whether an object is a scipy.sparse matrix or array; SciPy is not imported for it. */
+bool bp_is_scipy_sparse(PyObject *object);
+
+/* 0, or -1 with a TypeError for one, where every number is needed. */
+int bp_refuse_sparse(PyObject *object, const char *name);
+
 /* `object` itself if it is an array, else an array of it: a new reference; of objects that are numbers, such as the
  * columns of a table, an array of numbers. NULL with a TypeError or ValueError: for ragged lists, masked entries,
- * objects that are no numbers. */
+ * objects that are no numbers, sparse matrices. */
 PyArrayObject *bp_as_array(PyObject *object, const char *name);
 
 extern PyMethodDef bp_array_methods[]; /* as_array, for Python */

@@ -18,6 +18,7 @@
 #include "optimizer_type.h"
 #include "population_methods.h"
 #include "rank_hooks.h"
+#include "sparse.h"
 #include "stream_hooks.h"
 #include "solve_method.h"
 #include "train_method.h"
@@ -212,6 +213,7 @@ execute(PyObject *module)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
         PyModule_AddFunctions(module, bp_array_methods) < 0 ||
+        PyModule_AddFunctions(module, bp_sparse_methods) < 0 ||
         PyModule_AddFunctions(module, module_methods) < 0)
         return -1;
     state->divergence_error = PyErr_NewExceptionWithDoc(

@@ -145,9 +145,8 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
     enum bp_status status;
 
     Py_BEGIN_ALLOW_THREADS
-    status = bp_workspace_lay_out(&self->ws, net, samples->data.x.rows, 1,
-                                  (dropout ? BP_DROPOUT : 0U) |
-                                      (samples->data.mask.data ? BP_MASK : 0U));
+    status = bp_workspace_for(&self->ws, net, &samples->data, samples->data.x.rows, 1,
+                              dropout ? BP_DROPOUT : 0U);
     if (status == BP_OK && !bp_is_plain(net, optimizer)) {
         gradient = bp_allocate(bp_room(net), net->kernels->size);
         status = gradient ? BP_OK : BP_NO_MEMORY;
@@ -243,7 +242,7 @@ check_out(Network *self, const struct bp_samples *samples, PyObject *out)
         return NULL;
     }
     const char *first = self->parameters.at, *at = PyArray_BYTES(array);
-    if (may_overlap(array, (PyArrayObject *)samples->x) ||
+    if ((PyArray_Check(samples->x) && may_overlap(array, (PyArrayObject *)samples->x)) ||
         (at < first + net->parameters * net->kernels->size &&
          first < at + PyArray_NBYTES(array))) {
         PyErr_SetString(PyExc_ValueError, "out must not overlap x or the network's parameters");

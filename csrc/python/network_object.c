@@ -54,7 +54,7 @@ bp_enter(Network *self)
 void
 bp_leave(Network *self)
 {
-    if (self->ws.block.size > BYTES_KEPT)
+    if (bp_workspace_bytes(&self->ws) > BYTES_KEPT)
         bp_workspace_free(&self->ws);
     self->reader = 0;
     if (--self->entered > 0) {
@@ -154,8 +154,7 @@ bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
     bp_give_up_gil(&self->gil);
     self->watch = (struct bp_watch){0};
     const enum bp_status status =
-        bp_workspace_lay_out(&self->ws, &self->net, rows, 1,
-                             flags | (samples->data.mask.data ? BP_MASK : 0U));
+        bp_workspace_for(&self->ws, &self->net, &samples->data, rows, 1, flags);
     if (status == BP_OK && rows < samples->data.x.rows) {
         self->watch = (struct bp_watch){.poll = {ask, self}, .asked = bp_seconds_now()};
         self->ws.scratch.watch = &self->watch;

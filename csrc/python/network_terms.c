@@ -56,7 +56,7 @@ mean_gradient(Network *self, const struct bp_samples *samples)
     if (!inputs)
         return NULL;
     if (bp_new_numbers(&gradient, net->parameters, dtype) == 0) {
-        status = bp_begin(self, samples, BP_INPUT_GRADIENT);
+        status = bp_begin(self, samples, bp_is_sparse(&samples->data.x) ? 0 : BP_INPUT_GRADIENT);
         if (status == BP_OK)
             loss = bp_gradient(net, &self->ws, self->parameters.at, &samples->data, gradient.at,
                                PyArray_DATA((PyArrayObject *)inputs));
@@ -79,7 +79,12 @@ gradient_per_sample(Network *self, const struct bp_samples *samples)
     const npy_intp parameters = (npy_intp)net->parameters;
     const npy_intp features = (npy_intp)net->layers[0].inputs;
     const int type = bp_type_number(net->kernels->dtype);
-    PyArrayObject *gradient = bp_new_results(samples, 1, &parameters, type);
+    const npy_intp shape[] = {(npy_intp)samples->data.x.rows, parameters};
+    const bool sparse = bp_is_sparse(&samples->data.x); /* then only what is not 0 is written */
+    const int axes = samples->single ? 1 : 2;
+    PyArrayObject *gradient =
+        sparse ? (PyArrayObject *)PyArray_ZEROS(axes, shape + (2 - axes), type, 0)
+               : bp_new_results(samples, 1, &parameters, type);
     PyArrayObject *inputs = gradient ? bp_new_results(samples, 1, &features, type) : NULL;
     PyArrayObject *losses = inputs ? bp_new_results(samples, 0, NULL, NPY_DOUBLE) : NULL;
     PyObject *result = NULL;
@@ -176,7 +181,7 @@ bp_network_trace(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     enum bp_status status;
 
     if (bp_read_arguments(&bp_trace_signature, args, count, names, &given) < 0 ||
-        bp_enter_with_samples(self, &samples, &given.samples) < 0)
+        bp_refuse_sparse(given.samples.x, "x") < 0 || bp_enter_with_samples(self, &samples, &given.samples) < 0)
         return NULL;
     const bool targets = given.samples.y != NULL;
     struct bp_trace *trace = PyMem_Calloc(net->count, sizeof(*trace));

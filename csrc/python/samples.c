@@ -2,10 +2,37 @@
 
 #include <math.h>
 
+#include "sparse.h"
+
+/* The same for a sparse x, of shape (n, inputs), or (inputs,). */
+static int
+read_sparse_x(struct bp_samples *samples, const struct bp_network *net, PyObject *x, const char *name)
+{
+    const size_t inputs = net->layers[0].inputs;
+    const struct bp_array *array = &samples->data.x;
+    PyObject *matrix;
+    if (bp_read_sparse(x, name, &samples->data.x, &matrix, &samples->x) < 0)
+        return -1;
+    PyObject *shape = PyObject_GetAttrString(matrix, "shape");
+    Py_DECREF(matrix);
+    if (!shape)
+        return -1;
+    samples->single = PyTuple_GET_SIZE(shape) == 1;
+    const bool good = array->columns == inputs && array->rows > 0;
+    if (!good)
+        PyErr_Format(PyExc_ValueError, "%s must have shape (n, %zu)%s, but has shape %S", name, inputs,
+                     array->columns == inputs ? " with at least one sample" : ", or one dimension for one sample",
+                     shape);
+    Py_DECREF(shape);
+    return good ? 0 : -1;
+}
+
 static int
 read_x(struct bp_samples *samples, const struct bp_network *net, PyObject *x, const char *name)
 {
     const size_t inputs = net->layers[0].inputs;
+    if (bp_is_scipy_sparse(x))
+        return read_sparse_x(samples, net, x, name);
     PyArrayObject *array = bp_read_numbers(x, name, &samples->data.x);
     if (!array)
         return -1;
@@ -213,7 +240,12 @@ bp_read_like_x(const struct bp_samples *samples, PyObject *object, const char *n
     const struct bp_array *x = &samples->data.x;
     PyArrayObject *numbers = bp_read_numbers(object, name, array);
 
-    if (!numbers || PyArray_SAMESHAPE(numbers, (PyArrayObject *)samples->x))
+    if (!numbers)
+        return NULL;
+    const int axes = samples->single ? 1 : 2;
+    const npy_intp *shape = PyArray_DIMS(numbers);
+    if (PyArray_NDIM(numbers) == axes && (size_t)shape[axes - 1] == x->columns &&
+        (axes == 1 || (size_t)shape[0] == x->rows))
         return numbers;
     if (samples->single)
         (void)bp_wrong_shape(numbers, name, "(%zu,), as x has", x->columns, 0);

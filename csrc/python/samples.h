@@ -1,4 +1,4 @@
-/* samples.h: x, y and what goes with them, as users pass them, as the core's samples. Depends on arrays.h. */
+/* samples.h: x, y and what goes with them, as users pass them, as the core's samples. Depends on arrays.h and sparse.h. */
 #ifndef BP_SAMPLES_H
 #define BP_SAMPLES_H
 
@@ -8,7 +8,8 @@
 struct bp_samples {
     struct bp_data data;
     bool single; /* x was 1-D: one sample, and results lack the axis of samples */
-    PyObject *x, *y, *mask, *weights;
+    PyObject *x; /* an array; of a sparse x, a tuple of its arrays */
+    PyObject *y, *mask, *weights;
 };
 
 /* Fills `samples` from x, and from y unless it is NULL; `name` and `y_name` are for messages.

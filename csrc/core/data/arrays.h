@@ -21,6 +21,14 @@ enum bp_number {
     BP_NUMBERS,
 };
 
+/* Compressed sparse rows: non-zeros begins[n] <= i < begins[n + 1] are row n's, and k[i] is the column
+ * of one, rising within a row. Both of int32, or of int64. */
+struct bp_csr {
+    const void *begins, *k;
+    bool wide_begins, wide_k; /* int64 */
+    size_t count;             /* of non-zeros */
+};
+
 /* rows x columns numbers that belong to someone else, at any alignment; strides in bytes */
 struct bp_array {
     const char *data;
@@ -28,7 +36,15 @@ struct bp_array {
     size_t rows, columns;
     enum bp_number type;
     bool swapped; /* the other byte order */
+    /* where most are zeros: `data` are then the others, column_stride apart; without begins for none */
+    struct bp_csr csr;
 };
+
+static inline bool
+bp_is_sparse(const struct bp_array *array)
+{
+    return array->csr.begins != NULL;
+}
 
 /* n samples. y has either bp_targets columns or, as labels, one of class indices, one for each output. */
 struct bp_data {

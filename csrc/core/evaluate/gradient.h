@@ -6,14 +6,15 @@
 
 #include "core/passes/pass.h"
 
-/* ∂C/∂w of the mean loss into gradient [bp_room], storage order, ∂C/∂x, averaged, into
- * inputs (inputs,), and C. ws: with BP_INPUT_GRADIENT, and with room for whole groups of
- * bp_grouping_of all rows. */
+/* ∂C/∂w of the mean loss into gradient [bp_room], zeros before, storage order, ∂C/∂x, averaged, into
+ * inputs (inputs,), and C. ws: with BP_INPUT_GRADIENT, unless x is sparse, and with room for whole
+ * groups of bp_grouping_of all rows. */
 double
 bp_gradient(const struct bp_network *, struct bp_workspace *ws, const bp_real *parameters,
             const struct bp_data *, bp_real *gradient, bp_real *inputs);
 
-/* The same for each sample: gradient (n, parameters), inputs (n, inputs), losses (n,). */
+/* The same for each sample: gradient (n, parameters), zeros before, inputs (n, inputs), losses
+ * (n,). * ws: with BP_INPUT_GRADIENT. */
 void
 bp_gradient_per_sample(const struct bp_network *, struct bp_workspace *ws,
                        const bp_real *parameters, const struct bp_data *, bp_real *gradient,

@@ -9,6 +9,7 @@
 
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
+#include "core/passes/sparse_layer.h"
 #include "jacobian.h"
 
 /* all of a Hessian-vector product for one batch, whose pass has been done */
@@ -24,8 +25,14 @@ move_forward(const struct direction *d, size_t l)
 {
     const struct bp_network *net = d->pass.net;
 
-    bp_move_sums(&d->pass, d->moved, l, bp_input_of(d->pass.ws, l),
-                 bp_layer_weights(net, l, d->along), false);
+    if (l == 0 && d->pass.ws->scratch.nonzeros)
+        bp_sparse_sums(&d->pass, bp_layer_weights(net, 0, d->along), 0,
+                       bp_panels(net, net->layers[0].outputs),
+                       (struct bp_rows){NULL, 0, d->pass.rows}, d->moved->nodes[0].z,
+                       d->moved->stride);
+    else
+        bp_move_sums(&d->pass, d->moved, l, bp_input_of(d->pass.ws, l),
+                     bp_layer_weights(net, l, d->along), false);
     if (l > 0)
         bp_move_sums(&d->pass, d->moved, l, d->moved->nodes[l - 1].a,
                      bp_layer_weights(net, l, d->pass.parameters), true);
@@ -104,7 +111,10 @@ move_gradient(const struct direction *d, size_t l, struct bp_vector product, boo
         .add = add,
     };
 
-    net->kernels->outer(&outer);
+    if (l == 0 && ws->scratch.nonzeros)
+        bp_sparse_gradient(&d->pass, outer.delta, target, add);
+    else
+        net->kernels->outer(&outer);
     if (layer->bias)
         net->kernels->column_sums(d->pass.rows, layer->outputs, moved->nodes[l].delta, ws->stride,
                                   add, target.bias);
@@ -162,6 +172,8 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws, struct 
         d.pass.rows = bp_rows_at_a_time(data, n, ws);
         bp_forward_to_delta(&d.pass, data, n, 1 / weight);
         bp_backward(&d.pass, &(struct bp_update){.what = BP_NO_GRADIENT});
+        if (ws->scratch.nonzeros)
+            bp_group_nonzeros(&d.pass);
 
         for (size_t l = 0; l < net->count; l++)
             move_forward(&d, l);

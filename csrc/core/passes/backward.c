@@ -1,6 +1,7 @@
 #include "backward.h"
 
 #include "core/network/functions.h"
+#include "sparse_layer.h"
 
 /* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */
 static void
@@ -126,7 +127,10 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
     const struct bp_network *net = pass->net;
     const struct bp_workspace *ws = pass->ws;
     const size_t panel = net->kernels->panel;
+    const bool sparse = ws->scratch.nonzeros != NULL;
 
+    if (sparse && update->what != BP_NO_GRADIENT)
+        bp_group_nonzeros(pass);
     for (size_t l = net->count; l-- > 0;) {
         const struct bp_layer *layer = &net->layers[l];
         const size_t inputs = bp_panels(net, layer->inputs),
@@ -148,7 +152,9 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
         if (carry)
             propagate(pass, l, delta_turned, k_first, k_last);
-        if (update->what != BP_NO_GRADIENT)
+        if (l == 0 && sparse && update->what != BP_NO_GRADIENT)
+            bp_sparse_update(pass, update);
+        else if (update->what != BP_NO_GRADIENT)
             bp_update_layer(pass, l, 1, 0, bp_by_columns(pass, l, carry), update);
         if (carry)
             turn_back(pass, layer->inputs, k_first, k_last,

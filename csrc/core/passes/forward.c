@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include "core/network/functions.h"
+#include "sparse_layer.h"
 
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
 static void
@@ -12,22 +13,27 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
     const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const struct bp_workspace *ws = pass->ws;
     const size_t at = rows.first * kernels->panel;
+    bp_real *z = bp_at(net, ws->nodes[l].z, first * ws->stride + at);
 
-    bp_product_over_depth(
-        pass, (struct bp_product){
-                  .rows = rows.count,
-                  .columns = bp_end_of(net, last, layer->outputs) - first * kernels->panel,
-                  .depth = layer->inputs,
-                  .a = bp_const_at(net, bp_input_of(pass->ws, l), at),
-                  .a_row = kernels->panel,
-                  .a_stride = ws->stride,
-                  .b = bp_at(net, weights.w, first * weights.stride),
-                  .b_row = weights.row,
-                  .b_stride = weights.stride,
-                  .c = bp_at(net, ws->nodes[l].z, first * ws->stride + at),
-                  .c_stride = ws->stride,
-                  .start = weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
-              });
+    if (l == 0 && ws->scratch.nonzeros)
+        bp_sparse_sums(pass, weights, first, last, rows, z, ws->stride);
+    else
+        bp_product_over_depth(
+            pass, (struct bp_product){
+                      .rows = rows.count,
+                      .columns = bp_end_of(net, last, layer->outputs) - first * kernels->panel,
+                      .depth = layer->inputs,
+                      .a = bp_const_at(net, bp_input_of(pass->ws, l), at),
+                      .a_row = kernels->panel,
+                      .a_stride = ws->stride,
+                      .b = bp_at(net, weights.w, first * weights.stride),
+                      .b_row = weights.row,
+                      .b_stride = weights.stride,
+                      .c = z,
+                      .c_stride = ws->stride,
+                      .start =
+                          weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
+                  });
     bp_apply_activation(net, l, first, last, rows.count,
                         bp_at(net, ws->nodes[l].z, first * ws->stride + at),
                         bp_at(net, ws->nodes[l].a, first * ws->stride + at), ws->stride);

@@ -1,5 +1,7 @@
 #include "input_layer.h"
 
+#include "sparse_layer.h"
+
 void
 bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows,
               bool targets)
@@ -10,7 +12,10 @@ bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_
     const struct bp_rows from = {rows.order, rows.first + own.first, own.count};
     const size_t at = own.first * net->kernels->panel;
 
-    bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->stride);
+    if (bp_is_sparse(&data->x))
+        bp_load_nonzeros(pass, &data->x, rows);
+    else
+        bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->stride);
     if (targets)
         bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->stride);
     if (targets && pass->masked) {
@@ -24,7 +29,7 @@ bp_fetch_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp
 {
     size_t first, last;
     bp_share(next.count, pass->threads, pass->me, &first, &last);
-    if (first < last)
+    if (first < last && !bp_is_sparse(&data->x))
         bp_fetch(&data->x, (struct bp_rows){next.order, next.first + first, last - first});
 }
 
@@ -32,6 +37,8 @@ void
 bp_fetch_in_backward(struct bp_pass *pass, const struct bp_data *data, struct bp_rows next)
 {
     size_t first, last;
+    if (bp_is_sparse(&data->x)) /* nobody knows where the rows lie before */
+        return;
     if (pass->threads > 1 &&
         !bp_by_columns(pass, 0, false)) { /* then it would see some of the columns only */
         bp_fetch_batch(pass, data, next);

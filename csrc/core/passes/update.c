@@ -21,9 +21,8 @@ adds(const struct bp_update *update)
     return update->what == BP_DESCEND || update->add;
 }
 
-/* this thread's places for a gradient that is used at once: 0, and two for its sum */
-static bp_real *
-gradient_chunk(const struct bp_pass *pass, size_t i)
+bp_real *
+bp_gradient_chunk_of(const struct bp_pass *pass, size_t i)
 {
     return bp_at(pass->net, pass->ws->scratch.gradient_chunks,
                  (3 * pass->me + i) * bp_gradient_chunk(pass->net));
@@ -44,11 +43,9 @@ struct part {
     size_t k_first, k_last, j_first, j_last;
 };
 
-/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of
- * layer l's weights, whose gradient is in outer.c. */
-static void
-optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
-               const struct bp_outer *outer, const struct bp_update *update)
+void
+bp_optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
+                  const struct bp_outer *outer, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_layer *layer = &net->layers[l];
@@ -78,7 +75,7 @@ use_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
     bp_real *to = bp_at(net, weights.w, q * weights.stride + k * weights.row);
 
     if (update->what == BP_OPTIMIZE)
-        optimize_chunk(pass, l, k, q, outer, update);
+        bp_optimize_chunk(pass, l, k, q, outer, update);
     else
         bp_put(net, outer->rows, outer->columns, outer->c, outer->c_stride, adds(update), to,
                weights.row, weights.stride);
@@ -99,7 +96,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
     const bool ahead = l == 0 && pass->ahead_rows > 0;
-    bp_real *const spare[2] = {gradient_chunk(pass, 1), gradient_chunk(pass, 2)};
+    bp_real *const spare[2] = {bp_gradient_chunk_of(pass, 1), bp_gradient_chunk_of(pass, 2)};
     struct bp_outer outer = {
         .rows = k_end - first,
         .columns = j_end - part.j_first * panel,
@@ -123,7 +120,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
-    outer.c = gradient_chunk(pass, 0);
+    outer.c = bp_gradient_chunk_of(pass, 0);
     outer.add = false;
     outer.c_row = panel;
     outer.c_stride = BP_GRADIENT_ROWS * panel;
@@ -145,10 +142,9 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     }
 }
 
-/* The bias of layer l in panels [first, last) */
-static void
-update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
-            const struct bp_update *update)
+void
+bp_update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+               const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const size_t panel = net->kernels->panel, outputs = net->layers[l].outputs;
@@ -164,7 +160,7 @@ update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
                        bp_at(net, bias, first * panel));
         return;
     }
-    bp_real *chunk = gradient_chunk(pass, 0);
+    bp_real *chunk = bp_gradient_chunk_of(pass, 0);
     for (size_t q = first; q < last; q++) {
         const size_t width = end - q * panel < panel ? end - q * panel : panel;
         clear_pads(net, chunk, width, panel);
@@ -206,7 +202,7 @@ bp_update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bo
         share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
     if (part.k_first < part.k_last)
         update_weights(pass, l, part, update);
-    update_bias(pass, l, first, last, update);
+    bp_update_bias(pass, l, first, last, update);
 }
 
 void

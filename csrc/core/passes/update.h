@@ -14,12 +14,28 @@ struct bp_update {
         BP_STORE,   /* gradient = Σ, or += with `add` */
         BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
     } what;
-    bool add;                             /* for BP_STORE */
+    bool add, zeros; /* for BP_STORE; the gradient is all zeros already */
     struct bp_vector gradient;            /* for BP_STORE */
     const struct bp_optimizer_step *rule; /* for BP_OPTIMIZE */
     bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES packed vectors */
     bool inputs;                          /* leaves ∂C/∂x in ws->dC_dx */
 };
+
+/* This thread's places for a gradient that is used at once, bp_gradient_chunk numbers each: 0, and two
+ * for its sum. */
+bp_real *
+bp_gradient_chunk_of(const struct bp_pass *, size_t i);
+
+/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of
+ * layer l's weights, whose gradient is in outer.c. */
+void
+bp_optimize_chunk(const struct bp_pass *, size_t l, size_t k, size_t q, const struct bp_outer *,
+                  const struct bp_update *);
+
+/* The bias of layer l in panels [first, last) */
+void
+bp_update_bias(const struct bp_pass *, size_t l, size_t first, size_t last,
+               const struct bp_update *);
 
 /* This thread's share of part i of `parts` of layer l's parameters: nodes j, and rows k of W or, by
  * columns, these nodes' weights. */

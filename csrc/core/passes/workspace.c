@@ -4,6 +4,7 @@
 
 #include "core/network/functions.h"
 #include "core/base/memory.h"
+#include "core/data/sparse.h"
 
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
  * nobody may touch. */
@@ -68,7 +69,8 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     const size_t rows = ws->rows, size = net->kernels->size;
 
     ws->nodes = take(block, net->count, sizeof(*ws->nodes));
-    ws->x = take_panels(block, net, net->layers[0].inputs, ws->stride);
+    if (!(flags & BP_SPARSE))
+        ws->x = take_panels(block, net, net->layers[0].inputs, ws->stride);
     ws->y = take_panels(block, net, bp_targets(net), ws->stride);
     if (flags & BP_INPUT_GRADIENT)
         ws->dC_dx = take_panels(block, net, net->layers[0].inputs, ws->stride);
@@ -112,6 +114,20 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     ws->scratch.ahead = take(block, rows, sizeof(*ws->scratch.ahead));
 }
 
+/* The most nodes of any layer that is turned round: of the input layer where dC_dx is. */
+static size_t
+widest(const struct bp_network *net, unsigned flags)
+{
+    size_t nodes = 0;
+
+    if (!(flags & BP_SPARSE) || (flags & BP_INPUT_GRADIENT))
+        return net->widest;
+    for (size_t l = 0; l < net->count; l++)
+        if (net->layers[l].outputs > nodes)
+            nodes = net->layers[l].outputs;
+    return nodes;
+}
+
 enum bp_status
 bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size_t rows,
                      size_t threads, unsigned flags)
@@ -126,9 +142,10 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
     struct bp_workspace next = {
         .rows = rows,
         .stride = bp_padded(rows) * net->kernels->panel,
-        .turned.stride = bp_padded(net->widest) * net->kernels->panel,
+        .turned.stride = bp_padded(widest(net, flags)) * net->kernels->panel,
         .block = {ws->block.memory, ws->block.size, flags},
     };
+    bp_nonzeros_free(&ws->scratch.nonzeros);
     carve(&next, &block, net, threads, flags);
     if (block.overflow || block.used > next.block.size) {
         bp_workspace_free(ws);
@@ -146,9 +163,28 @@ bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *net, size
     return BP_OK;
 }
 
+enum bp_status
+bp_workspace_for(struct bp_workspace *ws, const struct bp_network *net, const struct bp_data *data,
+                 size_t rows, size_t threads, unsigned flags)
+{
+    if (data->mask.data)
+        flags |= BP_MASK;
+    if (!bp_is_sparse(&data->x))
+        return bp_workspace_lay_out(ws, net, rows, threads, flags);
+    enum bp_status status = bp_workspace_lay_out(ws, net, rows, threads, flags | BP_SPARSE);
+    if (status == BP_OK)
+        status = bp_nonzeros_lay_out(&ws->scratch.nonzeros, net, rows,
+                                     bp_most_nonzeros(&data->x, rows), threads,
+                                     !(flags & BP_FORWARD_ONLY));
+    if (status != BP_OK)
+        bp_workspace_free(ws);
+    return status;
+}
+
 void
 bp_workspace_free(struct bp_workspace *ws)
 {
+    bp_nonzeros_free(&ws->scratch.nonzeros);
     bp_free(ws->block.memory);
     memset(ws, 0, sizeof(*ws));
 }

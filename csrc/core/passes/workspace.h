@@ -1,10 +1,12 @@
 /* workspace.h: all that a forward and a backward pass write besides parameters and results, sized
- * once. Depends on network/ and base/. */
+ * once. Depends on nonzeros.h, data/, network/ and base/. */
 #ifndef BP_WORKSPACE_H
 #define BP_WORKSPACE_H
 
 #include "core/base/poll.h"
+#include "core/data/arrays.h"
 #include "core/network/layout.h"
+#include "nonzeros.h"
 
 /* Panels of one layer, [nodes / P][rows][P]. Some share memory: z with a where nothing asks for z
  * afterwards, dC_da with delta where nothing asks for dC_da. */
@@ -25,6 +27,7 @@ struct bp_turned {
 struct bp_scratch {
     bp_real *gradient_chunks; /* three per thread, bp_gradient_chunk numbers each */
     double *partial_sums;     /* bp_parts of every layer */
+    struct bp_nonzeros *nonzeros; /* of a sparse batch, in the place of x; else NULL */
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
     struct bp_watch *watch;   /* looked at between rows by what runs on the caller's thread; or NULL */
 };
@@ -56,6 +59,7 @@ enum {
     BP_INPUT_GRADIENT = 4, /* dC_dx too */
     BP_MASK = 8,           /* mask and present too */
     BP_DROPOUT = 16,       /* for passes with bp_pass.dropout, and for no others */
+    BP_SPARSE = 32,        /* scratch.nonzeros, and no x */
 };
 
 /* Rows of weights that are worked on at a time. */
@@ -84,7 +88,21 @@ enum bp_status
 bp_workspace_lay_out(struct bp_workspace *ws, const struct bp_network *, size_t rows,
                      size_t threads, unsigned flags);
 
-/* What layer l reads. */
+/* The same for passes on rows of these data, `rows` of them at most: with BP_MASK and BP_SPARSE as
+ * they need it, and room for their non-zeros. */
+enum bp_status
+bp_workspace_for(struct bp_workspace *ws, const struct bp_network *, const struct bp_data *,
+                 size_t rows, size_t threads, unsigned flags);
+
+/* The bytes that it takes. */
+static inline size_t
+bp_workspace_bytes(const struct bp_workspace *ws)
+{
+    const struct bp_nonzeros *nonzeros = ws->scratch.nonzeros;
+    return ws->block.size + (nonzeros ? nonzeros->bytes : 0);
+}
+
+/* What layer l reads; NULL for a sparse x. */
 static inline const bp_real *
 bp_input_of(const struct bp_workspace *ws, size_t l)
 {

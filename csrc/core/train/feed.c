@@ -17,10 +17,13 @@ make_room(struct run *run)
         if (!feed->order)
             return BP_NO_MEMORY;
     }
-    if (!run->asked->stream->whole || rows <= run->ws.rows)
+    const bool was_sparse = run->ws.scratch.nonzeros != NULL;
+    if (!bp_is_sparse(&feed->data.x) && !was_sparse &&
+        (!run->asked->stream->whole || rows <= run->ws.rows))
         return BP_OK;
-    return bp_workspace_lay_out(&run->ws, run->asked->net, rows, run->applied.threads,
-                                run->ws.block.flags);
+    const size_t room = run->asked->stream->whole && rows > run->ws.rows ? rows : run->ws.rows;
+    return bp_workspace_for(&run->ws, run->asked->net, &feed->data, room, run->applied.threads,
+                            run->ws.block.flags & ~(unsigned)(BP_SPARSE | BP_MASK));
 }
 
 /* Thread 0: the stream has failed, or ends training after whole steps. */

@@ -57,14 +57,14 @@ open_workspaces(struct run *run)
     const struct bp_training *t = run->asked;
     const struct applied *a = &run->applied;
     const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch) : a->method->rows(a->batch);
-    const unsigned flags = (t->data.mask.data ? BP_MASK : 0) | (t->net->dropout ? BP_DROPOUT : 0);
-    const enum bp_status status = bp_workspace_lay_out(&run->ws, t->net, rows, a->threads, flags);
+    const enum bp_status status = bp_workspace_for(&run->ws, t->net, &t->data, rows, a->threads,
+                                                   t->net->dropout ? BP_DROPOUT : 0);
 
     if (status != BP_OK || !t->validation)
         return status;
-    return bp_workspace_lay_out(&run->held_out, t->net,
-                                smaller(t->validation->x.rows, VALIDATION_ROWS), a->threads,
-                                BP_FORWARD_ONLY);
+    return bp_workspace_for(&run->held_out, t->net, t->validation,
+                            smaller(t->validation->x.rows, VALIDATION_ROWS), a->threads,
+                            BP_FORWARD_ONLY);
 }
 
 /* Memory of zeros at *place; whether there was enough. */

@@ -27,7 +27,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     else {
         const struct bp_vector whole = {gradient, false};
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
-        bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole});
+        bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole, .zeros = true});
         if (bp_failed(net))
             return total / weight;
         if (net->penalized || isfinite(optimizer->clip_norm)) {
