@@ -14,7 +14,14 @@ from backprop import _core
 sp = pytest.importorskip("scipy.sparse")
 
 FORMATS = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]
-SHAPES = [(200, 50, 37, 5), (7, 300, 130, 3), (1, 9, 1, 1), (130, 40, 16, 2), (3, 20, 300, 2), (1100, 30, 20, 3)]
+SHAPES = [  # samples, inputs, hidden, outputs; the last one adds samples up by blocks
+    (200, 50, 37, 5),
+    (7, 300, 130, 3),
+    (1, 9, 1, 1),
+    (130, 40, 16, 2),
+    (3, 20, 300, 2),
+    (1100, 30, 20, 3),
+]
 EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
