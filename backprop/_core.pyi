@@ -74,6 +74,7 @@ class Optimizer:
         epsilon: float = 0.0,
         clip_norm: float = ...,
         clip_value: float = ...,
+        members: int = 0,  # of the population that it is of; 0 where it is of a network
     ) -> None: ...
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None: ...
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 # What `numpy.random.default_rng` takes.
 Seed = (
@@ -23,3 +24,9 @@ Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 
 # A learning rate: a number, or a function of the number of steps done.
 Rate = float | Callable[[int], float]
+
+# A number of an optimizer: of a network or of all members of a population, or one for each member.
+Number = float | Sequence[float] | NDArray[Any]
+
+# The same of a learning rate.
+Rates = Rate | Sequence[Rate] | NDArray[Any]

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module imports from modules before it only. The name of a package stands for its __init__.py.
 PYTHON = """
 ground:    _version _types _validate _notation _table _figures _classes _idx _packed _npz _attributes
-objects:   _custom activations losses layer schedules optimizers solvers results kernels datasets
+           _of_members
+objects:   _custom activations losses layer schedules _optimizer optimizers solvers results kernels datasets
 base:      _base
 files:     files.writing files.descriptions files.format files
 check:     check.differences check.rounding check.gradient check

@@ -149,8 +149,10 @@ def restore_optimizer(description: object) -> AnyOptimizer:
 
 
 def _describe_setting(value: Any, nested: int = 0) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if isinstance(value, tuple):
-        return list(value)
+        return [_describe_setting(entry, nested) for entry in value]
     if not callable(value):
         return value
     if type(value) not in SCHEDULES.values():
@@ -177,6 +179,13 @@ def _restore_schedule(description: dict[str, Any]) -> schedules.Schedule:
     return schedule
 
 
+def _restored(value: Any) -> Any:
+    """A setting; a schedule from its description, also where each member has one."""
+    if isinstance(value, list):
+        return [_restore_schedule(entry) if isinstance(entry, dict) else entry for entry in value]
+    return _restore_schedule(value) if isinstance(value, dict) else value
+
+
 def _make(kinds: dict[str, Callable[..., Any]], what: str, description: object) -> Any:
     """One of kinds, by its name and settings."""
     name, settings = None, None
@@ -184,7 +193,7 @@ def _make(kinds: dict[str, Callable[..., Any]], what: str, description: object) 
         name, settings = description.get("name"), description.get("settings")
     if not isinstance(name, str) or name not in kinds or not isinstance(settings, dict):
         raise ValueError(f"its {what} is {description!r:.60}, expected one of {', '.join(kinds)}")
-    restored = {key: _restore_schedule(v) if isinstance(v, dict) else v for key, v in settings.items()}
+    restored = {key: _restored(value) for key, value in settings.items()}
     try:
         return kinds[name](**restored)
     except (TypeError, OverflowError) as error:

@@ -95,6 +95,8 @@ def load_all(
             network = kind(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
+            if isinstance(optimizer, Optimizer) and optimizer.members is not None:
+                raise ValueError(f"its optimizer is of a population of {optimizer.members} members")
             if optimizer is not None:
                 optimizer._set_state(tuple(map(file.get_tensor, states)))
             elif states:
@@ -166,6 +168,10 @@ def _check_state(network: BaseNetwork, optimizer: Optimizer | WholeBatch) -> Non
                 f"the optimizer's state is not that of a network of {network.parameters.size} parameters"
             )
         return
+    if isinstance(optimizer, Optimizer) and optimizer.members is not None:
+        raise ValueError(
+            f"this optimizer is of a population of {optimizer.members} members: population.save takes it"
+        )
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     for array in optimizer.state:

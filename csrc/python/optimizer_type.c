@@ -9,6 +9,7 @@ typedef struct {
     PyObject_HEAD
     struct bp_optimizer optimizer;       /* without its states */
     bool ready;                          /* _setup has been called */
+    size_t members;                      /* of the population that it is of; 0: it is of a network */
     struct bp_numbers states[BP_STATES]; /* none before the first step */
     PyObject *schedule;                  /* a callable from the step to the rate, or NULL */
 } Optimizer;
@@ -103,6 +104,13 @@ bp_hold_optimizer(struct bp_held_optimizer *held, struct bp_module *module, PyOb
     if (!bp_optimizer_settings(module, object))
         return -1;
     Optimizer *self = (Optimizer *)object;
+    if (self->members) {
+        PyErr_Format(PyExc_ValueError,
+                     "this optimizer is of a population of %zu members: make a new one for a network, or "
+                     "take optimizer.of_member(i)",
+                     self->members);
+        return -1;
+    }
     const double rate = next_rate(self); /* first: a schedule may do anything, with self too */
     if (rate < 0 || check_epsilon(&self->optimizer, net) < 0 || ready_states(self, net) < 0)
         return -1;
@@ -166,6 +174,7 @@ optimizer_dealloc(PyObject *self)
 
 struct given {
     const char *kind;
+    size_t members;
     struct bp_optimizer settings;
 };
 
@@ -181,6 +190,7 @@ static const struct bp_argument setup_arguments[] = {
     {"epsilon", BP_ARG_REAL, SETTING(epsilon), false, 0},
     {"clip_norm", BP_ARG_REAL, SETTING(clip_norm), false, 0},
     {"clip_value", BP_ARG_REAL, SETTING(clip_value), false, 0},
+    {"members", BP_ARG_SIZE, offsetof(struct given, members), false, 0},
 };
 const struct bp_signature bp_optimizer_setup_signature =
     BP_SIGNATURE("Optimizer._setup()", setup_arguments, 1);
@@ -201,6 +211,7 @@ optimizer_setup(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObj
     given.settings.rate = self->optimizer.rate;
     self->optimizer = given.settings;
     self->ready = true;
+    self->members = given.members;
     release_states(self->states);
     Py_RETURN_NONE;
 }

@@ -1,0 +1,92 @@
+"""What an optimizer has of a population's members: numbers that differ between them, and their states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class MemberStates(NamedTuple):
+    """What a rule remembers of each member.
+
+    Attributes
+    ----------
+    state : tuple of ndarray, (members, P)
+        As many as the rule has.
+    steps : ndarray of int64, (members,)
+        Steps done; members that stopped early have fewer.
+    """
+
+    state: tuple[NDArray[Any], ...]
+    steps: NDArray[np.int64]
+
+    def copy(self) -> MemberStates:
+        """One of its own."""
+        return MemberStates(tuple(array.copy() for array in self.state), self.steps.copy())
+
+
+def is_of_members(value: object) -> bool:
+    """Whether it is a sequence with a number for each member."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
+def checked(check: Callable[[str, object], float], what: str, value: object) -> Any:
+    """A number that passes a check, or an array (members,) of such numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As from the check, naming the member's place.
+    """
+    if not is_of_members(value):
+        return check(what, value)
+    numbers = value.tolist() if isinstance(value, np.ndarray) else list(value)  # type: ignore[call-overload]
+    array = np.array([check(f"{what}[{i}]", number) for i, number in enumerate(numbers)], np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def checked_rates(check: Callable[[str, object], float], lr: object) -> Any:
+    """A rate or a schedule; or an array (members,) of rates; or a tuple of rates and schedules."""
+    if callable(lr):
+        return lr
+    if is_of_members(lr) and any(map(callable, lr)):  # type: ignore[call-overload]
+        each: Sequence[Any] = lr  # type: ignore[assignment]
+        return tuple(rate if callable(rate) else check(f"lr[{i}]", rate) for i, rate in enumerate(each))
+    return checked(check, "lr", lr)
+
+
+def members_of(values: Sequence[Any]) -> int | None:
+    """How many members these numbers, arrays and pairs of them are of; None where none is of members.
+
+    Raises
+    ------
+    ValueError
+        If they are of different numbers of members, or of none.
+    """
+    counts = {len(value) for value in values if is_of_members(value)}
+    if len(counts) > 1:
+        raise ValueError(f"an optimizer's numbers must be of one number of members, got {sorted(counts)}")
+    if counts == {0}:
+        raise ValueError("an optimizer's numbers must be of at least one member, got none")
+    return counts.pop() if counts else None
+
+
+def of_member(value: Any, i: int) -> Any:
+    """The number of member i."""
+    if isinstance(value, np.ndarray):
+        return float(value[i])
+    return value[i] if isinstance(value, tuple) else value
+
+
+def shown(value: Any) -> str:
+    """A number, or the first ones of many."""
+    if isinstance(value, np.ndarray):
+        some = ", ".join(f"{number:g}" for number in value[:3])
+        return f"[{some}{', …' if len(value) > 3 else ''}]"
+    return repr(value)
