@@ -32,6 +32,7 @@ from backprop.layer import Layer
 from backprop.losses import Loss
 from backprop.network import Network, load
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
+from backprop.population import Population
 from backprop.solvers import LBFGS, LevenbergMarquardt
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "LevenbergMarquardt",
     "Loss",
     "Network",
+    "Population",
     "RMSprop",
     "datasets",
     "kernels",

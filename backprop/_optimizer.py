@@ -132,6 +132,18 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         return self._engine[0]
 
     @property
+    def of_members(self) -> MemberStates | None:
+        """What the rule remembers of a population's members, changed in place while they train."""
+        return self._of_members
+
+    @property
+    def state_count(self) -> int:
+        """How many arrays the rule remembers: none of plain descent, one with momentum, two of Adam's."""
+        kind, numbers = self._engine
+        momentum = numbers.get("momentum", 0.0) > 0
+        return {"sgd": 0, "rmsprop": 1}.get(kind, 2) + (momentum if kind in ("sgd", "rmsprop") else 0)
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """The rule's numbers as the engine names them, each of all members or (members,); without lr."""
         return dict(self._numbers)
@@ -187,7 +199,8 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         one = type(self)(**settings)
         if self._of_members is not None:
             one.steps = int(self._of_members.steps[i])
-            one._set_state(tuple(array[i] for array in self._of_members.state))
+            kept = self._of_members.state[: one.state_count]  # a member without momentum has fewer
+            one._set_state(tuple(array[i] for array in kept))
         return one
 
     @property

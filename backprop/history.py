@@ -100,7 +100,7 @@ class History(dict[str, list[float]]):
         """
         keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self)
         curves = [(key, self[key]) for key in keys]
-        from backprop.plots import axes_or_new
+        from backprop._axes import axes_or_new
 
         ax = axes_or_new(ax)
         for key, values in curves:

@@ -301,6 +301,20 @@ def arrays_of(
     return [layer._views(part) for layer, part in zip(layers, parts_of(layers, flat), strict=True)]
 
 
+def like(
+    layer: Layer, *, l1: float | None = None, l2: float | None = None, parameters: NDArray[Any] | None = None
+) -> Layer:
+    """A layer with these settings, init included, that is in no network yet; with other penalties if they are
+    given, and with these parameters, (size,), or else with none yet."""
+    one = Layer.__new__(Layer)
+    vars(one).update(vars(layer), _in_network=False, _weights=None, _bias=None)
+    one._l1 = layer.l1 if l1 is None else not_negative("l1", l1)
+    one._l2 = layer.l2 if l2 is None else not_negative("l2", l2)
+    if parameters is not None:
+        one._weights, one._bias = layer._views(parameters)
+    return one
+
+
 def bind(layers: Sequence[Layer], parameters: NDArray[Any], rng: np.random.Generator) -> None:
     """Writes the first parameters into a network's, (P,), which are zeros, and makes the layers hold views
     of them. A layer that has parameters brings them; those of the others are drawn from rng."""

@@ -7,46 +7,26 @@ blue-orange scale: colour-blind readers tell them apart. Classes have markers of
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._axes import COLOURS, axes_or_new, needs_matplotlib
 from backprop._classes import at_threshold, classes_of
 from backprop._notation import layer_name
+from backprop._plots_of_members import plot_bands as plot_bands
+from backprop._plots_of_members import plot_parallel as plot_parallel
 from backprop._validate import as_array, index_below, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
     from backprop._base import BaseNetwork
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 MARKERS = "os^DvPX*"
-
-
-@contextmanager
-def needs_matplotlib() -> Iterator[None]:
-    """Around an import of Matplotlib: says how to get it."""
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(
-            f"plotting needs Matplotlib; install it with: pip install 'cbackprop[plot]' ({error})"
-        ) from error
-
-
-def axes_or_new(ax: Axes | None) -> Axes:
-    """`ax`, or that of a new figure."""
-    if ax is not None:
-        return ax
-    with needs_matplotlib():
-        from matplotlib import pyplot
-    new: Axes = pyplot.subplots()[1]
-    return new
 
 
 def plot_decision_boundary(

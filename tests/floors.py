@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module imports from modules before it only. The name of a package stands for its __init__.py.
 PYTHON = """
 ground:    _version _types _validate _notation _table _figures _classes _idx _packed _npz _attributes
-           _of_members
+           _of_members _axes _plots_of_members
 objects:   _custom activations losses layer schedules _optimizer optimizers solvers results kernels datasets
 base:      _base
 files:     files.writing files.descriptions files.format files
@@ -28,7 +28,10 @@ explain:   explain.terms explain.wording explain.text explain.latex explain.html
            explain.explanation explain.moves explain
 fit:       fit.threads fit.progress fit.rates fit.streams fit.reader fit.ranks fit.finite fit.samples
            fit.quality fit.figures fit.observers fit.plan fit.blame fit.whole_batch fit.engine fit.loop fit
-face:      _explainable _exportable network backprop
+face:      _explainable _exportable network
+           population.members population.samples population.evaluate population.asked population.rates
+           population.plan population.patience population.history population.engine population.loop
+           population.files population.population population backprop
 sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
            sklearn.estimator sklearn.classifier sklearn.regressor sklearn
 play:      play.page play.plane play.stage play.view play.answers play.server play

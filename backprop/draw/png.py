@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backprop._axes import needs_matplotlib
 from backprop.draw import shapes as kinds
-from backprop.plots import needs_matplotlib
 
 UNITS_PER_INCH = 100
 POINTS_PER_UNIT = 72 / UNITS_PER_INCH

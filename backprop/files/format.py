@@ -50,7 +50,7 @@ def save(
     tensors, changing = network._locked(lambda: _state(network, optimizer))
     description = {
         "version": FORMAT_VERSION,
-        "layers": [_describe_layer(layer) for layer in network.layers],
+        "layers": [describe_layer(layer) for layer in network.layers],
         "loss": network.loss_name,
         "dtype": str(network.dtype),
         "notes": dict(notes or {}),
@@ -83,16 +83,16 @@ def load_all(
     try:
         with safe_open(path, framework="numpy") as file:
             description = _description(file.metadata())
-            layers = [_layer(layer) for layer in _field(description, "layers", list)]
-            dtype = name_among("dtype", _field(description, "dtype", str), DTYPES)
-            notes: Notes = _field(description, "notes", dict)
+            layers = [restore_layer(layer) for layer in field(description, "layers", list)]
+            dtype = name_among("dtype", field(description, "dtype", str), DTYPES)
+            notes: Notes = field(description, "notes", dict)
             rng = restore_rng(description["rng"]) if "rng" in description else None
             optimizer = restore_optimizer(description["optimizer"]) if "optimizer" in description else None
             names = set(file.keys())
             count = sum(name.startswith("optimizer.") for name in names)
             states = [f"optimizer.{i}" for i in range(min(count, MOST_STATES))]
             _compare_tensors(file, layers, states, optimizer, TENSOR_DTYPES[dtype])
-            network = kind(*layers, loss=_field(description, "loss", str), dtype=dtype, seed=rng)
+            network = kind(*layers, loss=field(description, "loss", str), dtype=dtype, seed=rng)
             for name, array in _tensors(network).items():
                 array[...] = file.get_tensor(name)
             if isinstance(optimizer, Optimizer) and optimizer.members is not None:
@@ -121,20 +121,20 @@ def _description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     if metadata is None or METADATA_KEY not in metadata:
         raise ValueError(f"its metadata has no entry {METADATA_KEY!r}")
     description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-    version = _field(description, "version", int)
+    version = field(description, "version", int)
     if version != FORMAT_VERSION:
         raise ValueError(f"it has format version {version}; this backprop reads {FORMAT_VERSION}")
     return description
 
 
-def _field(mapping: object, key: str, kind: type[T]) -> T:
+def field(mapping: object, key: str, kind: type[T]) -> T:
     value = mapping.get(key) if isinstance(mapping, dict) else None
     if type(value) is not kind:
         raise ValueError(f"its description has {value!r:.60} for {key!r}, expected {kind.__name__}")
     return value
 
 
-def _describe_layer(layer: Layer) -> dict[str, Any]:
+def describe_layer(layer: Layer) -> dict[str, Any]:
     extras = {name: getattr(layer, name) for name in EXTRAS}
     return {
         "inputs": layer.inputs,
@@ -145,16 +145,16 @@ def _describe_layer(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _layer(description: object) -> Layer:
+def restore_layer(description: object) -> Layer:
     known = description if isinstance(description, dict) else {}
     extras = {name: known[name] for name in EXTRAS if name in known}
     if not all(type(value) is float for value in extras.values()):
         raise ValueError(f"its description has a layer with {extras!r:.60}, expected numbers")
     return Layer(
-        _field(description, "inputs", int),
-        _field(description, "outputs", int),
-        _field(description, "activation", str),
-        bias=_field(description, "bias", bool),
+        field(description, "inputs", int),
+        field(description, "outputs", int),
+        field(description, "activation", str),
+        bias=field(description, "bias", bool),
         init="zeros",
         **extras,
     )

@@ -1,0 +1,202 @@
+"""The loop of `Population.fit`: epochs, a call of the engine after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import _core
+from backprop.fit.progress import Progress, is_watched
+from backprop.population import engine
+from backprop.population.history import PopulationHistory
+from backprop.population.patience import Patience
+from backprop.population.plan import Plan, plan_of
+from backprop.population.rates import MemberRates
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from backprop.optimizers import Optimizer
+    from backprop.population.members import Members
+
+NUMBERS_OF_RECORD = 1 << 22  # written in one call of the engine at most
+
+
+def fit(
+    population: Members,
+    x: ArrayLike,
+    y: ArrayLike,
+    optimizer: Optimizer,
+    *,
+    progress: bool | None,
+    **settings: Any,
+) -> PopulationHistory:
+    """`Population.fit`, which documents it."""
+    plan = plan_of(population.prototype, len(population), x, y, optimizer, **settings)
+    history = PopulationHistory(plan.keys, len(population))
+    population.diverged[:] = False
+    for callback in plan.callbacks:
+        if hasattr(callback, "start"):
+            callback.start(population, plan.keys)
+    patience = Patience(plan.monitor, plan.patience, plan.min_delta, population.parameters)
+    watched = is_watched() if progress is None else progress
+    with Progress(bool(watched), plan.epochs) as bar:
+        _train(population, plan, history, patience, bar)
+    patience.finish(population.diverged)
+    if plan.patience is not None:
+        history.best_epoch = patience.best_epoch
+    for callback in plan.callbacks:
+        if hasattr(callback, "finish"):
+            callback.finish(population)
+    return history
+
+
+def _train(
+    population: Members, plan: Plan, history: PopulationHistory, patience: Patience, bar: Progress
+) -> None:
+    """All epochs, in as few calls of the engine as those that look on allow."""
+    members = len(population)
+    one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.target > -np.inf
+    training = np.ones(members, np.bool_)
+    groups = _groups(population, plan)
+    rates = MemberRates(plan.optimizer.lr, members)
+    while history.epochs < plan.epochs and training.any():
+        most = 1 if one_by_one else max(1, NUMBERS_OF_RECORD // (members * len(_core.figures)))
+        if rates.scheduled:
+            most = min(most, rates.epochs_at_a_time(members, plan.steps))
+        epochs = min(plan.epochs - history.epochs, most)
+        record = np.full((epochs, members, len(_core.figures)), np.nan)
+        before = plan.states.steps.copy()
+        done = _all_groups(population, plan, rates, groups, training, record, history.epochs, bar.budget)
+        last = _extend(history, plan, record[:done], _rates_of(rates, plan, before, done, training))
+        newly = training & population.diverged
+        history.stopped[newly] = "diverged"
+        training &= ~population.diverged
+        plan.optimizer.join(members, plan.states)
+        bar.advance(done, _median(last))
+        if one_by_one:
+            _observe(population, plan, history, patience, training, last)
+            rates = MemberRates(plan.optimizer.lr, members)  # a callback may have changed it
+
+
+def _groups(population: Members, plan: Plan) -> NDArray[np.int64]:
+    """A group's number for each member: those of one group have the same numbers at zero.
+
+    The engine does not compute what is multiplied by a penalty, a decay or a momentum of 0, so that a member
+    with a 0 and one without go different ways.
+    """
+    numbers = [population.l1, population.l2]
+    for value in plan.optimizer.numbers.values():
+        each = np.broadcast_to(np.asarray(value, np.float64), len(population))
+        numbers.append(each[:, np.newaxis])
+    groups: NDArray[np.int64]
+    _, groups = np.unique(np.concatenate(numbers, axis=1) != 0, axis=0, return_inverse=True)
+    return groups.reshape(-1)
+
+
+def _all_groups(
+    population: Members,
+    plan: Plan,
+    rates: MemberRates,
+    groups: NDArray[np.int64],
+    training: NDArray[np.bool_],
+    record: NDArray[np.float64],
+    first_epoch: int,
+    budget: float,
+) -> int:
+    """The same epochs with all groups; how many."""
+    done = len(record)
+    for group in np.unique(groups[training]):
+        done = engine.train(
+            population,
+            plan,
+            rates,
+            np.flatnonzero(training & (groups == group)),
+            epochs=done,
+            first_epoch=first_epoch,
+            budget=budget,
+            record=record[:done],
+        )
+        budget = np.inf  # the others do as many epochs
+    return done
+
+
+def _rates_of(
+    rates: MemberRates, plan: Plan, before: NDArray[np.int64], epochs: int, training: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The rate of the last step of each of these epochs, (epochs, members); NaN of members that rest."""
+    shown = np.full((epochs, len(before)), np.nan)
+    chosen = np.flatnonzero(training)
+    if not rates.scheduled:
+        shown[:, chosen] = rates.constant(chosen)
+        return shown
+    for epoch in range(epochs):
+        shown[epoch, chosen] = rates.of_steps(chosen, before + (epoch + 1) * plan.steps - 1, 1)[:, 0]
+    return shown
+
+
+def _extend(
+    history: PopulationHistory, plan: Plan, record: NDArray[np.float64], rates: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Adds an engine's record, (epochs, members, figures), to the history; the last epoch's figures."""
+    columns = dict(zip(_core.figures, np.moveaxis(record, 2, 0), strict=True))
+    unknown = ~np.isfinite(columns["loss"])  # of members that rest, or have just diverged
+    columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
+    columns["lr"] = np.where(unknown, np.nan, rates)
+    if plan.quality.name == "r2":
+        trained, held_out = plan.spreads
+        columns["r2"] = 1 - columns["loss"] / trained
+        if plan.held_out is not None:
+            columns["validation_r2"] = 1 - columns["validation_loss"] / held_out
+    if plan.samples.mask is not None:
+        columns["accuracy"] = np.full_like(columns["loss"], np.nan)
+    for key, values in history.items():
+        every: list[Any] = values
+        if key == "seconds":
+            every.extend(np.nansum(columns[key], axis=1).tolist())
+        else:
+            every.extend(columns[key].copy())
+    return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+
+
+def _median(record: dict[str, Any]) -> dict[str, float]:
+    """What the bar shows: the median member's figures."""
+    known = {key: np.asarray(value, np.float64) for key, value in record.items()}
+    return {
+        key: float(np.nanmedian(value)) if np.isfinite(value).any() else np.nan
+        for key, value in known.items()
+    }
+
+
+def _observe(
+    population: Members,
+    plan: Plan,
+    history: PopulationHistory,
+    patience: Patience,
+    training: NDArray[np.bool_],
+    record: dict[str, Any],
+) -> None:
+    """Calls the callbacks, and ends the training of members whose time has come."""
+    for reason, ended in (
+        ("callback", _called_back(population, plan, record)),
+        ("patience", patience.after_epoch(history.epochs, record, training)),
+        ("target", training & (record["loss"] <= plan.target)),
+    ):
+        history.stopped[training & ended] = reason
+        training &= ~ended
+
+
+def _called_back(population: Members, plan: Plan, record: dict[str, Any]) -> NDArray[np.bool_]:
+    """Which members a callback wants to stop: all where it returns True, or those of a mask."""
+    members = len(population)
+    stop = np.zeros(members, np.bool_)
+    for callback in plan.callbacks:
+        answer = callback(population, dict(record))
+        if isinstance(answer, (bool, np.bool_)):
+            stop |= answer
+        elif isinstance(answer, np.ndarray) and answer.dtype == np.bool_:
+            if answer.shape != (members,):
+                raise ValueError(f"a callback's mask must have shape {(members,)}, got {answer.shape}")
+            stop |= answer
+    return stop
