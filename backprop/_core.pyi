@@ -179,6 +179,7 @@ class Network:
         first_epoch: int = 0,
         shuffle: bool = False,
         norms: bool = False,
+        sparing: bool = False,
         stream: StreamArguments | None = None,
         ranks: RanksArguments | None = None,
     ) -> int: ...

@@ -131,8 +131,9 @@ class Network(Explainable, Exportable):
             What to shuffle with, and to draw dropout from: anything that `numpy.random.default_rng`
             takes. By default the network's own generator goes on.
         threads : int, optional
-            By default one where a step is less than about 100 µs of work, else one for each usable
-            core, 16 at most. It changes the speed, never the result.
+            At most so many. By default as many of the usable cores as pay, which training finds out on
+            its way; one where a step is less than about 100 µs of work. It changes the speed, never
+            the result.
         progress : bool, optional
             Whether to show tqdm's bar; by default in a terminal or a notebook.
         callbacks : list of callables

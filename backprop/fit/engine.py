@@ -68,6 +68,7 @@ def train(
                 shuffle=bool(plan.shuffle),
                 bit_generator=generator.bit_generator if plan.draws else None,
                 threads=plan.threads,
+                sparing=plan.sparing,
                 norms=plan.norms,
                 record=record,
                 first_epoch=first_epoch,

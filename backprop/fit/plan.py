@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from backprop.fit.observers import callables
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import held_out_of, samples_of
 from backprop.fit.streams import Batches, Blocks, is_mapped
-from backprop.fit.threads import suitable_threads, threads_asked
+from backprop.fit.threads import LONG_STEP, operations, suitable_threads, threads_asked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -56,6 +57,9 @@ class Plan:
     norms : bool
         Whether the norms of weights and gradient are measured.
     threads : int
+        At most.
+    sparing : bool
+        Whether training begins with one thread, which others join where they pay.
     callbacks : tuple of callables
         Those of this rank.
     observed : bool
@@ -75,6 +79,7 @@ class Plan:
     shuffle: bool | str
     norms: bool
     threads: int
+    sparing: bool
     callbacks: tuple[Callback, ...]
     observed: bool
 
@@ -146,8 +151,11 @@ def plan_of(
         if y is None
         else _of_arrays(x, y, network.targets, batch_size, shuffle, ranks, **of_data)
     )
+    parameters, batch = network.parameters.size, data["batch_size"]
+    sparing = asked is None and operations(parameters, batch) < LONG_STEP
     if asked is None:
-        asked = suitable_threads(network.parameters.size, data["batch_size"], usable_threads)
+        samples = math.inf if data["samples"] is None else epochs * data["samples"].count
+        asked = suitable_threads(parameters, batch, usable_threads, samples)
     return Plan(
         network=network,
         optimizer=optimizer,
@@ -156,6 +164,7 @@ def plan_of(
         epochs=epochs,
         norms=bool(norms),
         threads=asked,
+        sparing=sparing,
         callbacks=callbacks,
         observed=bool(callbacks),
         **data,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from backprop import _core
-from backprop.fit.threads import MOST_THREADS, usable_threads
+from backprop.fit.threads import usable_threads, whole_quota
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -221,14 +221,15 @@ class Ranks(Alone):
         }
 
     def usable_threads(self) -> int:
-        """The cores that ranks on this machine may use, divided among them; 1 to 16."""
+        """The cores that ranks on this machine may use, divided among them; 1 at least."""
         node = self.comm.Split_type(self.mpi.COMM_TYPE_SHARED)
         every = set(range(os.cpu_count() or 1))
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every
         together: set[int] = set().union(*node.allgather(cores))
-        threads = max(1, min(len(cores), len(together) // node.Get_size()))
+        shared = min(len(together), whole_quota())
+        threads = max(1, min(len(cores), shared // node.Get_size()))
         node.Free()
-        return min(threads, MOST_THREADS)
+        return threads
 
     def require_same(self, settings: dict[str, Any]) -> None:
         """Compares settings by name.

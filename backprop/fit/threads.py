@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 
 from backprop._validate import whole_number
 
-MOST_THREADS = 16  # by default
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
+
+SHORTEST_STEP = 3e6  # operations that a step has at least, for more threads than one
+LONG_STEP = 1e8  # operations from which on all threads begin at once, about 1 ms on one
+SHORTEST_TRAINING = 3e7  # operations that a training has at least for each thread, about 0.3 ms
 
 
 def threads_asked(threads: int | None) -> int | None:
@@ -21,18 +26,70 @@ def threads_asked(threads: int | None) -> int | None:
     return None if threads is None else min(whole_number("threads", threads), MOST_THREADS_ASKED)
 
 
-def suitable_threads(parameters: int, batch: int, usable: int) -> int:
-    """One thread where a step's work is below about 100 µs at 30 GFLOP/s, else all that are usable.
+def operations(parameters: int, samples: int) -> int:
+    """Multiplications and additions of a step: forward, for the deltas and for the gradient."""
+    return 6 * parameters * samples
 
-    A step multiplies and adds every parameter with every sample three times: forward, for the deltas
-    and for the gradient.
+
+def suitable_threads(parameters: int, batch: int, usable: int, samples: float = math.inf) -> int:
+    """One thread where a step's work, or that of all `samples` of a training, is too little to share.
+
+    Else all that are usable: the engine then finds out how many of them pay, while it trains.
     """
-    if 6 * parameters * batch < 100e-6 * 30e9:
+    if operations(parameters, batch) < SHORTEST_STEP:
         return 1
-    return usable
+    return max(1, min(usable, int(min(operations(parameters, 1) * samples / SHORTEST_TRAINING, usable))))
 
 
 def usable_threads() -> int:
-    """The cores that this process may use, 16 at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+    """The cores that this process may use: those of its affinity, as far as its cgroup's quota lets it."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13, which heeds -X cpu_count too
+        cores = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
+    return max(1, min(cores or 1, whole_quota()))
+
+
+def whole_quota() -> int:
+    """`cgroup_quota` in whole cores, rounded up; a large number without a limit."""
+    return math.ceil(min(cgroup_quota(), MOST_THREADS_ASKED))
+
+
+def cgroup_quota(root: Path = Path("/")) -> float:
+    """The processor time a second that Linux gives this process' cgroups, in cores; infinite without a limit.
+
+    ``cpu.max`` of the unified hierarchy, in the process' own group and in those around it, or
+    ``cpu.cfs_quota_us`` of the older one (Linux, Documentation/admin-guide/cgroup-v2.rst).
+    """
+    quota = math.inf
+    groups = [line.split(":", 2) for line in _read(root / "proc/self/cgroup").splitlines()]
+    mount = root / "sys/fs/cgroup"
+    for _, controllers, name in (group for group in groups if len(group) == 3):
+        if not controllers:
+            own = mount / name.lstrip("/")
+            for folder in (own, *own.parents):
+                if folder.is_relative_to(mount):
+                    quota = min(quota, _ratio(_read(folder / "cpu.max").split()))
+        elif "cpu" in controllers.split(","):
+            for folder in (mount / "cpu" / name.lstrip("/"), mount / "cpu"):
+                of_period = (_read(folder / f"cpu.cfs_{word}_us").strip() for word in ("quota", "period"))
+                quota = min(quota, _ratio(list(of_period)))
+    return quota
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _ratio(words: list[str]) -> float:
+    """quota / period; infinite for "max", -1 and what cannot be read."""
+    try:
+        quota, period = map(float, words)
+    except ValueError:
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf

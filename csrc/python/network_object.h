@@ -21,6 +21,7 @@ typedef struct bp_network_object {
     PyThread_type_lock lock; /* held while the core works on the network, the GIL being released */
     atomic_ulong owner;      /* the thread that holds the lock, or 0 */
     atomic_ulong reader;     /* the thread that it waits for while it trains on a stream, or 0 */
+    size_t threads_that_paid; /* in the last training that was to find out; 0: there was none */
     unsigned forks;          /* bp_forks() when the lock was taken last */
     int entered;             /* how often the owner has: more than once inside _locked only */
     struct bp_gil gil;       /* of the owner, while it computes */

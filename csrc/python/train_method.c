@@ -17,7 +17,7 @@ struct given {
     PyObject *optimizer, *rates, *bit_generator, *record, *stream, *ranks;
     size_t epochs, batch_size, threads, first_epoch;
     double budget;
-    bool shuffle, norms;
+    bool shuffle, norms, sparing;
 };
 
 #define GIVEN(field) offsetof(struct given, field)
@@ -39,6 +39,7 @@ static const struct bp_argument train_arguments[] = {
     {"first_epoch", BP_ARG_SIZE, GIVEN(first_epoch), false, 0},
     {"shuffle", BP_ARG_FLAG, GIVEN(shuffle), false, 0},
     {"norms", BP_ARG_FLAG, GIVEN(norms), false, 0},
+    {"sparing", BP_ARG_FLAG, GIVEN(sparing), false, 0},
     {"stream", BP_ARG_OPTIONAL, GIVEN(stream), false, 0},
     {"ranks", BP_ARG_OPTIONAL, GIVEN(ranks), false, 0},
 };
@@ -112,6 +113,7 @@ read_settings(struct call *call, Network *self)
         .epochs = given->epochs,
         .batch = given->batch_size,
         .threads = self->customs && self->customs->python ? 1 : given->threads,
+        .first_threads = given->sparing ? self->threads_that_paid : given->threads,
         .shuffle = given->shuffle,
         .norms = given->norms,
         .budget = given->budget,
@@ -178,6 +180,8 @@ run(struct call *call, Network *self)
 
     call->ranks.status_exchanged = call->trained.status_exchanged;
     bp_set_steps(call->given.optimizer, call->optimizer.optimizer.steps);
+    if (call->given.sparing)
+        self->threads_that_paid = call->trained.threads;
     if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
         return bp_raise(BP_FAILED);
     if (status == BP_OK)

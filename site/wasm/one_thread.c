@@ -23,3 +23,41 @@ bp_waited(const struct bp_team *team)
     (void)team;
     return 0;
 }
+
+struct bp_team *
+bp_team_open(size_t most, void (*work)(struct bp_team *, size_t me, void *), void *context)
+{
+    (void)most;
+    (void)work;
+    (void)context;
+    return NULL;
+}
+
+size_t
+bp_team_make(struct bp_team *team, size_t size)
+{
+    (void)team;
+    (void)size;
+    return 1;
+}
+
+void
+bp_team_plan(struct bp_team *team, size_t size)
+{
+    (void)team;
+    (void)size;
+}
+
+void
+bp_team_call(struct bp_team *team, size_t first, size_t last)
+{
+    (void)team;
+    (void)first;
+    (void)last;
+}
+
+void
+bp_team_close(struct bp_team *team)
+{
+    (void)team;
+}

@@ -495,6 +495,7 @@ train(const struct call *call, const struct plan *from, size_t threads)
     t->optimizer = &plan.optimizer;
     t->random = &random;
     t->settings.threads = threads;
+    t->settings.first_threads = threads - from->training.settings.batch % threads;
     t->parameters = outcome.parameters;
     t->record = outcome.record = room(t->settings.epochs * BP_FIGURES * sizeof(*t->record));
     for (size_t s = 0; s < bp_state_count(&plan.optimizer); s++)

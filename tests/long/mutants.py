@@ -32,6 +32,7 @@ TESTS = (
 )  # fmt: skip
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
+    "alone": ("weights_and_masks",),
     "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),

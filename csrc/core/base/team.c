@@ -14,23 +14,28 @@
  * worth threads at all. To be woken takes as long. A wait of fewer than SHORT looks is not counted. */
 enum { LOOKS = 4000, SHORT = 100 };
 
+struct member {
+    struct bp_team *team;
+    size_t me;
+    pthread_t thread;
+    bool called; /* guarded by the team's lock */
+};
+
 struct bp_team {
-    size_t size;
+    atomic_size_t size; /* of the barrier */
+    size_t next_size;   /* after the next meeting; thread 0 writes it before it comes there */
     atomic_size_t arrived;
     atomic_uint round; /* of the barrier; grows by one when all have arrived */
     atomic_uint sleepers;
     atomic_uint_fast64_t waited; /* nanoseconds */
     pthread_mutex_t lock;
     pthread_cond_t next_round;
+    pthread_cond_t calls;
     void (*work)(struct bp_team *, size_t me, void *);
     void *context;
-    enum { WAITING, STARTED, CANCELLED } state; /* guarded by lock */
-};
-
-struct member {
-    struct bp_team *team;
-    size_t me;
-    pthread_t thread;
+    bool over; /* guarded by lock */
+    size_t made;
+    struct member *members;
 };
 
 static inline void
@@ -61,8 +66,10 @@ bp_meet(struct bp_team *team)
     if (!team)
         return;
     const unsigned round = atomic_load_explicit(&team->round, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == team->size) {
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 ==
+        atomic_load_explicit(&team->size, memory_order_relaxed)) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->size, team->next_size, memory_order_relaxed);
         /* sequentially consistent, like the sleeper's steps: one of the two sees the other */
         atomic_store(&team->round, round + 1);
         if (atomic_load(&team->sleepers) != 0) {
@@ -92,57 +99,108 @@ bp_waited(const struct bp_team *team)
     return team ? 1e-9 * (double)atomic_load_explicit(&team->waited, memory_order_relaxed) : 0;
 }
 
+/* Sleeps until it is called, works, and sleeps again. */
 static void *
 run_member(void *argument)
 {
     struct member *member = argument;
     struct bp_team *team = member->team;
 
-    pthread_mutex_lock(&team->lock);
-    while (team->state == WAITING)
-        pthread_cond_wait(&team->next_round, &team->lock);
-    const bool started = team->state == STARTED;
-    pthread_mutex_unlock(&team->lock);
-    if (started)
+    for (;;) {
+        pthread_mutex_lock(&team->lock);
+        while (!member->called && !team->over)
+            pthread_cond_wait(&team->calls, &team->lock);
+        const bool called = member->called;
+        member->called = false;
+        pthread_mutex_unlock(&team->lock);
+        if (!called)
+            return NULL;
         team->work(team, member->me, team->context);
-    return NULL;
+    }
+}
+
+struct bp_team *
+bp_team_open(size_t most, void (*work)(struct bp_team *, size_t me, void *), void *context)
+{
+    struct bp_team *team = bp_allocate(1, sizeof(*team));
+    struct member *members = bp_allocate(most, sizeof(*members));
+    if (!team || !members) {
+        bp_free(members);
+        bp_free(team);
+        return NULL;
+    }
+    *team = (struct bp_team){
+        .size = 1, .next_size = 1, .work = work, .context = context, .made = 1, .members = members};
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->next_round, NULL);
+    pthread_cond_init(&team->calls, NULL);
+    return team;
+}
+
+size_t
+bp_team_make(struct bp_team *team, size_t size)
+{
+    for (; team->made < size; team->made++) {
+        struct member *member = &team->members[team->made];
+        *member = (struct member){.team = team, .me = team->made};
+        if (!bp_granted() || pthread_create(&member->thread, NULL, run_member, member) != 0)
+            return team->made;
+    }
+    return size;
+}
+
+void
+bp_team_plan(struct bp_team *team, size_t size)
+{
+    team->next_size = size;
+}
+
+void
+bp_team_call(struct bp_team *team, size_t first, size_t last)
+{
+    pthread_mutex_lock(&team->lock);
+    for (size_t i = first; i < last; i++)
+        team->members[i].called = true;
+    pthread_cond_broadcast(&team->calls);
+    pthread_mutex_unlock(&team->lock);
+}
+
+void
+bp_team_close(struct bp_team *team)
+{
+    if (!team)
+        return;
+    pthread_mutex_lock(&team->lock);
+    team->over = true;
+    pthread_cond_broadcast(&team->calls);
+    pthread_mutex_unlock(&team->lock);
+    for (size_t i = 1; i < team->made; i++)
+        pthread_join(team->members[i].thread, NULL);
+    pthread_cond_destroy(&team->calls);
+    pthread_cond_destroy(&team->next_round);
+    pthread_mutex_destroy(&team->lock);
+    bp_free(team->members);
+    bp_free(team);
 }
 
 enum bp_status
 bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *), void *context)
 {
-    struct bp_team team = {.size = threads, .work = work, .context = context};
     if (threads == 1) {
         work(NULL, 0, context);
         return BP_OK;
     }
-
-    struct member *members = bp_allocate(threads, sizeof(*members));
-    if (!members)
+    struct bp_team *team = bp_team_open(threads, work, context);
+    if (!team)
         return BP_NO_MEMORY;
-    pthread_mutex_init(&team.lock, NULL);
-    pthread_cond_init(&team.next_round, NULL);
-
-    size_t made = 1;
-    for (; made < threads; made++) {
-        members[made] = (struct member){.team = &team, .me = made};
-        if (!bp_granted() ||
-            pthread_create(&members[made].thread, NULL, run_member, &members[made]) != 0)
-            break;
-    }
     /* all or none: a barrier for `threads` would wait for ever for one that is missing */
-    const bool complete = made == threads;
-    pthread_mutex_lock(&team.lock);
-    team.state = complete ? STARTED : CANCELLED;
-    pthread_cond_broadcast(&team.next_round);
-    pthread_mutex_unlock(&team.lock);
-    if (complete)
-        work(&team, 0, context);
-    for (size_t i = 1; i < made; i++)
-        pthread_join(members[i].thread, NULL);
-
-    pthread_cond_destroy(&team.next_round);
-    pthread_mutex_destroy(&team.lock);
-    bp_free(members);
+    const bool complete = bp_team_make(team, threads) == threads;
+    if (complete) {
+        bp_team_plan(team, threads);
+        bp_meet(team); /* of the caller alone */
+        bp_team_call(team, 1, threads);
+        work(team, 0, context);
+    }
+    bp_team_close(team);
     return complete ? BP_OK : BP_NO_THREAD;
 }

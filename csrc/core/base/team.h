@@ -11,9 +11,30 @@ struct bp_team;
 
 /* Runs work(team, me, context) on `threads` threads, me = 0 ... threads - 1, 0 being the caller's,
  * and returns when all have. One thread alone has team NULL. Threads live for this call only, so a
- * fork before or after it is nothing special. BP_OK, BP_NO_MEMORY or BP_NO_THREAD; work has not run unless BP_OK. */
+ * fork before or after it is nothing special. BP_OK, BP_NO_MEMORY or BP_NO_THREAD; work has not run
+ * unless BP_OK. */
 enum bp_status bp_team_run(size_t threads, void (*work)(struct bp_team *, size_t me, void *),
                            void *context);
+
+/* A team whose size changes: of the caller, thread 0, alone, and of `most` threads at most. NULL where
+ * memory is short. */
+struct bp_team *bp_team_open(size_t most, void (*work)(struct bp_team *, size_t me, void *),
+                             void *context);
+
+/* Thread 0: makes threads up to `size`, which sleep until they are called. `size`, or how many there
+ * are where the system refuses one. */
+size_t bp_team_make(struct bp_team *, size_t size);
+
+/* Thread 0: once all that meet now have met the next time, it is [0, size) that meet. Threads from
+ * `size` on then return from their work; those that are new are to be called. */
+void bp_team_plan(struct bp_team *, size_t size);
+
+/* Thread 0: wakes threads [first, last), which have been made; they begin their work, and see what was
+ * written before. */
+void bp_team_call(struct bp_team *, size_t first, size_t last);
+
+/* Once all threads have returned from their work, which they soon do. */
+void bp_team_close(struct bp_team *);
 
 /* Returns when every thread of the team has called it; at once for team NULL. What was written before it by one thread
  * is seen after it by all. */

@@ -20,7 +20,7 @@ train(struct worker *worker)
 {
     if (worker->run->asked->ranks)
         return bp_ranks_epoch(worker);
-    for (bool first = true; bp_next_block(worker, first); first = false)
+    for (bool first = true; worker->joins || bp_next_block(worker, first); first = false)
         if (!bp_train_block(worker))
             return false;
     return bp_decided(worker);
@@ -78,7 +78,7 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
 }
 
 bool
-bp_epoch(struct worker *worker, size_t epoch)
+bp_epoch(struct worker *worker)
 {
     struct run *run = worker->run;
     const struct bp_training *t = run->asked;
@@ -87,7 +87,8 @@ bp_epoch(struct worker *worker, size_t epoch)
     const double begun = pass->me == 0 ? bp_seconds_now() : 0;
     struct bp_results validation = {.poll = bp_poll_if_due, .context = run, .stop = &verdict->stop};
 
-    worker->sums = (struct sums){0};
+    if (!worker->joins)
+        worker->sums = (struct sums){0};
     if (pass->me == 0 && run->keys)
         bp_draw_keys(t->net, t->random, run->keys);
     if (!train(worker))
@@ -98,7 +99,7 @@ bp_epoch(struct worker *worker, size_t epoch)
         verdict->not_finite = true;
     bp_meet(pass->team);
     if (pass->me == 0)
-        finish(run, epoch, &worker->sums, &validation, begun);
+        finish(run, worker->epoch, &worker->sums, &validation, begun);
     bp_meet(pass->team);
     if (verdict->keep)
         bp_commit_share(run, pass->me, pass->threads);

@@ -4,8 +4,9 @@
 
 #include "run.h"
 
-/* Epoch number `epoch` of this call, every thread; false when training ends after it, or in it. */
+/* Epoch number worker->epoch of this call, or the rest of it where the thread joins: every thread of
+ * the team. False when training ends after it or in it, or goes on without this thread. */
 bool
-bp_epoch(struct worker *, size_t epoch);
+bp_epoch(struct worker *);
 
 #endif

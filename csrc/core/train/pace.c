@@ -1,92 +1,168 @@
 #include "pace.h"
 
-/* A window is to last about this long: many barriers, and few enough to try both kinds soon. */
+/* A window is to last about this long: many barriers, and few enough to try others soon; one that
+ * only tries another number of threads is shorter. */
 #define WINDOW_SECONDS 2e-3
-/* The team is doubted once others wait for a thread for this part of the time, as for one that
- * shares its core. */
-#define LATE 0.25
+#define TRY_SECONDS 0.5e-3
+/* More threads are taken where they are so much faster, fewer where they are hardly slower. */
+#define FASTER 0.95
+#define HARDLY_SLOWER 1.03
+/* Tries may cost this part of the processor time so far: where there is a reason for one, the first
+ * in a direction, when little is known, and fewer threads without a reason. */
+#define BUDGET 0.05
+#define FIRST_BUDGET 0.25
+#define IDLE_BUDGET 0.02
+/* seconds between two tries in the same direction, the second being twice as late as the first */
+#define FIRST_PATIENCE 32e-3
+#define MOST_PATIENCE 2.0
 
-/* Where a window is only a few long steps, to try one thread costs as much as a good part of a
- * short training: without doubt that comes only after so many windows of the team. */
-enum { FEW_STEPS = 8, UNDOUBTED = 32 };
-enum { MOST_STEPS = 4096, FIRST_PATIENCE = 16, MOST_PATIENCE = 1024 };
+enum { MOST_STEPS = 4096 };
 
-/* `step`: seconds that a step of that kind takes, about */
-static void
-choose(struct bp_pace *pace, bool alone, double step)
+static size_t
+threads_of(const struct bp_pace *pace, size_t level)
 {
-    const double steps = WINDOW_SECONDS / step;
-
-    pace->warming = !alone && pace->alone; /* the others slept */
-    pace->together = alone ? 0 : pace->together + 1;
-    pace->alone = alone;
-    pace->steps = steps < 1 || pace->warming   ? 1
-                  : steps > (double)MOST_STEPS ? MOST_STEPS
-                                               : (size_t)steps;
+    return level < BP_PACE_LEVELS - 1 && (size_t)1 << level < pace->most ? (size_t)1 << level
+                                                                        : pace->most;
 }
 
-/* One thread, until the team is tried again: after twice as many windows if it was soon given up */
+/* The next window: so many steps that it lasts `length`, where one takes `step` seconds */
 static void
-give_up(struct bp_pace *pace)
+choose(struct bp_pace *pace, size_t level, double length, double step)
 {
-    if (pace->patience == 0 || pace->together > FIRST_PATIENCE)
-        pace->patience = FIRST_PATIENCE;
-    else if (pace->patience < MOST_PATIENCE)
-        pace->patience *= 2;
-    pace->until_probe = pace->patience;
-    choose(pace, true, pace->solo);
+    const double steps = length / step;
+
+    pace->now = level;
+    pace->threads = threads_of(pace, level);
+    pace->steps = !(steps > 1) ? 1 : steps > (double)MOST_STEPS ? MOST_STEPS : (size_t)steps;
 }
 
+/* One step wakes the threads that slept. */
 static void
-after_one(struct bp_pace *pace)
+warm_up(struct bp_pace *pace, size_t level)
 {
-    if (pace->team < pace->solo) {
-        pace->until_probe = FIRST_PATIENCE;
-        choose(pace, false, pace->team);
-    }
-    else if (pace->until_probe > 0) {
-        pace->until_probe--;
-        choose(pace, true, pace->solo);
-    }
-    else
-        choose(pace, false, pace->team);
+    choose(pace, level, 0, 1);
+    pace->warming = true;
 }
 
 static void
-after_team(struct bp_pace *pace, bool doubt)
+keep_on(struct bp_pace *pace)
 {
-    const bool known = pace->solo > 0;
-    bool try = doubt && pace->until_probe == 0;
+    choose(pace, pace->level, WINDOW_SECONDS, pace->levels[pace->level].usual);
+}
 
-    if (known && pace->team >= pace->solo) {
-        give_up(pace);
+/* Whether the others wait so much that the team does less than two threads would, or, of two
+ * threads, than one and a half: one of them shares its core. */
+static bool
+doubtful(const struct bp_pace *pace, double waiting)
+{
+    const double working = (1 - waiting) * (double)pace->threads;
+
+    return pace->threads > 1 && working < (pace->threads > 2 ? 2 : 1.5);
+}
+
+/* Whether a try of another level is due that costs so many seconds of processor time and may cost
+ * `budget` of it. */
+static bool
+due(const struct bp_pace *pace, const struct bp_pace_tries *tries, double cost, double budget)
+{
+    const double so_far = pace->elapsed * (double)threads_of(pace, pace->level);
+
+    return tries->since >= tries->patience && pace->tried + cost < budget * so_far;
+}
+
+/* what a try may cost where there is a reason for it */
+static double
+budget_of(const struct bp_pace_tries *tries)
+{
+    return tries->tried ? BUDGET : FIRST_BUDGET;
+}
+
+/* After a window at the level that is kept */
+static void
+after_usual(struct bp_pace *pace, double step, double waiting)
+{
+    struct bp_pace_level *here = &pace->levels[pace->level];
+    const double threads = (double)pace->threads, length = step > TRY_SECONDS ? step : TRY_SECONDS;
+
+    /* one window that was held up says little */
+    const double seen = step < 2 * here->usual ? step : 2 * here->usual;
+    here->usual = here->usual > 0 ? here->usual + (seen - here->usual) / 4 : step;
+    here->best = here->best > 0 && here->best * HARDLY_SLOWER < step ? here->best * 1.01 : step;
+    if (pace->level > 0 && due(pace, &pace->down, threads * length,
+                               doubtful(pace, waiting) ? budget_of(&pace->down) : IDLE_BUDGET)) {
+        choose(pace, pace->level - 1, TRY_SECONDS, here->usual);
         return;
     }
-    if (!known)
-        try = doubt || pace->steps >= FEW_STEPS || pace->windows >= UNDOUBTED;
-    else if (doubt && !try)
-        pace->until_probe--;
-    choose(pace, try, try && known ? pace->solo : pace->team);
+    if (pace->threads < pace->most) {
+        const double more = (double)threads_of(pace, pace->level + 1);
+        if (due(pace, &pace->up, more * (length + step), budget_of(&pace->up))) {
+            warm_up(pace, pace->level + 1);
+            return;
+        }
+    }
+    keep_on(pace);
+}
+
+/* The level that was tried is kept from now on; on the way back is less to be seen. */
+static void
+move_to_tried(struct bp_pace *pace, double step, bool up)
+{
+    const struct bp_pace_tries again = {.patience = MOST_PATIENCE / 4, .tried = true};
+
+    pace->level = pace->now;
+    pace->levels[pace->level] = (struct bp_pace_level){step, step};
+    pace->up = up ? (struct bp_pace_tries){0} : again;
+    pace->down = up ? again : (struct bp_pace_tries){0};
+    keep_on(pace);
+}
+
+/* After a window at another level */
+static void
+after_try(struct bp_pace *pace, double step, double seconds)
+{
+    const bool up = pace->now > pace->level;
+    const struct bp_pace_level *here = &pace->levels[pace->level];
+    struct bp_pace_tries *tries = up ? &pace->up : &pace->down;
+
+    pace->tried += seconds * (double)pace->threads;
+    if (up ? step < FASTER * here->best : step <= HARDLY_SLOWER * here->usual) {
+        move_to_tried(pace, step, up);
+        return;
+    }
+    tries->patience = tries->patience > 0 ? 2 * tries->patience : FIRST_PATIENCE;
+    if (tries->patience > MOST_PATIENCE)
+        tries->patience = MOST_PATIENCE;
+    tries->since = 0;
+    tries->tried = true;
+    if (up)
+        keep_on(pace);
+    else
+        warm_up(pace, pace->level);
+}
+
+void
+bp_pace_begin(struct bp_pace *pace, size_t most, size_t first)
+{
+    *pace = (struct bp_pace){.most = most};
+    while (threads_of(pace, pace->level) < first)
+        pace->level++;
+    warm_up(pace, pace->level);
 }
 
 void
 bp_pace_next(struct bp_pace *pace, double seconds, double waited)
 {
-    const double step = pace->windows > 0 ? seconds / (double)pace->steps : seconds;
+    const double step = seconds / (double)pace->steps;
 
-    pace->windows++;
-    if (pace->windows == 1) { /* of no steps: it only began */
-        pace->warming = true;
-        pace->steps = 1;
+    pace->elapsed += seconds;
+    pace->down.since += seconds;
+    pace->up.since += seconds;
+    if (pace->warming) { /* what a step takes is known about */
+        pace->warming = false;
+        choose(pace, pace->now, pace->now == pace->level ? WINDOW_SECONDS : TRY_SECONDS, step);
     }
-    else if (pace->warming)
-        choose(pace, false, step);
-    else if (pace->alone) {
-        pace->solo = step;
-        after_one(pace);
-    }
-    else {
-        pace->team = step;
-        after_team(pace, waited > LATE * seconds);
-    }
+    else if (pace->now == pace->level)
+        after_usual(pace, step, waited / seconds);
+    else
+        after_try(pace, step, seconds);
 }

@@ -1,5 +1,5 @@
-/* pace.h: whether a team is worth its while just now. Another program may take a core away, and a
- * step may be too short to share: then one thread alone is faster, and the bits are the same.
+/* pace.h: how many threads are worth their while just now. Another program may take a core away, and
+ * a step may be too short to share: then fewer threads are faster, and the bits are the same.
  * Depends on libc only. */
 #ifndef BP_PACE_H
 #define BP_PACE_H
@@ -7,18 +7,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Training goes in windows of some steps, each done by the team or by one thread alone. All zeros
- * before the first. */
-struct bp_pace {
-    bool alone;   /* the next window */
-    bool warming; /* the next window wakes the team and fills its caches: its time says nothing */
-    size_t steps; /* of the next window */
-    double team, solo;  /* seconds a step, in the last window of either kind; 0: not known */
-    size_t windows;     /* so far */
-    size_t together;    /* windows of the team since it was last chosen */
-    size_t until_probe; /* windows until the other kind is tried */
-    size_t patience;    /* windows of one thread between two tries of the team */
+/* numbers of threads that are tried: 1, 2, 4, ..., and all */
+enum { BP_PACE_LEVELS = 65 };
+
+/* What is known of a number of threads. */
+struct bp_pace_level {
+    double usual; /* seconds a step, of late; 0: not known */
+    double best;  /* the least of late */
 };
+
+/* Tries of the next lower level, or of the next higher one */
+struct bp_pace_tries {
+    double patience; /* seconds that the level is kept between two of them */
+    double since;    /* seconds since the last one */
+    bool tried;      /* there was one */
+};
+
+/* Training goes in windows of some steps. All zeros before bp_pace_begin. */
+struct bp_pace {
+    size_t most;           /* threads */
+    size_t threads, steps; /* of the next window */
+    size_t level, now;     /* the best one as far as is known; that of the next window */
+    bool warming;          /* the next window wakes threads and fills caches: its time says nothing */
+    double elapsed, tried; /* seconds: in all, and on tries, the processor time of all threads */
+    struct bp_pace_tries down, up;
+    struct bp_pace_level levels[BP_PACE_LEVELS];
+};
+
+/* Chooses the first window: of `first` threads, of `most` at most. */
+void
+bp_pace_begin(struct bp_pace *, size_t most, size_t first);
 
 /* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it
  * each thread but one spent waiting for the others. */

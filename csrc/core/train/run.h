@@ -12,8 +12,7 @@
 #include "pace.h"
 #include "training.h"
 
-/* What was asked for as it is done: bp_run_open writes it, and nobody afterwards, but for `threads`
- * where the system refuses some. */
+/* What was asked for as it is done: bp_run_open writes it, and nobody afterwards. */
 struct applied {
     size_t batch, threads;
     const struct method *method;
@@ -45,20 +44,17 @@ struct clock {
     size_t look_every, looks_in; /* steps between two looks at the clock, and until the next one */
 };
 
-/* What a team does between two meetings at which it plans. */
-struct stretch {
-    size_t batches;
-    bool alone; /* thread 0 does them, the others skip them */
-    bool ended; /* training ended before this stretch began */
-};
+struct worker;
 
 /* stretches.c says who writes this when. */
 struct stretches {
+    struct bp_team *team; /* or NULL: there is one thread only */
     struct bp_pace pace;
     double begun;  /* seconds; moved on by what happens between epochs */
     double waited; /* seconds, by threads for others before this stretch; moved on likewise */
     double epoch_ended, waited_then;
-    struct stretch next[2]; /* this one and the one after it */
+    size_t batches, threads;       /* of the next stretch */
+    struct worker *position;       /* where threads that join begin: thread 0's */
 };
 
 /* How it stands. Thread 0 writes it before a meeting, but for not_finite, which any thread sets. */
@@ -113,8 +109,10 @@ struct worker {
     size_t step;
     struct sums sums;
     const struct bp_workspace *pending; /* of the sample whose step the method put off, or NULL */
-    size_t stretch, left; /* of a team: stretches so far, and batches until it plans again */
-    bool alone;
+    size_t epoch;
+    struct bp_rows rows; /* the next batch, where it joins in the middle of a block */
+    bool joins;          /* it does */
+    size_t left;         /* batches until threads are planned again */
 };
 
 /* Whether all vectors lie in memory of several ranks. */

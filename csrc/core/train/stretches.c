@@ -1,89 +1,99 @@
-/* Before each stretch a team meets, and thread 0 plans the stretch. A stretch of the team meets in
- * every step; one of thread 0 alone does not meet at all, so that the others, who skip its batches,
- * come to the next meeting long before it. What holds:
+/* Training goes in stretches of some batches, each done by as many threads as pay (pace.h); the
+ * others sleep. Before a stretch thread 0 plans it, and all that worked so far meet twice:
  *
- *   1. In stretch s all read next[s % 2], which thread 0 wrote before the meeting that began s.
- *   2. In stretch s thread 0 writes next[(s + 1) % 2] alone: `ended`, where training ends in s.
- *   3. It plans stretch s + 1 only when it has done s, and the others begin s + 1 only when they
- *      meet thread 0 after that. So thread 0 may be a stretch ahead of them, never two, and two
- *      entries are enough: nobody still reads next[(s + 1) % 2] as the entry of s - 1.
- *   4. All end in the same stretch: those who were skipping see `ended` at the next meeting. */
+ *   1. Before the first meeting thread 0 writes the plan; between the two all read it. So nobody
+ *      reads it while it is written.
+ *   2. From the second meeting on the team has its new size. A thread that is no longer of it
+ *      returns from the loop of epochs, and sleeps.
+ *   3. Then thread 0 wakes those that are new, who begin where it stands: they copy its worker,
+ *      which stays as it is until the next plan. Every step has a meeting, at which the others
+ *      wait for them; so they have copied it long before.
+ *
+ * Where a step ends training it ends for all of the team, and those that sleep know nothing. */
 #include "stretches.h"
 
 #include "core/base/clock.h"
 #include "feed.h"
 #include "methods/method.h"
 
-/* the stretch after this one */
-static struct stretch *
-following(const struct worker *worker)
-{
-    return &worker->run->stretches.next[(worker->stretch + 1) % 2];
-}
-
-/* All of a team: goes on to the next stretch; false where training has ended. */
-static bool
-go_on(struct worker *worker)
+/* Thread 0 */
+static void
+plan(struct worker *worker)
 {
     struct stretches *s = &worker->run->stretches;
-    struct stretch *stretch = following(worker);
+    const double now = bp_seconds_now(), waited = bp_waited(s->team);
+    const double others = worker->pass.threads > 1 ? (double)(worker->pass.threads - 1) : 1;
 
-    if (worker->pass.me == 0) {
-        const double now = bp_seconds_now(), waited = bp_waited(worker->pass.team);
-        bp_pace_next(&s->pace, now - s->begun,
-                     (waited - s->waited) / (double)(worker->pass.threads - 1));
-        s->begun = now;
-        s->waited = waited;
-        *stretch = (struct stretch){.batches = s->pace.steps, .alone = s->pace.alone};
-    }
-    bp_meet(worker->pass.team);
-    if (stretch->ended)
-        return false;
-    worker->stretch++;
-    worker->left = stretch->batches;
-    worker->alone = stretch->alone;
-    return true;
+    if (s->batches == 0)
+        bp_pace_begin(&s->pace, worker->run->applied.threads, worker->pass.threads);
+    else
+        bp_pace_next(&s->pace, now - s->begun, (waited - s->waited) / others);
+    const size_t made = bp_team_make(s->team, s->pace.threads);
+    if (made < s->pace.threads) /* the system refuses more */
+        bp_pace_begin(&s->pace, made, made);
+    s->begun = now;
+    s->waited = waited;
+    s->batches = s->pace.steps;
+    s->threads = s->pace.threads;
 }
 
-/* One batch by this thread's share, or by thread 0 alone; false when training ends here. */
+/* Goes on to the next stretch, which begins with `rows`; false where it is without this thread. */
 static bool
-train_rows(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+go_on(struct worker *worker, struct bp_rows rows)
 {
-    const struct method *method = worker->run->applied.method;
-
-    if (!worker->alone)
-        return method->step(worker, rows, next);
-    if (worker->pass.me > 0) {
-        method->skip(worker);
-        return true;
-    }
+    struct stretches *s = &worker->run->stretches;
     struct bp_pass *pass = &worker->pass;
-    struct bp_team *team = pass->team;
-    const size_t threads = pass->threads;
 
-    pass->team = NULL;
-    pass->threads = 1;
-    const bool going = method->step(worker, rows, next);
-    if (!going && method->finish) /* the others do not know how far it came: it finishes alone */
-        method->finish(worker);
-    pass->team = team;
+    if (pass->me == 0)
+        plan(worker);
+    bp_meet(pass->team);
+    const size_t before = pass->threads, after = s->threads;
+    worker->left = s->batches;
+    if (before != after) {
+        if (pass->me == 0)
+            bp_team_plan(s->team, after);
+        bp_meet(s->team);
+        bp_join_team(pass, s->team, after);
+    }
+    else
+        bp_meet(pass->team);
+    if (pass->me == 0 && after > before)
+        bp_call_threads(worker, rows, before);
+    return pass->me < after;
+}
+
+void
+bp_join_team(struct bp_pass *pass, struct bp_team *team, size_t threads)
+{
     pass->threads = threads;
-    return going;
+    pass->team = threads > 1 ? team : NULL;
+}
+
+void
+bp_call_threads(struct worker *worker, struct bp_rows rows, size_t first)
+{
+    struct stretches *s = &worker->run->stretches;
+
+    worker->rows = rows;
+    worker->joins = rows.count > 0;
+    *s->position = *worker;
+    worker->joins = false;
+    bp_team_call(s->team, first, worker->pass.threads);
 }
 
 /* Thread 0: what happens between blocks is no part of a stretch. */
 static void
-resume_clock(struct stretches *s, const struct bp_team *team)
+resume_clock(struct stretches *s)
 {
     s->begun += bp_seconds_now() - s->epoch_ended;
-    s->waited += bp_waited(team) - s->waited_then;
+    s->waited += bp_waited(s->team) - s->waited_then;
 }
 
 static void
-pause_clock(struct stretches *s, const struct bp_team *team)
+pause_clock(struct stretches *s)
 {
     s->epoch_ended = bp_seconds_now();
-    s->waited_then = bp_waited(team);
+    s->waited_then = bp_waited(s->team);
 }
 
 bool
@@ -92,31 +102,25 @@ bp_train_block(struct worker *worker)
     struct run *run = worker->run;
     const struct method *method = run->applied.method;
     const struct bp_pass *pass = &worker->pass;
-    bool met = false;
+    struct bp_rows rows = worker->joins ? worker->rows : bp_batch_at(run, 0);
+    bool going = true;
 
+    worker->joins = false;
     if (pass->me == 0)
-        resume_clock(&run->stretches, pass->team);
-    for (struct bp_rows rows = bp_batch_at(run, 0); rows.count > 0;) {
+        resume_clock(&run->stretches);
+    while (rows.count > 0 && going) {
         const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
-        if (pass->team && worker->left == 0 && !go_on(worker)) {
-            met = true;
-            break;
-        }
+        if (run->stretches.team && worker->left == 0 && !go_on(worker, rows))
+            return false;
         worker->left--;
-        if (!train_rows(worker, rows, next)) {
-            if (pass->me == 0)
-                following(worker)->ended = true;
-            break;
-        }
+        going = method->step(worker, rows, next);
         rows = next;
     }
-    if (!met)
-        bp_meet(pass->team); /* thread 0 may have been alone */
-    const bool ended = following(worker)->ended;
-    if (method->finish && !(ended && worker->alone))
+    bp_meet(pass->team);
+    if (method->finish)
         method->finish(worker);
     if (pass->me == 0)
-        pause_clock(&run->stretches, pass->team);
+        pause_clock(&run->stretches);
     bp_meet(pass->team);
-    return !ended;
+    return going;
 }

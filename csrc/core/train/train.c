@@ -4,6 +4,7 @@
 #include "open.h"
 #include "ranks/common_memory.h"
 #include "ranks/words.h"
+#include "stretches.h"
 #include "vectors.h"
 
 /* Every thread: when all have met, parameters and state are packed. */
@@ -24,38 +25,72 @@ pack(const struct worker *worker)
     bp_meet(pass->team);
 }
 
+/* From where the worker stands, until training ends, or goes on without it. */
 static void
-train_on_thread(struct bp_team *team, size_t me, void *context)
+work(struct worker *worker)
 {
-    struct run *run = context;
-    const struct bp_training *t = run->asked;
-    struct worker worker = {
-        .run = run,
-        .pass = {.net = t->net,
-                 .ws = &run->ws,
-                 .parameters = {run->vectors.parameters, true},
-                 .team = team,
-                 .me = me,
-                 .threads = run->applied.threads},
-    };
-
-    pack(&worker);
-    for (size_t epoch = 0; epoch < t->settings.epochs; epoch++)
-        if (!bp_epoch(&worker, epoch))
+    if (!worker->joins)
+        pack(worker);
+    for (; worker->epoch < worker->run->asked->settings.epochs; worker->epoch++)
+        if (!bp_epoch(worker))
             return;
 }
 
-/* On all threads; where the system refuses some and other ranks have begun, on one: slower is
- * better than not. */
+static void
+join(struct bp_team *team, size_t me, void *context)
+{
+    const struct run *run = context;
+    struct worker worker = *run->stretches.position;
+
+    (void)team;
+    worker.pass.me = me;
+    work(&worker);
+}
+
+/* The threads to begin with; where the system refuses some and other ranks have begun, one: slower
+ * is better than not. */
+static enum bp_status
+open_team(struct run *run, struct worker *worker)
+{
+    const struct bp_training *t = run->asked;
+    struct stretches *s = &run->stretches;
+    const size_t most = run->applied.threads;
+    const bool all = t->ranks || t->settings.first_threads > most;
+    const size_t first = all ? most : t->settings.first_threads;
+
+    if (most == 1)
+        return BP_OK;
+    s->team = bp_team_open(most, join, run);
+    if (!s->team)
+        return t->ranks ? BP_OK : BP_NO_MEMORY;
+    if (bp_team_make(s->team, first) < first)
+        return t->ranks ? BP_OK : BP_NO_THREAD;
+    if (first > 1) {
+        bp_team_plan(s->team, first);
+        bp_meet(s->team); /* of this thread alone */
+        bp_join_team(&worker->pass, s->team, first);
+        bp_call_threads(worker, (struct bp_rows){0}, 1);
+    }
+    return BP_OK;
+}
+
 static enum bp_status
 train_on_team(struct run *run)
 {
-    enum bp_status status = bp_team_run(run->applied.threads, train_on_thread, run);
+    struct worker position, worker = {
+        .run = run,
+        .pass = {.net = run->asked->net,
+                 .ws = &run->ws,
+                 .parameters = {run->vectors.parameters, true},
+                 .threads = 1},
+    };
 
-    if (status != BP_OK && run->asked->ranks) {
-        run->applied.threads = 1;
-        status = bp_team_run(1, train_on_thread, run);
-    }
+    run->stretches.position = &position;
+    const enum bp_status status = open_team(run, &worker);
+    if (status == BP_OK)
+        work(&worker);
+    bp_team_close(run->stretches.team);
+    run->trained->threads = worker.pass.threads;
     return status;
 }
 

@@ -62,7 +62,9 @@ struct bp_ranks {
 };
 
 struct bp_settings {
-    size_t epochs, batch, threads;
+    size_t epochs, batch;
+    size_t threads;       /* at most */
+    size_t first_threads; /* to begin with; all, with ranks */
     bool shuffle;  /* else samples come in their own order */
     bool norms;    /* measures BP_GRADIENT_NORM */
     double budget; /* seconds after which no further epoch is begun */
@@ -102,6 +104,7 @@ bp_samples_of(const struct bp_training *t)
  * before it. */
 struct bp_trained {
     size_t epochs_done;
+    size_t threads;        /* that paid at the end */
     size_t bad_layer;      /* for BP_DIVERGED: counted from 0 */
     bool status_exchanged; /* the other ranks have this one's status of before the first step */
 };

@@ -69,16 +69,9 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     return true;
 }
 
-static void
-skip(struct worker *worker)
-{
-    worker->step++;
-}
-
 const struct method bp_batches = {
     .name = "batches",
     .suits = suits,
     .rows = rows_of,
     .step = step,
-    .skip = skip,
 };

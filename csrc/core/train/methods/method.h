@@ -1,7 +1,7 @@
 /* method.h: how the steps of a training are done; the bits are the same. A new way of doing them is
  * a file of its own and a line in methods.c. Depends on run.h.
  *
- * Every thread of the team calls step, skip and finish; one thread calls the rest. */
+ * Every thread of the team calls step and finish; one thread calls the rest. */
 #ifndef BP_METHOD_H
 #define BP_METHOD_H
 
@@ -19,8 +19,6 @@ struct method {
     enum bp_status (*open)(struct run *);
     /* The steps of `rows`, which `next` follow; false when training ends here. */
     bool (*step)(struct worker *, struct bp_rows rows, struct bp_rows next);
-    /* What a thread does while thread 0 alone does the step. */
-    void (*skip)(struct worker *);
     /* A step that was put off. Then bp_meet(). NULL: it puts none off. */
     void (*finish)(struct worker *);
     /* Gives back what open took, also where that failed. NULL: nothing. */

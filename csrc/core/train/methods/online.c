@@ -66,13 +66,6 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 }
 
 static void
-skip(struct worker *worker)
-{
-    worker->pending = turn_of(worker->run, worker->step);
-    worker->step++;
-}
-
-static void
 finish(struct worker *worker)
 {
     bp_single_finish(&worker->pass, worker->pending);
@@ -85,7 +78,6 @@ const struct method bp_online = {
     .rows = rows_of,
     .open = open,
     .step = step,
-    .skip = skip,
     .finish = finish,
     .close = close,
 };
