@@ -18,12 +18,12 @@ class MemberStates(NamedTuple):
     ----------
     state : tuple of ndarray, (members, P)
         As many as the rule has.
-    steps : ndarray of int64, (members,)
+    steps : ndarray of uint64, (members,)
         Steps done; members that stopped early have fewer.
     """
 
     state: tuple[NDArray[Any], ...]
-    steps: NDArray[np.int64]
+    steps: NDArray[np.uint64]
 
     def copy(self) -> MemberStates:
         """One of its own."""

@@ -117,7 +117,7 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         return self._members
 
     @property
-    def member_steps(self) -> NDArray[np.int64] | None:
+    def member_steps(self) -> NDArray[np.uint64] | None:
         """The steps of each member of a population, (members,); None without, and before the first."""
         return None if self._of_members is None else self._of_members.steps
 

@@ -83,7 +83,7 @@ class Asked(Members):
         """
         from backprop.population import evaluate
 
-        return evaluate.losses_of(self, x, y, sample_weight, target_mask)
+        return evaluate.scores_of(self, x, y, sample_weight, target_mask)[0]
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
         """The share of samples that each member classifies rightly, as `Network.accuracy` gives it.
@@ -104,7 +104,7 @@ class Asked(Members):
         """
         from backprop.population import evaluate
 
-        return evaluate.accuracies_of(self, x, y)
+        return evaluate.scores_of(self, x, y)[1]
 
     def predict_interval(self, x: ArrayLike, share: float = 0.9) -> Interval:
         """What the members, those that diverged apart, say together: mean, spread, and where most of them

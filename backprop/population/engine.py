@@ -1,13 +1,13 @@
-"""The engine's calls for a population: the only place that trains members, and that asks all of them."""
+"""The engine's call for a population: the only place that trains members."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backprop import _core
-from backprop.fit.figures import new_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,89 +15,129 @@ if TYPE_CHECKING:
     from backprop.population.members import Members
     from backprop.population.plan import Plan
     from backprop.population.rates import MemberRates
+    from backprop.population.samples import Samples
+
+# An optimizer's numbers as the engine has them in a row, and what they are where a rule has none.
+NUMBERS = {
+    "lr": 1.0,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "beta_1": 0.0,
+    "beta_2": 0.0,
+    "epsilon": 0.0,
+    "clip_norm": np.inf,
+    "clip_value": np.inf,
+}
 
 
-def train(
-    population: Members,
-    plan: Plan,
-    rates: MemberRates,
-    chosen: NDArray[np.intp],
-    *,
-    epochs: int,
-    first_epoch: int,
-    budget: float,
-    record: NDArray[np.float64],
-) -> int:
-    """Trains some members for whole epochs.
+class Engine:
+    """Trains members for some epochs, all that are active in one call for each set of penalties.
 
     Parameters
     ----------
-    population : Population
+    members : Members
         Its parameters, generators and `diverged` are changed in place, and the plan's states.
     plan : Plan
-    rates : MemberRates
-    chosen : ndarray of intp, (k,)
-        The members.
-    epochs : int
-        To be done at most.
-    first_epoch : int
-        Epochs done before.
-    budget : float
-        Seconds after which no further epoch is begun.
-    record : ndarray, (epochs, members, figures)
-        Is filled where the chosen members were trained.
-
-    Returns
-    -------
-    int
-        The epochs done.
     """
-    for member in chosen.tolist():
-        _train_alone(population, plan, rates, member, epochs, first_epoch, record)
-    return epochs
+
+    def __init__(self, members: Members, plan: Plan) -> None:
+        self._members, self._plan = members, plan
+        penalties = np.concatenate([members.l1, members.l2], axis=1)
+        _, first, groups = np.unique(penalties, axis=0, return_index=True, return_inverse=True)
+        self._groups = groups.reshape(-1)
+        self._networks = [members.network(i) for i in first.tolist()]
+        self._numbers = np.empty((len(members), len(NUMBERS)))
+        for place, (name, missing) in enumerate(NUMBERS.items()):
+            self._numbers[:, place] = plan.optimizer.numbers.get(name, missing)
+        draws = bool(plan.shuffle) or any(layer.dropout for layer in members.prototype.layers)
+        self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
+        self._arrays = _arrays(plan, len(members))
+
+    def train(self, rates: MemberRates, training: NDArray[np.bool_], epochs: int) -> NDArray[np.float64]:
+        """Trains the members that are `training` for so many epochs.
+
+        Parameters
+        ----------
+        rates : MemberRates
+        training : ndarray of bool, (members,)
+        epochs : int
+
+        Returns
+        -------
+        ndarray, (members, epochs, figures)
+            NaN of members that rest, and from the epoch on in which one diverged; the seconds are those of
+            all members together.
+        """
+        plan, members = self._plan, self._members
+        record = np.full((len(members), epochs, len(_core.figures)), np.nan)
+        of_steps = None
+        if rates.scheduled:
+            of_steps = rates.of_steps(training, plan.states.steps, epochs * plan.steps)
+        else:
+            self._numbers[:, 0] = rates.constant
+        before = time.perf_counter()
+        state = self._generators[0].state if self._generators and plan.shuffle == "shared" else None
+        for group, network in enumerate(self._networks):
+            active = training & (self._groups == group)
+            if not active.any():
+                continue
+            if state is not None and self._generators:
+                self._generators[0].state = state  # of the order that is one for all
+            chosen = active.copy()
+            network._train_population(
+                parameters=members.parameters,
+                states=plan.states.state,
+                steps=plan.states.steps,
+                active=active,
+                optimizer=plan.optimizer,
+                numbers=self._numbers,
+                rates=of_steps,
+                epochs=epochs,
+                batch_size=plan.batch_size,
+                bit_generators=self._drawn_from(),
+                shuffle=bool(plan.shuffle),
+                norms=plan.norms,
+                threads=plan.threads,
+                record=record,
+                **self._arrays,
+            )
+            members.diverged |= chosen & ~active
+        record[..., _core.figures.index("seconds")] = (time.perf_counter() - before) / epochs
+        return record
+
+    def _drawn_from(self) -> Any:
+        """What the engine draws from: every member's generator, or the first one's for all."""
+        if self._generators is None:
+            return None
+        return self._generators[0] if self._plan.shuffle == "shared" else self._generators
 
 
-def _train_alone(
-    population: Members,
-    plan: Plan,
-    rates: MemberRates,
-    member: int,
-    epochs: int,
-    first_epoch: int,
-    record: NDArray[np.float64],
-) -> None:
-    """Some epochs of one member, as its own fit does them."""
-    network, optimizer = population.network(member), plan.optimizer.of_member(member)
-    x, y, weights, mask = plan.samples.of_member(member)
-    validation = None if plan.held_out is None else plan.held_out.of_member(member)[:3]
-    if validation is not None and validation[2] is None:
-        validation = validation[:2]
-    of_steps = None
-    if rates.scheduled:
-        of_steps = rates.of_steps(np.array([member]), plan.states.steps, epochs * plan.steps)[0]
-    draws = bool(plan.shuffle) or any(layer.dropout for layer in network.layers)
-    filled = new_record(epochs)
-    try:
-        network._train(
-            x=x,
-            y=y,
-            sample_weight=weights,
-            target_mask=mask,
-            validation=validation,
-            optimizer=optimizer,
-            rates=of_steps,
-            epochs=epochs,
-            batch_size=plan.batch_size,
-            shuffle=bool(plan.shuffle),
-            bit_generator=population.rngs[member].bit_generator if draws else None,
-            threads=1,
-            record=filled,
-            first_epoch=first_epoch,
-        )
-    except _core.DivergenceError:
-        population.diverged[member] = True
-    record[:, member] = filled
-    population.parameters[member] = network.parameters
-    plan.states.steps[member] = optimizer.steps
-    for kept, array in zip(plan.states.state, optimizer.state, strict=False):
-        kept[member] = array
+def _arrays(plan: Plan, members: int) -> dict[str, Any]:
+    """The samples as the engine takes them."""
+    samples, held_out = plan.samples, plan.held_out
+    arrays: dict[str, Any] = {
+        "x": samples.x,
+        "own_x": samples.own_x,
+        "y": samples.y,
+        "own_y": samples.own_y,
+        "samples": samples.chosen,
+        "sample_weight": samples.weights,
+        "own_weight": samples.weights is not None and samples.weights.ndim == 2,
+        "target_mask": samples.mask,
+        "own_mask": samples.mask is not None and samples.own_y,
+    }
+    if held_out is not None:
+        own_weights = held_out.weights is not None and held_out.weights.ndim == 2
+        own = held_out.own_x or held_out.own_y or own_weights
+        arrays |= {"validation": _held_out(held_out, members if own else 0), "own_validation": own}
+    return arrays
+
+
+def _held_out(samples: Samples, members: int) -> tuple[Any, ...]:
+    """(x, y) or (x, y, sample_weight) of all, or, of so many members, a list of each."""
+    if members == 0:
+        every = (samples.x, samples.y, samples.weights)
+    else:
+        each = [samples.of_member(i)[:3] for i in range(members)]
+        every = tuple(list(column) for column in zip(*each, strict=True))  # type: ignore[assignment]
+    return every[:2] if samples.weights is None else every

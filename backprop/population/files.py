@@ -127,7 +127,7 @@ def _tensors(file: Any, network: Network, members: int, optimizer: Any) -> dict[
         if optimizer.members not in (None, members):
             raise ValueError(f"its optimizer is of {optimizer.members} members, not of {members}")
         expected |= {f"optimizer.{i}": (wide, of_dtype) for i in range(optimizer.state_count)}
-        expected["optimizer.steps"] = ([members], "I64")
+        expected["optimizer.steps"] = ([members], "U64")
     if set(file.keys()) != expected.keys():
         raise ValueError(f"it has the tensors {sorted(file.keys())}, expected {sorted(expected)}")
     for name, (shape, kind) in expected.items():
@@ -140,6 +140,4 @@ def _tensors(file: Any, network: Network, members: int, optimizer: Any) -> dict[
     for name in ("l1", "l2"):
         if not (np.isfinite(tensors[name]).all() and (tensors[name] >= 0).all()):
             raise ValueError(f"its tensor {name} must hold finite numbers of at least 0")
-    if optimizer is not None and tensors["optimizer.steps"].min() < 0:
-        raise ValueError("its optimizer has steps below 0")
     return tensors

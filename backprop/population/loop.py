@@ -8,7 +8,7 @@ import numpy as np
 
 from backprop import _core
 from backprop.fit.progress import Progress, is_watched
-from backprop.population import engine
+from backprop.population.engine import Engine
 from backprop.population.history import PopulationHistory
 from backprop.population.patience import Patience
 from backprop.population.plan import Plan, plan_of
@@ -57,90 +57,51 @@ def _train(
 ) -> None:
     """All epochs, in as few calls of the engine as those that look on allow."""
     members = len(population)
-    one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.target > -np.inf
+    one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.norms or plan.target > -np.inf
     training = np.ones(members, np.bool_)
-    groups = _groups(population, plan)
+    engine = Engine(population, plan)
     rates = MemberRates(plan.optimizer.lr, members)
+    most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * len(_core.figures))
     while history.epochs < plan.epochs and training.any():
-        most = 1 if one_by_one else max(1, NUMBERS_OF_RECORD // (members * len(_core.figures)))
+        epochs = min(plan.epochs - history.epochs, max(1, most))
         if rates.scheduled:
-            most = min(most, rates.epochs_at_a_time(members, plan.steps))
-        epochs = min(plan.epochs - history.epochs, most)
-        record = np.full((epochs, members, len(_core.figures)), np.nan)
+            epochs = min(epochs, rates.epochs_at_a_time(plan.steps))
         before = plan.states.steps.copy()
-        done = _all_groups(population, plan, rates, groups, training, record, history.epochs, bar.budget)
-        last = _extend(history, plan, record[:done], _rates_of(rates, plan, before, done, training))
-        newly = training & population.diverged
-        history.stopped[newly] = "diverged"
+        try:
+            record = engine.train(rates, training, epochs)
+        finally:
+            plan.optimizer.join(members, plan.states)
+        last = _extend(history, population, plan, record, _rates_of(rates, plan, before, epochs, training))
+        history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
-        plan.optimizer.join(members, plan.states)
-        bar.advance(done, _median(last))
+        bar.advance(epochs, _median(last))
         if one_by_one:
             _observe(population, plan, history, patience, training, last)
             rates = MemberRates(plan.optimizer.lr, members)  # a callback may have changed it
-
-
-def _groups(population: Members, plan: Plan) -> NDArray[np.int64]:
-    """A group's number for each member: those of one group have the same numbers at zero.
-
-    The engine does not compute what is multiplied by a penalty, a decay or a momentum of 0, so that a member
-    with a 0 and one without go different ways.
-    """
-    numbers = [population.l1, population.l2]
-    for value in plan.optimizer.numbers.values():
-        each = np.broadcast_to(np.asarray(value, np.float64), len(population))
-        numbers.append(each[:, np.newaxis])
-    groups: NDArray[np.int64]
-    _, groups = np.unique(np.concatenate(numbers, axis=1) != 0, axis=0, return_inverse=True)
-    return groups.reshape(-1)
-
-
-def _all_groups(
-    population: Members,
-    plan: Plan,
-    rates: MemberRates,
-    groups: NDArray[np.int64],
-    training: NDArray[np.bool_],
-    record: NDArray[np.float64],
-    first_epoch: int,
-    budget: float,
-) -> int:
-    """The same epochs with all groups; how many."""
-    done = len(record)
-    for group in np.unique(groups[training]):
-        done = engine.train(
-            population,
-            plan,
-            rates,
-            np.flatnonzero(training & (groups == group)),
-            epochs=done,
-            first_epoch=first_epoch,
-            budget=budget,
-            record=record[:done],
-        )
-        budget = np.inf  # the others do as many epochs
-    return done
+        elif bar.budget < np.inf:
+            most = int(bar.budget / max(last["seconds"], 1e-9))
 
 
 def _rates_of(
-    rates: MemberRates, plan: Plan, before: NDArray[np.int64], epochs: int, training: NDArray[np.bool_]
+    rates: MemberRates, plan: Plan, before: NDArray[np.uint64], epochs: int, training: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """The rate of the last step of each of these epochs, (epochs, members); NaN of members that rest."""
-    shown = np.full((epochs, len(before)), np.nan)
-    chosen = np.flatnonzero(training)
+    """The rate of the last step of each of these epochs, (epochs, members)."""
     if not rates.scheduled:
-        shown[:, chosen] = rates.constant(chosen)
-        return shown
-    for epoch in range(epochs):
-        shown[epoch, chosen] = rates.of_steps(chosen, before + (epoch + 1) * plan.steps - 1, 1)[:, 0]
-    return shown
+        return np.broadcast_to(rates.constant, (epochs, len(before)))
+    last_steps = [before + np.uint64((epoch + 1) * plan.steps - 1) for epoch in range(epochs)]
+    return np.stack([rates.of_steps(training, done, 1)[:, 0] for done in last_steps])
 
 
 def _extend(
-    history: PopulationHistory, plan: Plan, record: NDArray[np.float64], rates: NDArray[np.float64]
+    history: PopulationHistory,
+    population: Members,
+    plan: Plan,
+    record: NDArray[np.float64],
+    rates: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """Adds an engine's record, (epochs, members, figures), to the history; the last epoch's figures."""
-    columns = dict(zip(_core.figures, np.moveaxis(record, 2, 0), strict=True))
+    """Adds an engine's record, (members, epochs, figures), to the history; the last epoch's figures."""
+    columns = dict(zip(_core.figures, record.transpose(2, 1, 0), strict=True))
+    seconds = columns["seconds"][:, 0].tolist()
     unknown = ~np.isfinite(columns["loss"])  # of members that rest, or have just diverged
     columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
     columns["lr"] = np.where(unknown, np.nan, rates)
@@ -149,12 +110,15 @@ def _extend(
         columns["r2"] = 1 - columns["loss"] / trained
         if plan.held_out is not None:
             columns["validation_r2"] = 1 - columns["validation_loss"] / held_out
+    if plan.norms:
+        norms = np.linalg.norm(population.parameters.astype(np.float64), axis=1)
+        columns["weight_norm"] = np.where(unknown, np.nan, norms)
     if plan.samples.mask is not None:
         columns["accuracy"] = np.full_like(columns["loss"], np.nan)
     for key, values in history.items():
         every: list[Any] = values
         if key == "seconds":
-            every.extend(np.nansum(columns[key], axis=1).tolist())
+            every.extend(seconds)
         else:
             every.extend(columns[key].copy())
     return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}

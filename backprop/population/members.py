@@ -34,7 +34,10 @@ def generators_of(seed: Any, members: int | None) -> list[np.random.Generator]:
         if count == 0:
             raise ValueError("a Population takes at least one seed, got none")
         seeds: Sequence[Any] = seed.tolist() if isinstance(seed, np.ndarray) else seed
-        return [np.random.default_rng(each) for each in seeds]
+        rngs = [np.random.default_rng(each) for each in seeds]
+        if len({id(rng.bit_generator) for rng in rngs}) < count:
+            raise ValueError("seed must have a generator for each member, but some are the same one")
+        return rngs
     if members is None:
         raise TypeError("members must say how many, or seed must have a seed for each member")
     count = whole_number("members", members)

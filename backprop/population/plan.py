@@ -15,6 +15,7 @@ from backprop._of_members import MemberStates
 from backprop._optimizer import Optimizer
 from backprop._validate import finite_number, name_among, not_negative, whole_number
 from backprop.callbacks import Checkpoint, EarlyStopping
+from backprop.fit.figures import quantities
 from backprop.fit.observers import callables
 from backprop.fit.quality import Quality, spread_of
 from backprop.fit.threads import threads_asked, usable_threads
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from backprop.network import Network
 
-DEFAULT_BATCH = 32
+SECONDS_OF_A_MEMBER = 2e-6  # that a call spends on one beside its steps
 MONITORED = tuple(f"{part}{key}" for key in ("loss", *UPWARDS) for part in ("validation_", ""))
 
 
@@ -44,6 +45,8 @@ class Plan:
     states : MemberStates
         What it remembers, changed in place.
     epochs, batch_size, threads : int
+    norms : bool
+        Whether the norms of weights and gradient are measured.
     shuffle : bool or "shared"
     quality : Quality
         The name of what is measured beside the loss.
@@ -62,6 +65,7 @@ class Plan:
     epochs: int
     batch_size: int
     threads: int
+    norms: bool
     shuffle: bool | str
     quality: Quality
     spreads: tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -79,7 +83,7 @@ class Plan:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the history."""
-        return (*self.quality.keys(self.held_out is not None), "lr", "seconds")
+        return quantities(self.quality, self.held_out is not None, self.norms)
 
 
 def plan_of(
@@ -101,6 +105,7 @@ def plan_of(
     sample_weight: ArrayLike | None,
     target_mask: ArrayLike | None,
     threads: int | None,
+    norms: bool,
     callbacks: Sequence[Callable[[Any, dict[str, Any]], object]],
 ) -> Plan:
     """fit's arguments as a plan; changes nothing but that an optimizer without a past joins the population.
@@ -133,7 +138,8 @@ def plan_of(
         held_out=held_out,
         epochs=plan_epochs,
         batch_size=max(1, min(batch, train.count)),
-        threads=usable_threads() if asked is None else asked,
+        threads=_suitable_threads(prototype, members, train.count, plan_epochs) if asked is None else asked,
+        norms=bool(norms),
         shuffle=order,
         quality=quality,
         spreads=_spreads(prototype, quality, train, held_out, members),
@@ -145,6 +151,13 @@ def plan_of(
         optimizer=optimizer,
         states=_states(prototype, optimizer, members),
     )
+
+
+def _suitable_threads(prototype: Network, members: int, samples: int, epochs: int) -> int:
+    """One thread where there is less than about a millisecond of work, else all that are usable."""
+    operations = 6.0 * prototype.parameters.size * samples * epochs * members
+    seconds = operations / 20e9 + members * SECONDS_OF_A_MEMBER
+    return usable_threads() if seconds > 1e-3 else 1
 
 
 def _callbacks(callbacks: Sequence[Any]) -> tuple[Any, ...]:
@@ -204,7 +217,7 @@ def _states(prototype: Network, optimizer: Optimizer, members: int) -> MemberSta
     if known is None:
         count = optimizer.state_count
         zeros = tuple(np.zeros(shape, prototype.dtype) for _ in range(count))
-        known = MemberStates(zeros, np.zeros(members, np.int64))
+        known = MemberStates(zeros, np.zeros(members, np.uint64))
     if len(known.steps) != members or any(
         array.shape != shape or array.dtype != prototype.dtype for array in known.state
     ):

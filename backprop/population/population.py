@@ -195,12 +195,13 @@ class Population(KnownAttributes, Asked):
         sample_weight: ArrayLike | None = None,
         target_mask: ArrayLike | None = None,
         threads: int | None = None,
+        norms: bool = False,
         progress: bool | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> PopulationHistory:
         """Trains all members on minibatches for some epochs; more calls go on where the last one stopped.
 
-        Iterables of batches, "blocks", norms and comm, and the optimizers that look at all samples before
+        Iterables of batches, "blocks" and comm, and the optimizers that look at all samples before
         they move, are for networks only.
 
         Parameters
@@ -241,6 +242,8 @@ class Population(KnownAttributes, Asked):
         threads : int, optional
             By default one for each usable core, 16 at most, where there is enough to do. It changes the
             speed, never the result.
+        norms : bool
+            Whether the history has the norms of the weights and of the gradient too, as in `Network.fit`.
         progress : bool, optional
             Whether to show tqdm's bar, of the median member; by default in a terminal or a notebook.
         callbacks : list of callables
@@ -282,6 +285,7 @@ class Population(KnownAttributes, Asked):
             sample_weight=sample_weight,
             target_mask=target_mask,
             threads=threads,
+            norms=norms,
             progress=progress,
             callbacks=callbacks,
         )

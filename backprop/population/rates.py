@@ -24,6 +24,7 @@ class MemberRates:
     """
 
     def __init__(self, lr: Any, members: int) -> None:
+        self._members = members
         each = lr if isinstance(lr, tuple) else None
         self._schedules = each if each is not None else members * (lr,) if callable(lr) else None
         self._constant = None if self._schedules else np.broadcast_to(np.asarray(lr, np.float64), members)
@@ -33,13 +34,16 @@ class MemberRates:
         """Whether rates change from step to step."""
         return self._schedules is not None
 
-    def constant(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The rates of these members, (k,), where none changes."""
+    @property
+    def constant(self) -> NDArray[np.float64]:
+        """The rates, (members,), where none changes."""
         assert self._constant is not None
-        return np.ascontiguousarray(self._constant[chosen])
+        return self._constant
 
-    def of_steps(self, chosen: NDArray[np.intp], done: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-        """The rates of `count` steps after those `done`, (members,), of these members: (k, count).
+    def of_steps(
+        self, training: NDArray[np.bool_], done: NDArray[np.uint64], count: int
+    ) -> NDArray[np.float64]:
+        """The rates of `count` steps after those `done`, (members,): (members, count), 0 where one rests.
 
         Raises
         ------
@@ -48,18 +52,18 @@ class MemberRates:
         """
         assert self._schedules is not None
         known: dict[tuple[int, int], NDArray[np.float64]] = {}  # a schedule is asked once for a step
-        rows = np.empty((len(chosen), count))
-        for row, member in zip(rows, chosen.tolist(), strict=True):
+        rows = np.zeros((len(training), count))
+        for member in np.flatnonzero(training).tolist():
             schedule, first = self._schedules[member], int(done[member])
             key = id(schedule), first
             if not callable(schedule):
-                row[:] = schedule
+                rows[member] = schedule
                 continue
             if key not in known:
                 known[key] = schedules.rates(schedule, first, count)
-            row[:] = known[key]
+            rows[member] = known[key]
         return rows
 
-    def epochs_at_a_time(self, members: int, steps: int) -> int:
+    def epochs_at_a_time(self, steps: int) -> int:
         """For how many epochs of so many steps rates are computed at a time; at least 1."""
-        return max(1, RATES_AT_A_TIME // max(1, members * steps))
+        return max(1, RATES_AT_A_TIME // max(1, self._members * steps))

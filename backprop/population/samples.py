@@ -26,10 +26,10 @@ class Samples:
         Labels (n,), or targets (n, outputs), of all; or with a leading (members,).
     own_x, own_y : bool
         Whether each member has its own.
-    chosen : ndarray of intp, (members, n'), or None
+    chosen : ndarray of uint32, (members, n'), or None
         Which rows of x and y of all are a member's; None for all of them.
-    weights : ndarray of float64, (n,) of all, or (members, n'), or None
-        Of the rows as they are trained on.
+    weights : ndarray of float64, (n,) of all, or (members, n), or None
+        Of the rows of x.
     mask : ndarray of y's shape, or None
         False where a target is missing.
     """
@@ -38,7 +38,7 @@ class Samples:
     y: NDArray[Any]
     own_x: bool
     own_y: bool
-    chosen: NDArray[np.intp] | None = None
+    chosen: NDArray[np.uint32] | None = None
     weights: NDArray[np.float64] | None = None
     mask: NDArray[Any] | None = None
 
@@ -62,7 +62,8 @@ class Samples:
         weights = self.weights[i] if self.weights is not None and self.weights.ndim == 2 else self.weights
         if self.chosen is not None:
             rows = self.chosen[i]
-            x, y, mask = x[rows], y[rows], None if mask is None else mask[rows]
+            x, y = x[rows], y[rows]
+            weights, mask = (None if array is None else array[rows] for array in (weights, mask))
         return x, y, weights, mask  # type: ignore[return-value]
 
 
@@ -76,8 +77,10 @@ def samples_of(
     sample_weight: ArrayLike | None = None,
     target_mask: ArrayLike | None = None,
     what: str = "",
+    finite: bool = True,
 ) -> Samples:
-    """Arguments of fit that describe samples, checked as far as Python can; `what` is before their names.
+    """Arguments of fit that describe samples, checked as far as Python can; `what` is before their names, and
+    `finite` whether x and y must be.
 
     Raises
     ------
@@ -91,11 +94,12 @@ def samples_of(
     mask = None if target_mask is None else as_array("target_mask", target_mask)
     if mask is not None and mask.shape != ys.shape:
         raise ValueError(f"target_mask must have the shape of y, {ys.shape}, got {mask.shape}")
-    check_finite(f"{what}y", ys, mask)
     chosen = None if samples is None else _choice(samples, members, n, own_x or own_y)
+    used = slice(None) if chosen is None else np.unique(chosen)
+    if finite:
+        check_finite(f"{what}x", xs[used])
+        check_finite(f"{what}y", ys[used], None if mask is None else mask[used])
     weights = None if sample_weight is None else _weights(f"{what}sample_weight", sample_weight, members, n)
-    if weights is not None and chosen is not None:
-        weights = weights[chosen] if weights.ndim == 1 else np.take_along_axis(weights, chosen, axis=1)
     return Samples(xs, ys, own_x, own_y, chosen, weights, mask)
 
 
@@ -138,7 +142,7 @@ def _has_own_targets(y: NDArray[Any], members: int, n: int, targets: int, what: 
     return True
 
 
-def _choice(samples: ArrayLike, members: int, n: int, own: bool) -> NDArray[np.intp]:
+def _choice(samples: ArrayLike, members: int, n: int, own: bool) -> NDArray[np.uint32]:
     """Row numbers (members, n'), checked."""
     if own:
         raise ValueError("samples are rows of x and y of all members, but here each has x or y of its own")
@@ -154,7 +158,7 @@ def _choice(samples: ArrayLike, members: int, n: int, own: bool) -> NDArray[np.i
         raise ValueError(f"samples must have shape ({members}, n') with n' at least 1, got {rows.shape}")
     if rows.min() < 0 or rows.max() >= n:
         raise ValueError(f"samples must be row numbers from 0 to {n - 1}, got {rows.min()} to {rows.max()}")
-    return np.ascontiguousarray(rows, dtype=np.intp)
+    return np.ascontiguousarray(rows, dtype=np.uint32)
 
 
 def _weights(what: str, weights: ArrayLike, members: int, n: int) -> NDArray[np.float64]:
@@ -194,7 +198,6 @@ def with_held_out(
         sample_weight=weights[0] if weights else None,
         what="validation ",
     )
-    check_finite("validation x", held_out.x)
     return samples, held_out
 
 
@@ -217,6 +220,5 @@ def _hold_out(fraction: float, samples: Samples) -> tuple[Samples, Samples]:
         y = samples.y[:, rows] if samples.own_y else samples.y[rows]
         parts.append(Samples(x, y, samples.own_x, samples.own_y))
     train, held_out = parts
-    check_finite("the validation part of x", held_out.x)
     weights = None if samples.weights is None else samples.weights[..., first[0]].copy()
     return Samples(train.x, train.y, train.own_x, train.own_y, None, weights), held_out

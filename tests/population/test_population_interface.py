@@ -110,6 +110,43 @@ def test_what_members_are_asked_has_the_bits_of_their_networks():
         assert population.accuracy(X, labels)[i] == net.accuracy(X, labels)
 
 
+def test_losses_of_data_that_are_not_finite_are_nan():
+    wrong = X.copy()
+    wrong[3, 1] = np.nan
+    assert np.isnan(make().loss(wrong, Y)).all()
+    with pytest.raises(ValueError, match=r"x must be finite, but x\[3, 1\] is nan"):
+        make().fit(wrong, Y, bp.SGD(0.1))
+
+
+def test_rows_that_nobody_is_trained_on_may_be_anything():
+    wrong = np.vstack([X, np.full((1, 3), np.nan)])
+    population, rows = make(), R.integers(0, 24, (5, 9))
+    population.fit(wrong, np.vstack([Y, [[0, 0]]]), bp.SGD(0.1), samples=rows)
+    assert not population.diverged.any()
+
+
+def test_one_order_for_all_is_the_first_members():
+    population = make()
+    nets, first = list(population), copy.deepcopy(population.rngs[0])
+    population.fit(X, Y, bp.SGD(0.1), epochs=3, batch_size=5, shuffle="shared")
+    for i, net in enumerate(nets):
+        net.fit(X, Y, bp.SGD(0.1), epochs=3, batch_size=5, rng=copy.deepcopy(first))
+        np.testing.assert_array_equal(population.parameters[i], net.parameters)
+    states = [rng.bit_generator.state for rng in population.rngs]
+    assert states[1:] == [net.rng.bit_generator.state for net in nets[1:]]
+    assert states[0] != nets[0].rng.bit_generator.state
+
+
+def test_norms_are_those_of_a_network():
+    population = make(dtype="float64")
+    nets = list(population)
+    history = population.fit(X, Y, bp.Adam(0.1), epochs=3, norms=True)
+    for i, net in enumerate(nets):
+        alone = net.fit(X, Y, bp.Adam(0.1), epochs=3, norms=True)
+        for key in ("weight_norm", "gradient_norm"):
+            np.testing.assert_allclose([values[i] for values in history[key]], alone[key], rtol=1e-14)
+
+
 def test_an_interval_is_of_the_members_that_did_not_diverge():
     population, _ = trained()
     interval = population.predict_interval(X, 0.5)
@@ -175,11 +212,8 @@ def test_a_damaged_file_is_a_value_error(tmp_path):
         with pytest.raises(ValueError, match="is not a saved population, or is damaged"):
             bp.Population.load(path)
     for name in tensors:
-        for wrong in (tensors[name][:2], tensors[name].astype("float16"), -1 - tensors[name]):
-            if wrong.dtype == tensors[name].dtype and wrong.shape == tensors[name].shape and name not in (
-                "l1", "l2", "optimizer.steps"
-            ):  # fmt: skip
-                continue
+        tensor = tensors[name]
+        for wrong in (tensor[:2], tensor.astype("float16"), *([-1 - tensor] if name in ("l1", "l2") else [])):
             save_file(tensors | {name: np.ascontiguousarray(wrong)}, path, {"backprop.population": text})
             with pytest.raises(ValueError, match="is not a saved population, or is damaged"):
                 bp.Population.load(path)
