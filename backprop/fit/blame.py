@@ -14,8 +14,6 @@ from backprop._core import DivergenceError
 from backprop.fit.finite import check_finite
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from backprop.fit.plan import Plan
     from backprop.fit.reader import Reader
 
@@ -40,7 +38,7 @@ def blamed_on_data(plan: Plan, reader: Reader | None) -> Iterator[None]:
         raise
 
 
-def _suspects(plan: Plan, reader: Reader | None) -> list[tuple[str, NDArray[Any]]]:
+def _suspects(plan: Plan, reader: Reader | None) -> list[tuple[str, Any]]:
     """What may have made training diverge, and has not been looked at."""
     if plan.samples is not None:
         return [("x", plan.samples.x)]

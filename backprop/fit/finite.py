@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._sparse import is_sparse
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUMBERS_AT_A_TIME = 1 << 18
 
 
-def check_finite(what: str, array: NDArray[Any], mask: NDArray[Any] | None = None) -> None:
-    """Raises a ValueError that names the first entry which is NaN or infinite, but where mask is False."""
+def check_finite(what: str, array: Any, mask: NDArray[Any] | None = None) -> None:
+    """Raises a ValueError that names the first entry which is NaN or infinite, but where mask is False; of an
+    array, or of a sparse matrix in compressed rows.
+    """
+    if is_sparse(array):
+        _check_nonzeros(what, array)
+        return
     if array.dtype.kind != "f" or (array.ndim == 0 and np.isfinite(array)):
         return
     rows = array if array.ndim > 0 else array[np.newaxis]
@@ -29,3 +36,13 @@ def check_finite(what: str, array: NDArray[Any], mask: NDArray[Any] | None = Non
             raise ValueError(
                 f"{what} must be finite, but {what}[{', '.join(map(str, place))}] is {rows[tuple(place)]}"
             )
+
+
+def _check_nonzeros(what: str, x: Any) -> None:
+    for first in range(0, x.data.size, NUMBERS_AT_A_TIME):
+        finite = np.isfinite(x.data[first : first + NUMBERS_AT_A_TIME])
+        if np.count_nonzero(finite) < finite.size:
+            i = first + int(finite.argmin())
+            row = int(np.searchsorted(x.indptr, i, side="right")) - 1
+            place = f"{row}, {x.indices[i]}" if x.ndim > 1 else f"{x.indices[i]}"
+            raise ValueError(f"{what} must be finite, but {what}[{place}] is {x.data[i]}")

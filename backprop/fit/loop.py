@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._sparse import is_sparse
 from backprop._validate import finite_number, whole_number
 from backprop.fit import engine
 from backprop.fit.figures import columns_of, new_record, quantities
@@ -94,7 +95,8 @@ def _start_alike(plan: Plan, ranks: Ranks) -> Plan:
     if not (plan.norms or ranks.average_every):
         rows = plan.batch_size if ranks.sharded else -(-plan.batch_size // ranks.size)
         whole = plan.source is not None and plan.source.whole
-        ranks.share_memory(plan.network, plan.optimizer, 0 if whole else rows)
+        sparse = plan.samples is not None and is_sparse(plan.samples.x)
+        ranks.share_memory(plan.network, plan.optimizer, 0 if whole or sparse else rows)
     return plan
 
 

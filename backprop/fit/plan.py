@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core
+from backprop._sparse import density_of, is_sparse
 from backprop._validate import name_among, whole_number
 from backprop.fit.observers import callables
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import held_out_of, samples_of
 from backprop.fit.streams import Batches, Blocks, is_mapped
-from backprop.fit.threads import LONG_STEP, operations, suitable_threads, threads_asked
+from backprop.fit.threads import (
+    LONG_STEP,
+    multiplied_weights,
+    operations,
+    suitable_threads,
+    threads_asked,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -151,7 +158,8 @@ def plan_of(
         if y is None
         else _of_arrays(x, y, network.targets, batch_size, shuffle, ranks, **of_data)
     )
-    parameters, batch = network.parameters.size, data["batch_size"]
+    density = 1.0 if data["samples"] is None else density_of(data["samples"].x)
+    parameters, batch = multiplied_weights(network, density), data["batch_size"]
     sparing = asked is None and operations(parameters, batch) < LONG_STEP
     if asked is None:
         samples = math.inf if data["samples"] is None else epochs * data["samples"].count
@@ -237,6 +245,8 @@ def _blocks(samples: Samples, batch_size: int, outputs: int, shuffle: bool | str
     """The samples in blocks, where they are to be read so: shuffled by blocks, or mapped and in order."""
     x, mask = samples.x, samples.mask
     mix = shuffle == "blocks"
+    if mix and is_sparse(x):
+        raise ValueError("shuffle='blocks' is for dense x, larger than memory; shuffle=True takes a sparse x")
     if mix and mask is not None:
         raise ValueError("shuffle='blocks' does not go with a target_mask")
     if not mix and (shuffle or mask is not None or x.ndim != 2 or not is_mapped(x)):

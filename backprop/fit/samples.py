@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._classes import classes_of
+from backprop._sparse import as_rows, is_sparse, rows_between
 from backprop._validate import as_array, finite_number, real_array
 from backprop.fit.finite import check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    HeldOut = tuple[NDArray[Any], NDArray[Any]] | tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]
+    HeldOut = tuple[Any, NDArray[Any]] | tuple[Any, NDArray[Any], NDArray[np.float64]]
 
 
 SAMPLES_COMPARED = 64  # of each rank's
@@ -28,7 +29,7 @@ class Samples:
 
     Attributes
     ----------
-    x : ndarray, (n, inputs), or (inputs,) for one sample
+    x : ndarray, or sparse matrix in compressed rows, (n, inputs), or (inputs,) for one sample
     y : ndarray
         Targets or labels; the engine checks its shape.
     weights : ndarray of float64, (n,), or None
@@ -38,7 +39,7 @@ class Samples:
         Samples to validate on.
     """
 
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     weights: NDArray[np.float64] | None
     mask: NDArray[Any] | None
@@ -55,16 +56,19 @@ class Samples:
 
         some = np.linspace(0, self.count - 1, min(self.count, SAMPLES_COMPARED)).astype(np.int64)
         total = 0
-        for array in (self.x, self.y, self.weights, self.mask):
+        arrays: tuple[Any, ...] = (self.x, self.y, self.weights, self.mask)
+        for array in arrays:
             if array is not None:
-                rows = array[some] if array.ndim > 0 and len(array) == self.count else array
-                total = zlib.crc32(np.ascontiguousarray(rows).tobytes(), total)
+                rows = array[some] if array.ndim > 0 and array.shape[0] == self.count else array
+                parts = (rows.data, rows.indices, rows.indptr) if is_sparse(rows) else (rows,)
+                for part in parts:
+                    total = zlib.crc32(np.ascontiguousarray(part).tobytes(), total)
         return total
 
 
-def count_of(x: NDArray[Any]) -> int:
+def count_of(x: Any) -> int:
     """How many samples x holds; a 1-D x is one."""
-    return len(x) if x.ndim > 1 else 1
+    return int(x.shape[0]) if x.ndim > 1 else 1
 
 
 def samples_of(
@@ -84,7 +88,7 @@ def samples_of(
     TypeError, ValueError
         On arguments that do not fit each other.
     """
-    x, y = as_array("x", x), as_array("y", y)
+    x, y = as_rows("x", x), as_array("y", y)
     mask = None if target_mask is None else as_array("target_mask", target_mask)
     samples = count_of(x)
     weights = None if sample_weight is None else _weights("sample_weight", sample_weight, samples)
@@ -104,7 +108,7 @@ def held_out_of(validation: object) -> HeldOut:
     if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
         got = f"{len(validation)} of them" if isinstance(validation, (tuple, list)) else repr(validation)[:60]
         raise TypeError(f"validation must be a pair (x, y), or (x, y, sample_weight), got {got}")
-    x, y = as_array("validation x", validation[0]), as_array("validation y", validation[1])
+    x, y = as_rows("validation x", validation[0]), as_array("validation y", validation[1])
     check_finite("validation x", x)
     check_finite("validation y", y)
     if len(validation) == 2 or validation[2] is None:
@@ -121,7 +125,7 @@ def _weights(what: str, weights: ArrayLike, samples: int) -> NDArray[np.float64]
 
 def _hold_out(
     fraction: float,
-    x: NDArray[Any],
+    x: Any,
     y: NDArray[Any],
     weights: NDArray[np.float64] | None,
     mask: NDArray[Any] | None,
@@ -130,20 +134,22 @@ def _hold_out(
 
     Those held out count equally.
     """
-    count = round(fraction * len(x)) if x.ndim > 1 and 0 < fraction < 1 else 0
-    if not 0 < count < len(x):
+    samples = count_of(x)
+    count = round(fraction * samples) if x.ndim > 1 and 0 < fraction < 1 else 0
+    if not 0 < count < samples:
         raise ValueError(
             f"validation must be a pair (x, y), or a share between 0 and 1 that leaves samples on both "
             f"sides; got {fraction} for x of shape {x.shape}"
         )
     if mask is not None:
         raise ValueError("validation must be a pair (x, y) where there is a target_mask, got a share")
-    if y.ndim == 0 or len(y) != len(x):
-        raise ValueError(f"y must have one entry for each of the {len(x)} samples, got shape {y.shape}")
-    first = len(x) - count
-    check_finite("the validation part of x", x[first:])
+    if y.ndim == 0 or len(y) != samples:
+        raise ValueError(f"y must have one entry for each of the {samples} samples, got shape {y.shape}")
+    first = samples - count
+    own, held_out = rows_between(x, 0, first), rows_between(x, first, samples)
+    check_finite("the validation part of x", held_out)
     rest = None if weights is None else weights[:first].copy()
-    return Samples(x[:first], y[:first], rest, None, (x[first:], y[first:]))
+    return Samples(own, y[:first], rest, None, (held_out, y[first:]))
 
 
 def _single_classes(targets: NDArray[Any]) -> NDArray[np.int64]:

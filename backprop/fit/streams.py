@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._sparse import as_rows, is_sparse
 from backprop._validate import as_array, real_array
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Batches:
     whole = True
 
     def __init__(self, source: Any, epochs: int) -> None:
-        if isinstance(source, np.ndarray):
+        if isinstance(source, np.ndarray) or is_sparse(source):
             raise TypeError(
                 "with an array as x, y must be an array of numbers, but is None"
             )
@@ -57,10 +58,10 @@ class Batches:
 def _as_block(batch: Any) -> Block:
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         raise TypeError(f"a batch must be (x, y) or (x, y, sample_weight), got {type(batch).__name__}")
-    x, y = as_array("x of a batch", batch[0]), as_array("y of a batch", batch[1])
+    x, y = as_rows("x of a batch", batch[0]), as_array("y of a batch", batch[1])
     if len(batch) == 2:
         return x, y, None
-    samples = len(x) if x.ndim > 1 else 1
+    samples = x.shape[0] if x.ndim > 1 else 1
     weights = real_array("sample_weight of a batch", batch[2], (samples,))
     return x, y, np.ascontiguousarray(weights, dtype=np.float64)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backprop._validate import whole_number
+
+if TYPE_CHECKING:
+    from backprop._base import BaseNetwork
 
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
 
@@ -29,6 +33,12 @@ def threads_asked(threads: int | None) -> int | None:
 def operations(parameters: int, samples: int) -> int:
     """Multiplications and additions of a step: forward, for the deltas and for the gradient."""
     return 6 * parameters * samples
+
+
+def multiplied_weights(network: BaseNetwork, density: float) -> int:
+    """How many parameters a sample is multiplied with, where so many of its numbers are not 0."""
+    first = network.layers[0]
+    return network.parameters.size - round((1 - density) * first.inputs * first.outputs)
 
 
 def suitable_threads(parameters: int, batch: int, usable: int, samples: float = math.inf) -> int:

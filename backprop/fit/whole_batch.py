@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core
+from backprop._sparse import is_sparse
 from backprop._validate import whole_number
 from backprop.fit.observers import Observers, callables
 from backprop.fit.progress import Progress, is_watched
@@ -130,6 +131,11 @@ def _plan(
     _refuse_layers(network, name)
     work = samples.count
     if isinstance(optimizer, LevenbergMarquardt):
+        if is_sparse(samples.x):
+            raise ValueError(
+                "LevenbergMarquardt has a dense matrix over all parameters and takes a dense x, x.toarray(); "
+                "LBFGS takes a sparse one"
+            )
         _refuse_for_levenberg(network, optimizer, samples.count)
         work *= max(1, network.layers[-1].outputs * network.parameters.size // 12)
     asked = threads_asked(threads)

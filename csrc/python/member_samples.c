@@ -53,7 +53,7 @@ read_one(struct bp_samples *samples, const struct bp_network *net, size_t i,
     PyObject *weight = part_of(given->sample_weight, given->own_weight, i);
     int result = -1;
 
-    if (!PyErr_Occurred() && bp_read_samples(samples, net, x, y, names.x, names.y) == 0 &&
+    if (!PyErr_Occurred() && bp_refuse_sparse(x, names.x) == 0 && bp_read_samples(samples, net, x, y, names.x, names.y) == 0 &&
         (!mask || bp_read_mask(samples, net, mask) == 0) &&
         (!y || bp_check_targets(samples, net, names.y) == 0) &&
         (!weight || bp_read_weights(samples, weight, names.weight, false) == 0))

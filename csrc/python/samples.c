@@ -54,11 +54,8 @@ enum { CHECKED_TOGETHER = 1 << 20 };
 static struct bp_array
 part_of(const struct bp_array *array, size_t n)
 {
-    struct bp_array part = *array;
-
-    part.data += (ptrdiff_t)n * array->row_stride;
-    part.rows = array->rows - n < CHECKED_TOGETHER ? array->rows - n : CHECKED_TOGETHER;
-    return part;
+    const size_t left = array->rows - n;
+    return bp_part_of(array, n, left < CHECKED_TOGETHER ? left : CHECKED_TOGETHER);
 }
 
 /* Whether every one of these numbers is the index of an output. */

@@ -40,6 +40,20 @@ struct bp_array {
     struct bp_csr csr;
 };
 
+/* `count` rows of it from row `first` on */
+static inline struct bp_array
+bp_part_of(const struct bp_array *array, size_t first, size_t count)
+{
+    struct bp_array part = *array;
+
+    part.rows = count;
+    part.data += (ptrdiff_t)first * array->row_stride;
+    if (array->csr.begins)
+        part.csr.begins = (const char *)array->csr.begins +
+                          first * (array->csr.wide_begins ? sizeof(int64_t) : sizeof(int32_t));
+    return part;
+}
+
 static inline bool
 bp_is_sparse(const struct bp_array *array)
 {

@@ -59,6 +59,8 @@ void
 bp_group_nonzeros(const struct bp_pass *pass)
 {
     struct bp_nonzeros *nz = pass->ws->scratch.nonzeros;
+    if (nz->of_thread[pass->me].count > 0) /* this batch's have been sorted */
+        return;
     const size_t count = nz->begins[pass->rows], size = pass->net->kernels->size;
     const uint32_t threads = (uint32_t)pass->threads, me = (uint32_t)pass->me;
     const size_t before = count_of_others(pass, nz, count);

@@ -47,19 +47,17 @@ bp_objective_init(struct bp_objective *o, const struct bp_solving *asked, struct
         return BP_NO_MEMORY;
     for (size_t g = 0; g < o->groups; g++)
         o->sums[g].gradient = o->sum_numbers + g * net->parameters;
-    if (asked->data.mask.data)
-        flags |= BP_MASK;
     for (size_t me = 0; status == BP_OK && me < crew->threads; me++) {
-        status = bp_workspace_lay_out(&o->ws[me], net, o->rows, 1, flags);
+        status = bp_workspace_for(&o->ws[me], net, &asked->data, o->rows, 1, flags);
         o->gradients[me] = bp_allocate(bp_room(net), net->kernels->size);
         if (!o->gradients[me])
             return BP_NO_MEMORY;
     }
     if (status == BP_OK && asked->validation) {
         const size_t held_out = asked->validation->x.rows;
-        status = bp_workspace_lay_out(&o->held_out, net,
-                                      held_out < VALIDATION_ROWS ? held_out : VALIDATION_ROWS,
-                                      crew->threads, BP_FORWARD_ONLY);
+        status = bp_workspace_for(&o->held_out, net, asked->validation,
+                                  held_out < VALIDATION_ROWS ? held_out : VALIDATION_ROWS,
+                                  crew->threads, BP_FORWARD_ONLY);
     }
     return status;
 }

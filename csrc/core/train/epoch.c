@@ -39,9 +39,8 @@ validate(const struct worker *worker, struct bp_results *results)
     if (t->ranks) {
         const struct bp_rows own =
             bp_rows_of_rank(t->ranks, (struct bp_rows){NULL, 0, data.x.rows});
-        data.x.data += (ptrdiff_t)own.first * data.x.row_stride;
-        data.y.data += (ptrdiff_t)own.first * data.y.row_stride;
-        data.x.rows = data.y.rows = own.count;
+        data.x = bp_part_of(&data.x, own.first, own.count);
+        data.y = bp_part_of(&data.y, own.first, own.count);
         if (data.weights)
             data.weights += own.first;
     }

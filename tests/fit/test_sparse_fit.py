@@ -1,0 +1,241 @@
+"""fit with x as a matrix of scipy.sparse: weights and history have the bits of x.toarray()."""
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import backprop as bp
+
+sp = pytest.importorskip("scipy.sparse")
+
+SHAPES = {  # samples, inputs, hidden, outputs
+    "wide": (70, 300, 37, 5),
+    "one panel": (130, 40, 16, 2),
+    "sums by blocks": (1200, 30, 20, 2),
+}
+OPTIMIZERS = {
+    "sgd": lambda: bp.SGD(0.1),
+    "momentum": lambda: bp.SGD(0.1, momentum=0.9, nesterov=True),
+    "decay": lambda: bp.SGD(0.1, momentum=0.9, weight_decay=0.01),
+    "adam": lambda: bp.Adam(0.01),
+    "adamw": lambda: bp.AdamW(0.01, weight_decay=0.1),
+    "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5),
+    "clip_norm": lambda: bp.SGD(0.1, clip_norm=0.05),
+    "clip_value": lambda: bp.Adam(0.01, clip_value=0.001),
+    "schedule": lambda: bp.Adam(bp.schedules.Exponential(0.01, 0.9)),
+    "lbfgs": lambda: bp.LBFGS(),
+}
+
+
+def samples_of(shape, density=0.1, seed=0):
+    rng = np.random.default_rng(seed)
+    x = sp.csr_array(sp.random(*shape[:2], density, random_state=seed))
+    return x, rng.random((shape[0], shape[-1]))
+
+
+def network_of(shape, dtype="float64", **settings):
+    return bp.Network.dense(*shape[1:], hidden="tanh", dtype=dtype, seed=1, **settings)
+
+
+def assert_same(net, x, y, make, **settings):
+    """Both fits end with the same bits, for 1, 2 and 7 threads."""
+    dense = copy.deepcopy(net)
+    expected = dense.fit(x.toarray(), y, make(), threads=1, **settings)
+    for threads in (1, 2, 7):
+        sparse = copy.deepcopy(net)
+        history = sparse.fit(x, y, make(), threads=threads, **settings)
+        np.testing.assert_array_equal(sparse.parameters, dense.parameters)
+        assert {k: v for k, v in history.items() if k != "seconds"} == {
+            k: v for k, v in expected.items() if k != "seconds"
+        }
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_optimizer(optimizer, shape, dtype):
+    x, y = samples_of(SHAPES[shape])
+    batch = None if optimizer == "lbfgs" else 32 if shape != "sums by blocks" else 600
+    assert_same(network_of(SHAPES[shape], dtype), x, y, OPTIMIZERS[optimizer], epochs=3, batch_size=batch)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_one_sample_a_step(optimizer):
+    x, y = samples_of(SHAPES["wide"])
+    assert_same(network_of(SHAPES["wide"]), x, y, OPTIMIZERS[optimizer], epochs=2, batch_size=1)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "clip_norm"])
+def test_weights_masks_dropout_and_penalties(optimizer):
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    rng = np.random.default_rng(3)
+    net = bp.Network(
+        bp.Layer(shape[1], shape[2], "tanh", dropout=0.3, l1=0.001, l2=0.01),
+        bp.Layer(shape[2], shape[3]),
+        dtype="float64",
+        seed=0,
+    )
+    assert_same(
+        net,
+        x,
+        y,
+        OPTIMIZERS[optimizer],
+        epochs=3,
+        sample_weight=rng.random(shape[0]),
+        target_mask=rng.random(y.shape) < 0.8,
+        norms=True,
+    )
+
+
+@pytest.mark.parametrize("given", ["pair", "share", "dense pair"])
+def test_validation(given):
+    shape = SHAPES["one panel"]
+    x, y = samples_of(shape)
+    xv, yv = samples_of((41, *shape[1:]), seed=5)
+    net, dense = network_of(shape), network_of(shape)
+    validations = {
+        "pair": ((xv, yv), (xv.toarray(), yv)),
+        "share": (0.2, 0.2),
+        "dense pair": ((xv.toarray(), yv), (xv.toarray(), yv)),
+    }
+    one, two = validations[given]
+    history = net.fit(x, y, bp.Adam(0.01), epochs=2, validation=one)
+    expected = dense.fit(x.toarray(), y, bp.Adam(0.01), epochs=2, validation=two)
+    np.testing.assert_array_equal(net.parameters, dense.parameters)
+    assert history["validation_loss"] == expected["validation_loss"]
+
+
+def test_validation_may_be_sparse_where_x_is_dense():
+    shape = SHAPES["one panel"]
+    x, y = samples_of(shape)
+    net, dense = network_of(shape), network_of(shape)
+    history = net.fit(x.toarray(), y, bp.SGD(0.1), epochs=2, validation=(x, y))
+    expected = dense.fit(x.toarray(), y, bp.SGD(0.1), epochs=2, validation=(x.toarray(), y))
+    assert history["validation_loss"] == expected["validation_loss"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_streams_of_batches_of_both_kinds(threads):
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    d = x.toarray()
+    cuts = [(0, 10), (10, 40), (40, 41), (41, 70)]
+    net, dense = network_of(shape), network_of(shape)
+    batches = [(x[a:b] if a != 10 else d[a:b], y[a:b], np.ones(b - a)) for a, b in cuts]
+    net.fit(batches, None, bp.SGD(0.1, momentum=0.5), epochs=3, threads=threads)
+    dense.fit([(d[a:b], y[a:b]) for a, b in cuts], None, bp.SGD(0.1, momentum=0.5), epochs=3, threads=1)
+    np.testing.assert_array_equal(net.parameters, dense.parameters)
+
+
+def test_a_stream_whose_batches_grow():
+    shape = SHAPES["wide"]
+    net, dense = network_of(shape), network_of(shape)
+    parts = [samples_of((30, *shape[1:]), density=density) for density in (0, 0.01, 0.3, 1.0, 0.02)]
+    net.fit(parts, None, bp.SGD(0.1))
+    dense.fit([(x.toarray(), y) for x, y in parts], None, bp.SGD(0.1))
+    np.testing.assert_array_equal(net.parameters, dense.parameters)
+
+
+def test_labels_and_class_weights():
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    labels = y.argmax(1)
+    net = network_of(shape, loss="cross_entropy")
+    assert_same(net, x, labels, OPTIMIZERS["sgd"], epochs=2, class_weight="balanced")
+
+
+def test_the_matrix_is_left_as_it_was():
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    x.indices[: x.indptr[1]] = x.indices[: x.indptr[1]][::-1]
+    parts = [x.data.copy(), x.indices.copy(), x.indptr.copy()]
+    net, dense = network_of(shape), network_of(shape)
+    net.fit(x, y, bp.SGD(0.1), epochs=2, validation=0.2)
+    for now, before in zip((x.data, x.indices, x.indptr), parts, strict=True):
+        np.testing.assert_array_equal(now, before)
+    dense.fit(x.toarray(), y, bp.SGD(0.1), epochs=2, validation=0.2)
+    np.testing.assert_array_equal(net.parameters, dense.parameters)
+
+
+def test_numbers_that_are_not_finite_are_named():
+    shape = SHAPES["one panel"]
+    x, y = samples_of(shape)
+    net = network_of(shape)
+    before = net.parameters.copy()
+    i = 7
+    row = int(np.searchsorted(x.indptr, i, side="right")) - 1
+    x.data[i] = np.nan
+    for make, settings in (
+        (lambda: bp.SGD(0.1), {}),
+        (lambda: bp.SGD(0.1), {"validation": (x, y)}),
+        (lambda: bp.LBFGS(), {}),
+    ):
+        with pytest.raises((ValueError, bp.DivergenceError)) as caught:
+            net.fit(x, y, make(), **settings)
+        if not isinstance(caught.value, bp.DivergenceError):
+            assert f"x[{row}, {x.indices[i]}] is nan" in str(caught.value)
+        np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_what_does_not_take_a_sparse_x():
+    shape = SHAPES["one panel"]
+    x, y = samples_of(shape)
+    net = network_of(shape)
+    with pytest.raises(ValueError, match="shuffle='blocks' is for dense x"):
+        net.fit(x, y, bp.SGD(0.1), shuffle="blocks")
+    with pytest.raises(ValueError, match=r"LevenbergMarquardt .* takes a dense x, x\.toarray\(\)"):
+        net.fit(x, y, bp.LevenbergMarquardt())
+    with pytest.raises(TypeError, match="y must be an array"):
+        net.fit(x, None, bp.SGD(0.1))
+
+
+def test_a_broken_matrix_changes_nothing():
+    shape = SHAPES["one panel"]
+    x, y = samples_of(shape)
+    net, optimizer = network_of(shape), bp.Adam(0.01)
+    before, state = net.parameters.copy(), net.rng.bit_generator.state
+    x.indices[3] = shape[1]
+    for validation in (None, (x, y)):
+        with pytest.raises(ValueError, match="x is a broken sparse matrix"):
+            net.fit(x, y, optimizer, validation=validation)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert net.rng.bit_generator.state == state
+    assert optimizer.steps == 0
+
+
+MEMORY = """
+import resource
+import numpy as np, scipy.sparse as sp
+import backprop as bp
+
+rng = np.random.default_rng(0)
+n, inputs, each = 20_000, 100_000, 60
+k = np.sort(rng.integers(0, inputs, (n, each)), 1)
+x = sp.csr_array((np.ones(n * each, np.float32), k.ravel(), np.arange(n + 1) * each), shape=(n, inputs))
+x.sum_duplicates()
+y = rng.integers(0, 20, n)
+bp.Network.dense(2, 2, seed=0).fit(np.ones((4, 2)), np.ones((4, 2)), bp.Adam(0.1))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+net = bp.Network.dense(inputs, 32, 20, loss="cross_entropy", seed=0)
+net.fit(x, y, OPTIMIZER, epochs=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts KiB on Linux")
+@pytest.mark.parametrize("optimizer", ["bp.SGD(0.1)", "bp.Adam()"])
+def test_memory(optimizer):
+    """x.toarray() would be 8 GB: less than 120 MB beside the data."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY.replace("OPTIMIZER", optimizer)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 120_000
