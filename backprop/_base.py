@@ -66,7 +66,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
         self._layers = layers
         self._loss = loss
         self.rng = rng
-        bind(layers, self.parameters, rng)
+        bind(layers, self, rng)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -335,17 +335,36 @@ class BaseNetwork(KnownAttributes, _core.Network):
         str
         """
         head = ("layer", "nodes", "activation", "weights", "biases")
-        rows = [head, ("1", str(self._layers[0].inputs), "", "", "")]
+        rows: list[tuple[str, ...]] = [head, ("1", str(self._layers[0].inputs), "", "", "")]
+        notes = [_freedom(layer) for layer in self._layers]
+        if any(notes):
+            rows = [(*head, "moves"), (*rows[1], "")]
         for number, layer in enumerate(self._layers, start=2):
             weights = f"{layer.outputs} x {layer.inputs}"
             biases = str(layer.outputs) if layer.has_bias else "none"
-            rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases))
+            note = notes[number - 2 : number - 1] if any(notes) else ()
+            rows.append((str(number), str(layer.outputs), str(layer.activation), weights, biases, *note))
         total = f"{self.parameters.size:,} parameters in {self.dtype}, loss {self._loss}"
         return "\n".join([*table(rows, gap=2, adjust=str.ljust), total])
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))
         return f"Network({layers}, loss={str(self._loss)!r}, dtype={str(self.dtype)!r})"
+
+
+def _freedom(layer: Layer) -> str:
+    """How a layer's parameters move, in words; nothing where all do at the optimizer's rate."""
+
+    def rate(factor: float) -> str:
+        return f"{factor:g} lr" if factor else "frozen"
+
+    bias_lr = layer.lr if layer.bias_lr is None or not layer.has_bias else layer.bias_lr
+    notes = [] if layer.lr == bias_lr == 1 else [rate(layer.lr)]
+    if bias_lr != layer.lr:
+        notes = [f"weights {rate(layer.lr)}", f"biases {rate(bias_lr)}"]
+    if layer.mask is not None:
+        notes.append(f"{np.count_nonzero(layer.mask):,} weights, the others masked")
+    return ", ".join(notes)
 
 
 def _dtype_name(dtype: DTypeLike) -> str:

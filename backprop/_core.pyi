@@ -256,6 +256,9 @@ class Network:
         own_mask: bool = False,
         threads: int = 1,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def _set_freedom(
+        self, *, layer: int, lr: float, bias_lr: float, mask: NDArray[np.bool_] | None = None
+    ) -> None: ...
     def _levenberg_bytes(self, *, samples: int, primal: bool) -> int | None: ...
 
 def arguments() -> dict[str, tuple[str, ...]]: ...  # what the engine takes by name, for tests

@@ -107,5 +107,19 @@ def real_array(what: str, value: object, shape: tuple[int, ...]) -> NDArray[Any]
     return array
 
 
+def weight_mask(value: object, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """A read-only copy of `value`, (outputs, inputs) of bool, of which some are True."""
+    array = as_array("mask", value)
+    if array.dtype != np.bool_:
+        raise TypeError(f"mask must hold bool, True where there is a weight; got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"mask must have the shape (outputs, inputs), {shape}, got {array.shape}")
+    if not array.any():
+        raise ValueError("mask must leave at least one weight; it is False everywhere")
+    mask: NDArray[np.bool_] = array.copy()
+    mask.flags.writeable = False
+    return mask
+
+
 def _typed(value: object) -> str:
     return f"{type(value).__name__} {value!r:.60}"

@@ -1,47 +1,31 @@
-"""One layer, a^(l) = g^(l)(W^(l) a^(l-1) + b^(l)): its sizes, its activation and its first parameters.
+"""One layer, a^(l) = g^(l)(W^(l) a^(l-1) + b^(l)): its sizes, its activation, and how its parameters move.
 
-The numbers themselves belong to the network. A layer holds views of them and no reference to the
+The numbers themselves belong to the network. A layer holds views of them and a weak reference to the
 network, so that a network is freed as soon as it is dropped.
 """
 
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from backprop._attributes import KnownAttributes
-from backprop._validate import fraction, name_among, not_negative, real_array, whole_number
+from backprop._initial import INIT_NAMES, draw_weights
+from backprop._validate import fraction, name_among, not_negative, real_array, weight_mask, whole_number
 from backprop.activations import Activation, activation_setup
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from backprop._core import LayerArguments
-
-    Initializer = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
+    from backprop._core import LayerArguments, Network
+    from backprop._initial import Initializer
 
 MOST_NODES = 2**31 - 1
 MOST_PARAMETERS = 2**40  # of a network
-
-# The distribution of each and its standard deviation, or its limit, for (outputs, inputs). He: He et al. 2015
-# (arXiv:1502.01852); Glorot: Glorot and Bengio 2010; LeCun: LeCun et al. 1998, Efficient BackProp.
-INITIALIZERS: dict[str, tuple[str, Callable[[int, int], float]]] = {
-    "he": ("normal", lambda o, i: (2 / i) ** 0.5),
-    "he_uniform": ("uniform", lambda o, i: (6 / i) ** 0.5),
-    "glorot": ("normal", lambda o, i: (2 / (o + i)) ** 0.5),
-    "xavier": ("normal", lambda o, i: (2 / (o + i)) ** 0.5),
-    "glorot_uniform": ("uniform", lambda o, i: (6 / (o + i)) ** 0.5),
-    "lecun": ("normal", lambda o, i: (1 / i) ** 0.5),
-    "normal": ("normal", lambda o, i: 1.0),
-    "uniform": ("uniform", lambda o, i: 1.0),
-    "zeros": ("zeros", lambda o, i: 0.0),
-}
-DRAWN_TOGETHER = 2**16  # numbers in float64, so that they take little memory beside the weights
-
-HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
 
 
 class Layer(KnownAttributes):
@@ -71,6 +55,17 @@ class Layer(KnownAttributes):
         fit and step only: their a becomes 0, and that of the others a / (1 − dropout). Not for the
         output layer. Which ones is drawn anew for every sample and epoch, from fit's generator; it does
         not depend on threads.
+    lr, bias_lr : float
+        Factors of the optimizer's rate for the layer's weights and its biases, ≥ 0 and finite; a bias_lr
+        of None is lr. With 0 they are frozen: training, weight decay and penalties do not move one bit of
+        them, and clip_norm does not count their gradient. What the optimizer remembers of them, such as
+        Adam's moments, goes on as in a PyTorch parameter group of rate 0, so that they may thaw at any
+        time; plain `SGD` remembers nothing, and does not even compute their gradient. The whole-batch
+        optimizers find how far to step themselves: to them, any factor above 0 is the same.
+    mask : array_like of bool, (outputs, inputs), optional
+        False where there is no weight: w_jk is 0 and stays so, and its gradient is 0. What is written
+        there through a view, ``weights[...]`` or ``net.parameters[...]``, is 0 again from the next step
+        on. At least one entry must be True.
 
     Raises
     ------
@@ -87,9 +82,18 @@ class Layer(KnownAttributes):
         "weight": "the weights are layer.weights",
         "biases": "the bias is layer.bias",
         "kernel": "the weights are layer.weights",
-        "trainable": "every layer is trained",
-        "requires_grad": "every layer is trained",
+        "trainable": "layer.lr = 0 freezes the layer, and layer.lr = 1 lets it move again",
+        "requires_grad": "layer.lr = 0 freezes the layer, and layer.lr = 1 lets it move again",
+        "frozen": "layer.lr = 0 freezes the layer, and layer.lr = 1 lets it move again",
+        "learning_rate": "its factor of the optimizer's rate is layer.lr",
     }
+
+    # of layers that were pickled before there were any
+    _lr: float = 1.0
+    _bias_lr: float | None = None
+    _mask: NDArray[np.bool_] | None = None
+    _network: Callable[[], Network | None] | None = None
+    _place = 0
 
     def __init__(
         self,
@@ -102,6 +106,9 @@ class Layer(KnownAttributes):
         l1: float = 0.0,
         l2: float = 0.0,
         dropout: float = 0.0,
+        lr: float = 1.0,
+        bias_lr: float | None = None,
+        mask: ArrayLike | None = None,
     ) -> None:
         if getattr(self, "_in_network", False):
             raise RuntimeError(f"{self!r} is in a network: it is set up only once")
@@ -112,10 +119,13 @@ class Layer(KnownAttributes):
             raise TypeError(f"bias must be True or False, got {type(bias).__name__} {bias!r}")
         self._has_bias = bool(bias)
         if not callable(init):
-            init = name_among("init", init, ("auto", *INITIALIZERS))
+            init = name_among("init", init, INIT_NAMES)
         self._init = init
         self._l1, self._l2 = not_negative("l1", l1), not_negative("l2", l2)
         self._dropout = fraction("dropout", dropout)
+        self._lr = not_negative("lr", lr)
+        self._bias_lr = None if bias_lr is None else not_negative("bias_lr", bias_lr)
+        self._mask = None if mask is None else weight_mask(mask, (self._outputs, self._inputs))
         self._weights: NDArray[Any] | None = None
         self._bias: NDArray[Any] | None = None
         self._in_network = False
@@ -127,6 +137,7 @@ class Layer(KnownAttributes):
             state["_bias"] = None if self._bias is None else self._bias.copy()
             state["_init"] = "auto"  # of no more use, and a callable could be one that does not pickle
         state["_in_network"] = False
+        state["_network"] = None
         return state
 
     @property
@@ -171,6 +182,8 @@ class Layer(KnownAttributes):
     def weights(self, values: ArrayLike) -> None:
         weights = self._bound(self._weights)
         np.copyto(weights, real_array("weights", values, weights.shape), casting="unsafe")
+        if self._mask is not None:
+            weights[~self._mask] = 0
 
     @property
     def bias(self) -> NDArray[Any] | None:
@@ -207,37 +220,80 @@ class Layer(KnownAttributes):
         """The share of nodes that is left out while training; fixed."""
         return self._dropout
 
+    @property
+    def lr(self) -> float:
+        """The factor of the optimizer's rate for the weights, and for the biases where bias_lr is None; 0
+        freezes them. May be set at any time, in callbacks too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On assigning anything but a finite number of at least 0.
+        """
+        return self._lr
+
+    @lr.setter
+    def lr(self, factor: float) -> None:
+        self._set_freedom(not_negative("lr", factor), self._bias_lr, self._mask)
+
+    @property
+    def bias_lr(self) -> float | None:
+        """The factor for the biases, or None: then it is lr. May be set at any time.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On assigning anything but None or a finite number of at least 0.
+        """
+        return self._bias_lr
+
+    @bias_lr.setter
+    def bias_lr(self, factor: float | None) -> None:
+        self._set_freedom(self._lr, None if factor is None else not_negative("bias_lr", factor), self._mask)
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Which weights there are, (outputs, inputs) of bool, read-only; or None: all. May be set at any
+        time, which copies it: weights where it is False are 0 at once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On assigning anything but None or an array of bool of this shape that is not False everywhere.
+        """
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: ArrayLike | None) -> None:
+        shape = self._outputs, self._inputs
+        self._set_freedom(self._lr, self._bias_lr, None if mask is None else weight_mask(mask, shape))
+
+    def _set_freedom(self, lr: float, bias_lr: float | None, mask: NDArray[np.bool_] | None) -> None:
+        network = self._network() if self._network is not None else None
+        if network is not None:  # first: it may be refused
+            network._set_freedom(
+                layer=self._place,
+                lr=lr,
+                bias_lr=lr if bias_lr is None else bias_lr,
+                mask=None if mask is None else np.ascontiguousarray(mask.T),
+            )
+        elif self._weights is not None and mask is not None:
+            self._weights[~mask] = 0
+        self._lr, self._bias_lr, self._mask = lr, bias_lr, mask
+
     def __repr__(self) -> str:
         bias = "" if self._has_bias else ", bias=False"
         extras = {"l1": self._l1, "l2": self._l2, "dropout": self._dropout}
         rest = "".join(f", {name}={value:g}" for name, value in extras.items() if value)
+        rest += "" if self._lr == 1 else f", lr={self._lr:g}"
+        rest += "" if self._bias_lr is None else f", bias_lr={self._bias_lr:g}"
+        rest += "" if self._mask is None else ", mask=..."
         return f"Layer({self._inputs}, {self._outputs}, {str(self._activation)!r}{bias}{rest})"
 
     def _bound(self, view: NDArray[Any] | None) -> NDArray[Any]:
         if view is None:
             raise AttributeError(f"{self!r} has no parameters yet: put it in a Network, which draws them")
         return view
-
-    def _draw(self, weights: NDArray[Any], rng: np.random.Generator) -> None:
-        """Writes the first weights, (outputs, inputs), which are zeros.
-
-        They are drawn in float64, so that a float32 and a float64 network of one seed agree.
-        """
-        init = self._init
-        if not isinstance(init, str):
-            what = f"what init returns for {self!r}"
-            weights[...] = real_array(what, init(rng, weights.shape), weights.shape)
-            return
-        if init == "auto":
-            init = "he" if str(self._activation) in HE_ACTIVATIONS else "glorot"
-        distribution, width_of = INITIALIZERS[init]
-        width = width_of(*weights.shape)
-        rows = max(1, DRAWN_TOGETHER // self._inputs)
-        for part in (weights[first : first + rows] for first in range(0, self._outputs, rows)):
-            if distribution == "normal":
-                part[...] = rng.normal(0.0, width, part.shape)
-            elif distribution == "uniform":
-                part[...] = rng.uniform(-width, width, part.shape)
 
     def _views(self, part: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
         split = self._inputs * self._outputs
@@ -307,7 +363,7 @@ def like(
     """A layer with these settings, init included, that is in no network yet; with other penalties if they are
     given, and with these parameters, (size,), or else with none yet."""
     one = Layer.__new__(Layer)
-    vars(one).update(vars(layer), _in_network=False, _weights=None, _bias=None)
+    vars(one).update(vars(layer), _in_network=False, _network=None, _weights=None, _bias=None)
     one._l1 = layer.l1 if l1 is None else not_negative("l1", l1)
     one._l2 = layer.l2 if l2 is None else not_negative("l2", l2)
     if parameters is not None:
@@ -315,20 +371,23 @@ def like(
     return one
 
 
-def bind(layers: Sequence[Layer], parameters: NDArray[Any], rng: np.random.Generator) -> None:
-    """Writes the first parameters into a network's, (P,), which are zeros, and makes the layers hold views
-    of them. A layer that has parameters brings them; those of the others are drawn from rng."""
-    arrays = arrays_of(layers, parameters)
+def bind(layers: Sequence[Layer], network: Network, rng: np.random.Generator) -> None:
+    """Writes the first parameters into a network's, which are zeros, and makes the layers hold views of
+    them. A layer that has parameters brings them; those of the others are drawn from rng."""
+    arrays = arrays_of(layers, network.parameters)
     for layer, (weights, bias) in zip(layers, arrays, strict=True):
         if layer._weights is None:
-            layer._draw(weights, rng)
+            draw_weights(layer._init, str(layer._activation), weights, rng)
             continue
         weights[...] = layer._weights
         if bias is not None:
             bias[...] = layer._bias
-    for layer, views in zip(layers, arrays, strict=True):
+    for place, (layer, views) in enumerate(zip(layers, arrays, strict=True)):
         layer._weights, layer._bias = views
         layer._in_network = True
+        layer._network, layer._place = weakref.ref(network), place
+        if layer._lr != 1 or layer._bias_lr is not None or layer._mask is not None:
+            layer._set_freedom(layer._lr, layer._bias_lr, layer._mask)
 
 
 def _size(what: str, value: object) -> int:

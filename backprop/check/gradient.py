@@ -159,17 +159,31 @@ class _Comparison:
         layer, numbers = twin.layers[i], parts_of(twin.layers, twin.parameters)[i]
         split = layer.inputs * layer.outputs
         multiplied = np.repeat(np.abs(self.before[i]).max(axis=0), layer.outputs)
-        weights = self._compare(gradient[:split], numbers[:split], multiplied, rounding.weights[i])
+        mask = self.network.layers[i].mask
+        there = None if mask is None else np.flatnonzero(mask.T)
+        weights = self._compare(gradient[:split], numbers[:split], multiplied, rounding.weights[i], there)
+        if mask is not None and gradient[:split][~mask.T.ravel()].any():
+            weights = weights._replace(passed=False)
         if layer.bias is None:
             return weights
         ones = np.ones(layer.outputs)
         return _together(weights, self._compare(gradient[split:], numbers[split:], ones, rounding.bias[i]))
 
-    def _compare(self, gradient: Array, numbers: Array, multiplied: Array, error: float) -> PartCheck:
+    def _compare(
+        self,
+        gradient: Array,
+        numbers: Array,
+        multiplied: Array,
+        error: float,
+        there: NDArray[np.int64] | None = None,
+    ) -> PartCheck:
         """An array's gradient (m,) with the differences. numbers, (m, ...), is a view of the twin's numbers
         whose rows are shifted; multiplied, (m,), is the largest number that each of them multiplies; error
-        is what rounding may do to an entry of the gradient."""
-        gradient, chosen = gradient.astype(np.float64), _choose(len(numbers), self.entries, self.rng)
+        is what rounding may do to an entry of the gradient; there, the places of those that are parameters,
+        all by default: where weights are masked, only the others."""
+        gradient = gradient.astype(np.float64)
+        chosen = _choose(len(numbers) if there is None else len(there), self.entries, self.rng)
+        chosen = chosen if there is None else there[chosen]
         factors = np.maximum(1, multiplied)
         h = self.differences.h
         numeric = np.array([self.differences.of_mean(numbers[i : i + 1], h / factors[i]) for i in chosen])

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from backprop import _core
+from backprop._initial import INIT_NAMES
 from backprop.cli.arguments import (
     add_command,
     add_data,
@@ -21,7 +22,6 @@ from backprop.cli.arguments import (
 )
 from backprop.cli.build import HIDDEN_NODES, OPTIMIZERS, REGRESSION_RATE, SCHEDULES, WHOLE_BATCH
 from backprop.cli.train import train
-from backprop.layer import INITIALIZERS
 
 MONITORED = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 
@@ -74,7 +74,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         network, "--loss", "loss", _core.losses,
         "default squared_error; mean_squared_error for a regression",
     )
-    names(network, "--init", "init", ("auto", *INITIALIZERS), "default auto")
+    names(network, "--init", "init", INIT_NAMES, "default auto")
     flag(network, "--no-bias", "weighted sums without biases")
     names(network, "--dtype", "dtype", ("float32", "float64"), "default float32")
     integer(network, "--seed", "of the first weights, the order of samples and the parts (default 0)")

@@ -25,7 +25,8 @@ class ExplanationCheck(NamedTuple):
     """What `Explanation.check` found for each sample; ``print`` shows it as a table.
 
     Each array is (n,), in float64; NaN for a sample that was skipped, as the step takes it across a kink of
-    relu or its like, or as its gradients are too small to be told from the rounding of C_0.
+    relu or its like, as its gradients are too small to be told from the rounding of C_0, or as the weight
+    is masked.
     """
 
     product: NDArray[np.float64]  #: the product of the three terms
@@ -68,6 +69,8 @@ def check_explanation(terms: WeightTerms) -> ExplanationCheck:
     before = np.atleast_2d(snapshot.before(layer)).astype(np.float64)
     factor = 1.0 if k is None else max(1.0, float(np.abs(before[:, k]).max()))
     difference = differences.of_each(_number(twin, terms), differences.h / factor)
+    if terms.masked:  # no parameter: there is nothing to shift
+        difference[:] = np.nan
 
     delta = snapshot.trace[layer].dC_dz
     assert delta is not None

@@ -47,6 +47,8 @@ class Terms(NamedTuple):
 class Snapshot:
     """One forward and backward pass of a network and all that it used, kept as it was then."""
 
+    masks: Sequence[NDArray[np.bool_] | None] = ()  # of older pickles
+
     def __init__(self, network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> None:
         self.y = np.array(as_array("y", y))  # an array also of None, which a trace alone would allow
         self.network = network
@@ -57,10 +59,15 @@ class Snapshot:
         with np.errstate(over="ignore"):  # a float64 that is too large for the network is inf there as well
             self.x = np.array(as_array("x", x), dtype=network.dtype)
         self.activations = [str(layer.activation) for layer in network.layers]
+        self.masks = [layer.mask for layer in network.layers]
 
     def before(self, layer: int) -> NDArray[Any]:
         """a of the layer before, (n, inputs)."""
         return self.trace[layer - 1].a if layer else self.x
+
+    def mask(self, layer: int) -> NDArray[np.bool_] | None:
+        """Which weights of a layer there are, (outputs, inputs); None: all."""
+        return self.masks[layer] if self.masks else None
 
     def targets(self) -> NDArray[Any]:
         """y as (n, targets), or (targets,) for one sample: labels one-hot, in the network's dtype."""
@@ -204,6 +211,12 @@ class WeightTerms(Node):
         return self.k is None
 
     @property
+    def masked(self) -> bool:
+        """Whether it is a weight that the layer's mask leaves out: it is 0, and so are dz_dw and product."""
+        mask = self._run.mask(self.layer)
+        return mask is not None and self.k is not None and not mask[self.j, self.k]
+
+    @property
     def value(self) -> Any:
         """The weight or bias itself, as it was then."""
         weights, bias = self._run.weights[self.layer]
@@ -214,9 +227,11 @@ class WeightTerms(Node):
 
     @property
     def dz_dw(self) -> Any:
-        """∂z_j/∂w_jk = a_k of the layer before, (n,); for a bias ones; a scalar for a 1-D x."""
+        """∂z_j/∂w_jk = a_k of the layer before, (n,); for a bias ones; a scalar for a 1-D x. 0 if masked."""
         if self.k is None:
             return np.ones_like(self.dC_dz)[()]
+        if self.masked:
+            return np.zeros_like(self.dC_dz)[()]
         return _column(self._run.before(self.layer), self.k)
 
     @property
@@ -252,7 +267,7 @@ class LayerTerms:
     """The terms of all weights, or of all biases, of a layer.
 
     They are read-only views of the shape of the product, (n, outputs, inputs), or (n, outputs) for biases,
-    without the leading n for a 1-D x.
+    without the leading n for a 1-D x; dz_dw of a layer with a mask is an array of its own.
     """
 
     def __init__(self, snapshot: Snapshot, layer: int, bias: bool) -> None:
@@ -290,10 +305,11 @@ class LayerTerms:
 
     @property
     def dz_dw(self) -> NDArray[Any]:
-        """∂z_j/∂w_jk = a_k of the layer before for every weight, (n, outputs, inputs): the same for all j."""
+        """∂z_j/∂w_jk = a_k of the layer before for every weight, (n, outputs, inputs): the same for all j,
+        and 0 for weights that are masked."""
         if self.bias:
             return self._spread(np.ones((), self._run.network.dtype), -1)
-        return self._spread(self._run.before(self.layer), -2)
+        return _where(self._run.mask(self.layer), self._spread(self._run.before(self.layer), -2))
 
     @property
     def product(self) -> NDArray[Any]:
@@ -310,8 +326,14 @@ class LayerTerms:
         assert nodes is not None
         delta = np.atleast_2d(nodes)
         if not self.bias:
-            return _core.weight_gradient(delta, np.ascontiguousarray(np.atleast_2d(before)))
+            mean = _core.weight_gradient(delta, np.ascontiguousarray(np.atleast_2d(before)))
+            return _where(self._run.mask(self.layer), mean)
         return _core.weight_gradient(delta, np.ones((len(delta), 1), delta.dtype))[:, 0]
+
+
+def _where(mask: NDArray[np.bool_] | None, terms: NDArray[Any]) -> NDArray[Any]:
+    """The terms (..., outputs, inputs), 0 where there is no weight."""
+    return terms if mask is None else np.where(mask, terms, terms.dtype.type(0))
 
 
 def _column(term: NDArray[Any] | None, j: int) -> Any:

@@ -35,7 +35,7 @@ class Names(NamedTuple):
     dz_dw: str
     dC_dz: str
     slope: str  #: what dC_da is at the output layer, such as 2(a - y); else dC_da
-    before: str  #: what dz_dw is: a_k, or 1 for a bias
+    before: str  #: what dz_dw is: a_k, or 1 for a bias, or 0 for a masked weight
 
 
 def names(e: WeightTerms, notation: Notation) -> Names:
@@ -59,7 +59,7 @@ def names(e: WeightTerms, notation: Notation) -> Names:
         dz_dw=n.partial(z, weight),
         dC_dz=n.partial(n.loss(), z),
         slope=slope.format(a=a, y=n.symbol("y", subscript(e.j)), outputs=outputs) or dC_da,
-        before="1" if e.k is None else n.symbol("a", subscript(e.k), below),
+        before="1" if e.k is None else "0" if e.masked else n.symbol("a", subscript(e.k), below),
     )
 
 
@@ -117,9 +117,9 @@ def where(e: WeightTerms) -> str:
     if e.k is None:
         return f"the bias of {node}"
     inputs = " (the inputs)" if e.layer == 0 else ""
-    return (
-        f"the weight from node {e.k + 1} of layer {e.snapshot.layer_name(e.layer - 1)}{inputs} to {node}"
-    )
+    masked = ", which is masked" if e.masked else ""
+    below = e.snapshot.layer_name(e.layer - 1)
+    return f"the weight from node {e.k + 1} of layer {below}{inputs} to {node}{masked}"
 
 
 def not_finite(e: WeightTerms) -> bool:

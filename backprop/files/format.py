@@ -1,8 +1,9 @@
 """Networks in safetensors files: ``net.save(path)`` and ``backprop.load(path)``.
 
-A file holds the tensors "layers.<i>.weights" (outputs, inputs) and "layers.<i>.bias" (outputs,), of an
-optimizer's state "optimizer.<i>" (P,), and in its metadata, under "backprop", a JSON text that describes the
-network, the state of its generator and the optimizer. Reading one runs no code.
+A file holds the tensors "layers.<i>.weights" (outputs, inputs) and "layers.<i>.bias" (outputs,), of a layer
+with a mask "layers.<i>.mask" (outputs, inputs) of bool, of an optimizer's state "optimizer.<i>" (P,), and in
+its metadata, under "backprop", a JSON text that describes the network, the state of its generator and the
+optimizer. Reading one runs no code.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "backprop"
 FORMAT_VERSION = 1
-EXTRAS = ("l1", "l2", "dropout")  # of a layer, in the file where they are not 0
+# Settings of a layer, in the file where they are not these.
+EXTRAS = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, "lr": 1.0, "bias_lr": None}
 MOST_STATES = 2  # arrays of an optimizer
 TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 
@@ -63,7 +65,7 @@ def _state(
 ) -> tuple[dict[str, NDArray[Any]], Notes]:
     """Copies of all that training changes: tensors, and entries of the description."""
     description = {"rng": describe_rng(network.rng)}
-    tensors = {name: array.copy(order="C") for name, array in _tensors(network).items()}
+    tensors = {name: array.copy(order="C") for name, array in _tensors(network).items()} | masks_of(network)
     if optimizer is not None:
         _check_state(network, optimizer)
         description["optimizer"] = describe_optimizer(optimizer)
@@ -97,6 +99,7 @@ def load_all(
                 array[...] = file.get_tensor(name)
             if isinstance(optimizer, Optimizer) and optimizer.members is not None:
                 raise ValueError(f"its optimizer is of a population of {optimizer.members} members")
+            restore_masks(file, network)
             if optimizer is not None:
                 optimizer._set_state(tuple(map(file.get_tensor, states)))
             elif states:
@@ -104,6 +107,31 @@ def load_all(
     except (ValueError, RecursionError, SafetensorError) as error:
         raise ValueError(f"{path} is not a saved network, or is damaged: {error}") from error
     return network, notes, optimizer
+
+
+def masks_of(network: BaseNetwork) -> dict[str, NDArray[Any]]:
+    """The tensors of the layers' masks, where there are any."""
+    masks = {mask_name(i): layer.mask for i, layer in enumerate(network.layers)}
+    return {name: mask.copy(order="C") for name, mask in masks.items() if mask is not None}
+
+
+def mask_name(layer: int) -> str:
+    """The name of the tensor of a layer's mask."""
+    return f"layers.{layer}.mask"
+
+
+def restore_masks(file: Any, network: BaseNetwork) -> None:
+    """Sets the masks of a network to those of an open file.
+
+    Raises
+    ------
+    ValueError
+        If one leaves no weight.
+    """
+    names = set(file.keys())
+    for i, layer in enumerate(network.layers):
+        if mask_name(i) in names:
+            layer.mask = file.get_tensor(mask_name(i))
 
 
 def _tensors(network: BaseNetwork) -> dict[str, NDArray[Any]]:
@@ -141,7 +169,7 @@ def describe_layer(layer: Layer) -> dict[str, Any]:
         "outputs": layer.outputs,
         "activation": str(layer.activation),
         "bias": layer.bias is not None,
-        **{name: value for name, value in extras.items() if value != 0},
+        **{name: value for name, value in extras.items() if value != EXTRAS[name]},
     }
 
 
@@ -193,6 +221,7 @@ def _compare_tensors(
     parameters = sum(layer.size for layer in layers)
     expected = {name: [parameters] for name in states}
     dtypes = dict.fromkeys(states, dtype)
+    found = set(file.keys())
     if isinstance(optimizer, WholeBatch) and states:
         shapes = optimizer.state_shapes(parameters, len(layers))
         expected = {f"optimizer.{i}": list(shape) for i, shape in enumerate(shapes)}
@@ -201,7 +230,9 @@ def _compare_tensors(
         expected[f"layers.{i}.weights"] = [layer.outputs, layer.inputs]
         if layer.has_bias:
             expected[f"layers.{i}.bias"] = [layer.outputs]
-    found = set(file.keys())
+        if mask_name(i) in found:
+            expected[mask_name(i)] = [layer.outputs, layer.inputs]
+            dtypes[mask_name(i)] = "BOOL"
     if found != expected.keys():
         raise ValueError(f"it has the tensors {sorted(found)}, expected {sorted(expected)}")
     for name, shape in expected.items():

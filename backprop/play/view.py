@@ -119,7 +119,9 @@ def _descends_plainly(stage: Stage, layer: int) -> bool:
     rate, layers = stage.optimizer.lr, stage.network.layers
     if callable(rate) or repr(stage.optimizer) != repr(SGD(rate)):
         return False
-    return not (layers[layer].l1 or layers[layer].l2 or any(each.dropout for each in layers))
+    here = layers[layer]
+    moves_freely = here.lr == 1 and here.bias_lr in (None, 1) and here.mask is None
+    return moves_freely and not (here.l1 or here.l2 or any(each.dropout for each in layers))
 
 
 def _layers(stage: Stage) -> list[dict[str, Any]]:

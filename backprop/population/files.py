@@ -1,6 +1,7 @@
 """Populations in safetensors files: ``population.save(path)`` and ``Population.load(path)``.
 
-A file holds the tensors "parameters" (members, P), "l1" and "l2" (members, layers), and of an optimizer
+A file holds the tensors "parameters" (members, P), "l1" and "l2" (members, layers), of a layer with a mask
+"layers.<i>.mask" (outputs, inputs) of bool, and of an optimizer
 "optimizer.<i>" (members, P) and "optimizer.steps" (members,). In its metadata, under "backprop.population", a
 JSON text describes the network, the members' generators and the optimizer. Reading one runs no code.
 """
@@ -17,7 +18,7 @@ from backprop._of_members import MemberStates
 from backprop._optimizer import Optimizer
 from backprop._validate import name_among
 from backprop.files.descriptions import describe_optimizer, describe_rng, restore_optimizer, restore_rng
-from backprop.files.format import describe_layer, field, restore_layer
+from backprop.files.format import describe_layer, field, mask_name, masks_of, restore_layer, restore_masks
 from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.network import Network
 from backprop.population.members import Members, prototype_of
@@ -50,6 +51,7 @@ def save(members: Members, path: str | os.PathLike[str], optimizer: Optimizer | 
         "diverged": members.diverged.tolist(),
     }
     tensors = {"parameters": members.parameters.copy(), "l1": members.l1, "l2": members.l2}
+    tensors |= masks_of(prototype)
     if optimizer is not None:
         states = _states_to_save(optimizer, members)
         description["optimizer"] = describe_optimizer(optimizer)
@@ -90,6 +92,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Members, Optimizer | None]:
             optimizer = restore_optimizer(description["optimizer"]) if "optimizer" in description else None
             rngs = [restore_rng(state) for state in field(description, "rngs", list)]
             tensors = _tensors(file, network, len(rngs), optimizer)
+            restore_masks(file, network)
     except (ValueError, RecursionError, SafetensorError) as error:
         raise ValueError(f"{path} is not a saved population, or is damaged: {error}") from error
     members = Members(prototype_of(network), rngs, tensors["l1"], tensors["l2"], tensors["parameters"])
@@ -128,13 +131,17 @@ def _tensors(file: Any, network: Network, members: int, optimizer: Any) -> dict[
             raise ValueError(f"its optimizer is of {optimizer.members} members, not of {members}")
         expected |= {f"optimizer.{i}": (wide, of_dtype) for i in range(optimizer.state_count)}
         expected["optimizer.steps"] = ([members], "U64")
-    if set(file.keys()) != expected.keys():
-        raise ValueError(f"it has the tensors {sorted(file.keys())}, expected {sorted(expected)}")
+    found = set(file.keys())
+    for i, layer in enumerate(network.layers):
+        if mask_name(i) in found:
+            expected[mask_name(i)] = ([layer.outputs, layer.inputs], "BOOL")
+    if found != expected.keys():
+        raise ValueError(f"it has the tensors {sorted(found)}, expected {sorted(expected)}")
     for name, (shape, kind) in expected.items():
-        found = file.get_slice(name)
-        if found.get_shape() != shape or found.get_dtype() != kind:
+        tensor = file.get_slice(name)
+        if tensor.get_shape() != shape or tensor.get_dtype() != kind:
             raise ValueError(
-                f"its tensor {name} is {found.get_dtype()} {found.get_shape()}, expected {kind} {shape}"
+                f"its tensor {name} is {tensor.get_dtype()} {tensor.get_shape()}, expected {kind} {shape}"
             )
     tensors = {name: np.array(file.get_tensor(name)) for name in expected}
     for name in ("l1", "l2"):

@@ -244,6 +244,10 @@ struct bp_kernels {
     void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,
                      size_t w_row, bp_real *g, size_t g_row);
 
+    /* m[r][j] = 0 where mask[r][j] is 0, j < columns <= P; rows mask_row and row apart */
+    void (*mask)(size_t rows, size_t columns, const unsigned char *mask, size_t mask_row, bp_real *m,
+                 size_t row);
+
     /* Σ m[r][j]², j < columns <= P, rows `row` apart; column by column, then over the columns */
     double (*sum_of_squares)(size_t rows, size_t columns, const bp_real *m, size_t row);
 

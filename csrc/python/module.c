@@ -11,6 +11,7 @@
 #include "core/solve/solving.h"
 #include "core/train/train.h"
 #include "kernel_functions.h"
+#include "network_freedom.h"
 #include "network_jacobians.h"
 #include "network_methods.h"
 #include "network_terms.h"
@@ -136,7 +137,7 @@ static const struct bp_signature *const signatures[] = {
     &bp_jacobian_vector_signature, &bp_vector_jacobian_signature, &bp_hessian_vector_signature,
     &bp_train_signature, &bp_room_to_share_signature, &bp_solve_signature,
     &bp_levenberg_bytes_signature, &bp_train_population_signature,
-    &bp_population_outputs_signature, &bp_population_scores_signature,
+    &bp_population_outputs_signature, &bp_population_scores_signature, &bp_set_freedom_signature,
     &bp_network_setup_signature, &bp_layer_signature, &bp_optimizer_setup_signature,
     &bp_stream_signature, &bp_ranks_signature, &bp_common_memory_signature,
 };

@@ -14,7 +14,7 @@
 typedef struct bp_network_object {
     PyObject_HEAD
     struct bp_module *module;
-    struct bp_network net;  /* net.count is 0 before _setup */
+    struct bp_network net;  /* net.count is 0 before _setup; layers and their masks are this object's */
     struct bp_workspace ws; /* kept between calls while it is small */
     struct bp_customs *customs;   /* the user's functions, or NULL without any */
     struct bp_numbers parameters; /* in storage order */

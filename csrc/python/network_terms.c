@@ -5,6 +5,7 @@
 #include "core/evaluate/gradient.h"
 #include "core/evaluate/second_order.h"
 #include "core/evaluate/trace.h"
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 #include "network_object.h"
 
@@ -249,6 +250,7 @@ bp_network_hessian_vector(PyObject *object, PyObject *const *args, Py_ssize_t co
         bp_new_numbers(&product, net->parameters, net->kernels->dtype) == 0) {
         memcpy(along.at, PyArray_DATA((PyArrayObject *)given.vector),
                net->parameters * net->kernels->size);
+        bp_mask_vector(net, (struct bp_vector){along.at, false});
         status = bp_begin(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
             status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, &samples), 1, BP_KEEP_Z);

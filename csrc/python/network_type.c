@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/base/memory.h"
+#include "network_freedom.h"
 #include "network_jacobians.h"
 #include "network_methods.h"
 #include "network_object.h"
@@ -55,6 +56,8 @@ network_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     bp_release_numbers(&self->parameters);
     bp_workspace_free(&self->ws);
+    for (size_t l = 0; l < self->net.count; l++)
+        bp_free(self->net.layers[l].freedom.mask);
     PyMem_Free(self->net.layers);
     bp_clear_customs(self->customs);
     PyMem_Free(self->customs);
@@ -105,7 +108,7 @@ const struct bp_signature bp_layer_signature = BP_SIGNATURE("layer", layer_argum
 static int
 read_layer(PyObject *dict, struct bp_network *net, size_t l, struct bp_customs **customs)
 {
-    struct given_layer given = {0};
+    struct given_layer given = {.layer.freedom = {.rate = 1, .bias_rate = 1}};
     struct bp_layer *layer = &given.layer;
     PyObject *kept;
 
@@ -250,6 +253,7 @@ static PyMethodDef network_methods[] = {
     {"_train_population", BP_FAST(bp_network_train_population), NULL},
     {"_population_outputs", BP_FAST(bp_network_population_outputs), NULL},
     {"_population_scores", BP_FAST(bp_network_population_scores), NULL},
+    {"_set_freedom", BP_FAST(bp_network_set_freedom), NULL},
     {"_levenberg_bytes", BP_FAST(bp_network_levenberg_bytes), NULL},
     {"_jacobian", BP_FAST(bp_network_jacobian), NULL},
     {"jacobian_vector", BP_FAST(bp_network_jacobian_vector), bp_jacobian_vector_doc},

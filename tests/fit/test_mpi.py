@@ -95,6 +95,35 @@ def test_the_bits_of_one_process_where_rows_are_shared(ranks):
     assert len(mpi_ranks.succeed(ranks, script)) == ranks
 
 
+# Layers with masks, frozen and slow ones; in memory of all ranks too, and averaged.
+FREEDOM = """
+def network(seed, l2=0):
+    mask = np.random.default_rng(0).random((33, 7)) < 0.5
+    first, second = bp.Layer(7, 33, "tanh", mask=mask, l2=l2), bp.Layer(33, WIDTH, "relu", lr=0)
+    return bp.Network(first, second, bp.Layer(WIDTH, 3, lr=0.1), dtype="float32", seed=seed)
+x, y = make_data(network(0), 50)
+for make in (lambda: bp.SGD(0.3), lambda: bp.SGD(0.3, clip_norm=0.1), lambda: bp.Adam(0.01)):
+    for l2 in (0, 1e-3):
+        one, many, apart = network(0, l2), network(rank, l2), network(rank, l2)
+        frozen = one.layers[1].weights.copy()
+        one.fit(x, y, make(), epochs=3, batch_size=9)
+        many.fit(x, y, make(), epochs=3, batch_size=9, comm=comm)
+        apart.fit(x, y, make(), epochs=3, batch_size=9, comm=comm, sync_every=2)
+        assert same_bits(many) and same_bits(apart)
+        assert abs(one.parameters - many.parameters).max() < 1e-5  # float32 rounds otherwise
+        for net in (many, apart):
+            assert (net.layers[1].weights == frozen).all()
+            assert (net.layers[0].weights[~net.layers[0].mask] == 0).all()
+tell("well")
+"""
+
+
+@pytest.mark.parametrize("shared", ["", mpi_ranks.SHARING, mpi_ranks.SHARING + mpi_ranks.ROWS])
+def test_layers_with_rates_and_masks(shared):
+    script = shared + FREEDOM.replace("WIDTH", "130")
+    assert len(mpi_ranks.succeed(3, script)) == 3
+
+
 # Batches of 2 on 3 ranks: one rank always has an empty share. And an epoch of one sample.
 FEW = """
 for n in (7, 1):

@@ -166,6 +166,7 @@ draw_layer(struct bytes *bytes, struct drawn_network *drawn, size_t l)
 {
     const size_t flags = draw(bytes, 0, 255);
     struct bp_layer *layer = &drawn->net.layers[l];
+    layer->freedom = (struct bp_freedom){.rate = 1, .bias_rate = 1};
 
     layer->inputs = l > 0 ? layer[-1].outputs : widths[draw(bytes, 0, sizeof(widths) / sizeof(*widths) - 1)];
     layer->outputs = widths[draw(bytes, 0, sizeof(widths) / sizeof(*widths) - 1)];

@@ -112,6 +112,30 @@ def test_steps_are_those_of_the_dense_array(dtype, optimizer, samples):
         np.testing.assert_array_equal(net.parameters, other.parameters)
 
 
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.1), bp.SGD(0.1, clip_norm=0.1), bp.Adam(0.01)], ids=repr)
+@pytest.mark.parametrize("samples", [1, 40, 1100])
+def test_masks_and_frozen_layers_are_those_of_the_dense_array(dtype, optimizer, samples):
+    mask = np.random.default_rng(0).random((20, 30)) < 0.5
+    x, d = sparse_and_dense(samples, 30)
+    for settings in ({"mask": mask}, {"lr": 0, "bias_lr": 0.5}, {"lr": 0.5}):
+        layers = bp.Layer(30, 20, "tanh", **settings), bp.Layer(20, 3)
+        one = bp.Network(*layers, dtype=dtype, seed=1)
+        other, y = copy.deepcopy(one), np.random.default_rng(2).random((samples, 3))
+        for each in (False, True):
+            np.testing.assert_array_equal(
+                one.gradient(x, y, per_sample=each).parameters, one.gradient(d, y, per_sample=each).parameters
+            )
+        optimizers = copy.deepcopy(optimizer), copy.deepcopy(optimizer)
+        before = one.layers[0].weights.copy()
+        for _ in range(3):
+            one.step(x, y, optimizers[0])
+            other.step(d, y, optimizers[1])
+        np.testing.assert_array_equal(one.parameters, other.parameters)
+        if "mask" in settings:
+            assert (one.layers[0].weights[~mask] == 0).all()
+        assert (one.layers[0].weights == before).all() == (settings.get("lr") == 0)
+
+
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format(format, kind):

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/network/freedom.h"
 #include "core/passes/alone.h"
 #include "core/passes/sparse_layer.h"
 
@@ -116,6 +117,7 @@ bp_gradient_per_sample(const struct bp_network *net, struct bp_workspace *ws,
                         .c_row = target.row,
                         .c_stride = target.stride,
                     });
+                bp_mask_part(net, l, 0, layer->inputs, 0, layer->outputs, target);
                 if (layer->bias)
                     kernels->column_sums(1, layer->outputs, delta, ws->stride, false, target.bias);
             }

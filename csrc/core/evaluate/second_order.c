@@ -7,6 +7,7 @@
  */
 #include "second_order.h"
 
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
 #include "core/passes/sparse_layer.h"
@@ -189,4 +190,5 @@ bp_hessian_vector(const struct bp_network *net, struct bp_workspace *ws, struct 
             move_delta(&d, l - 1);
         }
     }
+    bp_mask_vector(net, target);
 }

@@ -8,7 +8,8 @@
  * rounding; at a kink, where there are none, those of one side. Of a network without custom
  * functions. Takes parameters [bp_room] in storage order, runs on the caller's thread, and does as
  * many rows at a time as the workspaces have room for. ws, moved: with BP_KEEP_Z, and the same
- * rows; ws: with BP_MASK where the data have a mask; direction: [bp_room]. */
+ * rows; ws: with BP_MASK where the data have a mask; direction:
+ * [bp_room], 0 where weights are masked. */
 void
 bp_hessian_vector(const struct bp_network *, struct bp_workspace *ws, struct bp_workspace *moved,
                   const bp_real *parameters, const struct bp_data *, const bp_real *direction,

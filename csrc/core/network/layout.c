@@ -5,6 +5,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/team.h"
+#include "freedom.h"
 
 /* sum + a * b, or SIZE_MAX */
 static size_t
@@ -67,6 +68,7 @@ bp_network_lay_out(struct bp_network *net)
         net->penalized |= net->layers[l].l1 != 0 || net->layers[l].l2 != 0;
         net->dropout |= net->layers[l].dropout != 0;
     }
+    bp_note_freedom(net);
     return BP_OK;
 }
 
@@ -90,37 +92,61 @@ bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector
     };
 }
 
-/* Copies one thread's share of `from` to `to`, which lie differently. Some rows at a time, all of
- * their panels: both sides are then read and written in runs that caches and pages like. */
+/* Copies rows [first, last) of layer l's weights. Some rows at a time, all of their panels: both sides
+ * are then read and written in runs that caches and pages like. */
+static void
+copy_rows(const struct bp_network *net, size_t l, struct bp_weights source, struct bp_weights target,
+          size_t first, size_t last)
+{
+    enum { ROWS = 8 };
+    const size_t panel = net->kernels->panel, size = net->kernels->size;
+    const size_t outputs = net->layers[l].outputs;
+
+    for (size_t k = first; k < last; k += ROWS) {
+        const size_t end = last - k < ROWS ? last : k + ROWS;
+        for (size_t j = 0, q = 0; j < outputs; j += panel, q++) {
+            const size_t left = outputs - j;
+            for (size_t r = k; r < end; r++) {
+                const bp_real *in = bp_at(net, source.w, q * source.stride + r * source.row);
+                bp_real *out = bp_at(net, target.w, q * target.stride + r * target.row);
+                if (left >= panel) /* a constant, which needs no call */
+                    memcpy(out, in, BP_PANEL_BYTES);
+                else
+                    memcpy(out, in, left * size);
+            }
+        }
+    }
+}
+
+/* Copies one thread's share of `from` to `to`, which lie differently. */
 static void
 copy_share(const struct bp_network *net, struct bp_vector from, struct bp_vector to, size_t me,
            size_t threads)
 {
-    enum { ROWS = 8 };
-    const size_t panel = net->kernels->panel, size = net->kernels->size;
-
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const struct bp_weights source = bp_layer_weights(net, l, from);
         const struct bp_weights target = bp_layer_weights(net, l, to);
         size_t first, last;
         bp_share(layer->inputs, threads, me, &first, &last);
-        for (size_t k = first; k < last; k += ROWS) {
-            const size_t end = last - k < ROWS ? last : k + ROWS;
-            for (size_t j = 0, q = 0; j < layer->outputs; j += panel, q++) {
-                const size_t left = layer->outputs - j;
-                for (size_t r = k; r < end; r++) {
-                    const bp_real *in = bp_at(net, source.w, q * source.stride + r * source.row);
-                    bp_real *out = bp_at(net, target.w, q * target.stride + r * target.row);
-                    if (left >= panel) /* a constant, which needs no call */
-                        memcpy(out, in, BP_PANEL_BYTES);
-                    else
-                        memcpy(out, in, left * size);
-                }
-            }
-        }
+        copy_rows(net, l, source, target, first, last);
         if (layer->bias && me == 0)
-            memcpy(target.bias, source.bias, layer->outputs * size);
+            memcpy(target.bias, source.bias, layer->outputs * net->kernels->size);
+    }
+}
+
+void
+bp_pack_frozen(const struct bp_network *net, const bp_real *parameters, bp_real *packed)
+{
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights source = bp_layer_weights(net, l, bp_reading(parameters, false));
+        const struct bp_weights target =
+            bp_layer_weights(net, l, (struct bp_vector){packed, true});
+        if (layer->freedom.rate == 0)
+            copy_rows(net, l, source, target, 0, layer->inputs);
+        if (layer->bias && layer->freedom.bias_rate == 0)
+            memcpy(target.bias, source.bias, layer->outputs * net->kernels->size);
     }
 }
 

@@ -37,6 +37,12 @@ struct bp_custom_loss {
     size_t targets; /* columns of y, or 0 for as many as of a, which `columns` are */
 };
 
+/* How a layer's parameters move. */
+struct bp_freedom {
+    double rate, bias_rate;    /* factors of the optimizer's rate; 0: they do not move */
+    unsigned char *mask;       /* [inputs][outputs]: 0 where w_jk is 0 and stays so; or NULL */
+};
+
 /* one layer l: z = W a_prev + b, a = g(z); offsets count numbers */
 struct bp_layer {
     size_t inputs, outputs;
@@ -45,9 +51,18 @@ struct bp_layer {
     const struct bp_custom_activation *custom; /* used instead of activation, or NULL */
     double l1, l2;                             /* added to C: Σ l1 |w| + l2/2 w², biases not */
     double dropout;                            /* the share of nodes left out while training */
+    struct bp_freedom freedom;
     size_t weights_at, bias_at;               /* in storage order */
     size_t packed_weights_at, packed_bias_at; /* packed */
     size_t packed_stride;                       /* from a panel of weights to the next */
+};
+
+/* What the layers' freedoms come to. */
+struct bp_restraint {
+    bool masked; /* some layer has a mask */
+    bool rated;  /* some factor is not 1 */
+    bool scaled; /* some factor is neither 1 nor 0 */
+    size_t lowest; /* the first layer of which something moves, or bp_network.count */
 };
 
 struct bp_network {
@@ -64,6 +79,7 @@ struct bp_network {
     bool custom;       /* some function is the user's */
     bool penalized;    /* some layer has l1 or l2 */
     bool dropout;      /* some layer has */
+    struct bp_restraint restraint;
 };
 
 /* A vector of parameters, gradients or optimizer state. */
@@ -86,8 +102,7 @@ size_t bp_room(const struct bp_network *);
 /* The same for a packed vector: a square of a panel's width follows the last number. */
 size_t bp_packed_room(const struct bp_network *);
 
-/* Fills in all that follows from inputs, outputs, bias and activation of the layers, from kernels
- * and from loss. BP_OK or BP_TOO_LARGE. */
+/* Fills in all that follows from the layers' own settings, from kernels and from loss. BP_OK or BP_TOO_LARGE. */
 enum bp_status bp_network_lay_out(struct bp_network *);
 
 struct bp_weights bp_layer_weights(const struct bp_network *, size_t layer, struct bp_vector);
@@ -98,6 +113,9 @@ void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *pack
              size_t threads);
 void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parameters, size_t me,
                size_t threads);
+
+/* Copies what is frozen of parameters into packed. */
+void bp_pack_frozen(const struct bp_network *, const bp_real *parameters, bp_real *packed);
 
 /* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */
 size_t bp_first_not_finite(const struct bp_network *, struct bp_vector);

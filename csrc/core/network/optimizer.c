@@ -1,6 +1,9 @@
 #include "optimizer.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "freedom.h"
 
 size_t
 bp_state_count(const struct bp_optimizer *o)
@@ -23,7 +26,8 @@ bp_is_plain(const struct bp_network *net, const struct bp_optimizer *o)
     /* A user's function may fail on the way back, when a plain step has moved some layers already;
      * and 1 - rate decay would round a small decay away. */
     return o->rule == BP_SGD && o->momentum == 0 && o->decay == 0 && isinf(o->clip_norm) &&
-           isinf(o->clip_value) && !net->penalized && !net->custom;
+           isinf(o->clip_value) && !net->penalized && !net->custom &&
+           !net->restraint.scaled;
 }
 
 struct bp_optimizer_step
@@ -48,13 +52,70 @@ bp_next_step(const struct bp_optimizer *o, uint64_t steps)
     };
 }
 
-void
-bp_optimize(const struct bp_network *net, const struct bp_optimizer_step *rule, bp_real *packed,
-            bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient)
+bool
+bp_forgets(const struct bp_optimizer *o)
+{
+    return bp_state_count(o) == 0;
+}
+
+/* The step of a part whose rates are the rule's. */
+static void
+optimize_part(const struct bp_network *net, const struct bp_optimizer_step *rule, bp_real *w,
+              bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient)
 {
     bp_real *from[BP_STATES];
 
     for (size_t s = 0; s < BP_STATES; s++)
         from[s] = state[s] ? bp_at(net, state[s], at) : NULL;
-    net->kernels->optimize(rule, count, bp_at(net, packed, at), gradient, from);
+    net->kernels->optimize(rule, count, w, gradient, from);
+}
+
+/* Of a frozen part: what the rule remembers goes on, as it does where a rate is 0, but on copies of
+ * the parameters, of which not one bit moves. */
+static void
+remember_part(const struct bp_network *net, const struct bp_optimizer_step *rule, bp_real *w,
+              bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient)
+{
+    enum { NUMBERS = 512 };
+    double copy[NUMBERS];
+    struct bp_optimizer_step still = *rule;
+
+    still.rate = 0;
+    for (size_t i = 0; state[0] && i < count; i += NUMBERS) {
+        const size_t part = count - i < NUMBERS ? count - i : NUMBERS;
+        memcpy(copy, bp_const_at(net, w, i), part * net->kernels->size);
+        optimize_part(net, &still, copy, state, at + i, part, bp_const_at(net, gradient, i));
+    }
+}
+
+void
+bp_optimize(const struct bp_network *net, const struct bp_optimizer_step *rule,
+            struct bp_vector parameters, bp_real *const state[BP_STATES], size_t at, size_t count,
+            const bp_real *gradient)
+{
+    bp_real *w = bp_at(net, parameters.numbers, at);
+
+    if (!net->restraint.rated) {
+        optimize_part(net, rule, w, state, at, count, gradient);
+        return;
+    }
+    for (size_t i = 0, part; i < count; i += part) {
+        size_t end;
+        const double factor = bp_rate_factor(net, parameters.packed, at + i, &end);
+        struct bp_optimizer_step own = *rule;
+        part = end - at - i < count - i ? end - at - i : count - i;
+        own.rate *= factor;
+        (factor == 0 ? remember_part : optimize_part)(net, &own, bp_at(net, w, i), state, at + i,
+                                                      part, bp_const_at(net, gradient, i));
+    }
+}
+
+void
+bp_mask_all(const struct bp_network *net, bp_real *parameters, const struct bp_optimizer *o)
+{
+    if (!net->restraint.masked)
+        return;
+    bp_mask_vector(net, (struct bp_vector){parameters, false});
+    for (size_t s = 0; s < bp_state_count(o); s++)
+        bp_mask_vector(net, (struct bp_vector){o->state[s], false});
 }

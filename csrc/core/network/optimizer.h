@@ -18,15 +18,24 @@ struct bp_optimizer {
 /* How many vectors the rule remembers. */
 size_t bp_state_count(const struct bp_optimizer *);
 
-/* Whether the rule is w = w - rate g, so that the step needs no gradient of its own. */
+/* Whether the rule is w = w - rate g, with one rate for all that moves, so that the step needs no
+ * gradient of its own. */
 bool bp_is_plain(const struct bp_network *, const struct bp_optimizer *);
 
 /* What to do in the step after `steps` steps. */
 struct bp_optimizer_step bp_next_step(const struct bp_optimizer *, uint64_t steps);
 
-/* The step of packed[at] and the `count` - 1 numbers after it, a multiple of P of them; gradient[0]
- * belongs to the first. state: packed vectors, NULL past bp_state_count. */
-void bp_optimize(const struct bp_network *, const struct bp_optimizer_step *, bp_real *packed,
-                 bp_real *const state[BP_STATES], size_t at, size_t count, const bp_real *gradient);
+/* Whether nothing has to be computed for parameters that are frozen: the rule remembers nothing. */
+bool bp_forgets(const struct bp_optimizer *);
+
+/* The step of number `at` of the parameters and the `count` - 1 numbers after it; gradient[0]
+ * belongs to the first. state: vectors of the same layout, NULL past bp_state_count. Of what is
+ * frozen only the state moves, if there is any. */
+void bp_optimize(const struct bp_network *, const struct bp_optimizer_step *,
+                 struct bp_vector parameters, bp_real *const state[BP_STATES], size_t at,
+                 size_t count, const bp_real *gradient);
+
+/* Sets parameters that are masked, and what is remembered of them, to 0; both in storage order. */
+void bp_mask_all(const struct bp_network *, bp_real *parameters, const struct bp_optimizer *);
 
 #endif

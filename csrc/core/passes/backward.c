@@ -128,14 +128,15 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
     const struct bp_workspace *ws = pass->ws;
     const size_t panel = net->kernels->panel;
     const bool sparse = ws->scratch.nonzeros != NULL;
+    const size_t lowest = update->moving && !update->inputs ? net->restraint.lowest : 0;
 
     if (sparse && update->what != BP_NO_GRADIENT)
         bp_group_nonzeros(pass);
-    for (size_t l = net->count; l-- > 0;) {
+    for (size_t l = net->count; l-- > lowest;) {
         const struct bp_layer *layer = &net->layers[l];
         const size_t inputs = bp_panels(net, layer->inputs),
                      outputs = bp_panels(net, layer->outputs);
-        const bool carry = l > 0 || update->inputs;
+        const bool carry = l > lowest || update->inputs;
         bp_real *delta_turned =
             ws->turned.delta[l % 2]; /* others may still read the layer above's */
         size_t first, last, k_first, k_last;
@@ -159,7 +160,7 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         if (carry)
             turn_back(pass, layer->inputs, k_first, k_last,
                       l > 0 ? ws->nodes[l - 1].dC_da : ws->dC_dx);
-        if (l == 0)
+        if (l == 0 || !carry)
             continue;
         /* the share of columns k is the share of outputs of the layer before: no need to meet */
         if (net->layers[l - 1].activation == BP_SOFTMAX) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/data/sparse.h"
+#include "core/network/freedom.h"
 
 /* Before the next batch is grouped: every column is one of zeros again. */
 static void
@@ -149,12 +150,18 @@ sums_of(const struct bp_pass *pass, const bp_real *delta, const struct bp_group 
 void
 bp_sparse_gradient(const struct bp_pass *pass, const bp_real *delta, struct bp_weights c, bool add)
 {
+    const struct bp_network *net = pass->net;
     const struct bp_nonzeros *nz = pass->ws->scratch.nonzeros;
     const struct bp_groups_of_thread *own = &nz->of_thread[pass->me];
     struct bp_sparse_outer outer = sums_of(pass, delta, nz->groups + own->first, own->count, c);
 
     outer.add = add;
-    pass->net->kernels->sparse_outer(&outer);
+    net->kernels->sparse_outer(&outer);
+    for (size_t g = 0; net->layers[0].freedom.mask && g < own->count; g++) {
+        const size_t k = nz->groups[own->first + g].k;
+        const struct bp_weights of_k = {bp_at(net, c.w, k * c.row), c.row, c.stride, NULL};
+        bp_mask_part(net, 0, k, 1, 0, outer.columns, of_k);
+    }
 }
 
 void
@@ -211,6 +218,7 @@ store_rows(const struct bp_pass *pass, size_t k, size_t rows, struct bp_vector g
     struct bp_sparse_outer outer = sums_of(pass, pass->ws->nodes[0].delta, groups, count, c);
     outer.k_first = k;
     net->kernels->sparse_outer(&outer);
+    bp_mask_part(net, 0, k, rows, 0, outer.columns, c);
 }
 
 /* Panels [q, ...) of a gradient chunk from these groups, and the rule on them: of inputs k ...
@@ -262,12 +270,12 @@ update_every_row(const struct bp_pass *pass, const struct bp_update *update)
     }
 }
 
-void
-bp_sparse_update(const struct bp_pass *pass, const struct bp_update *update)
+/* This thread's share of W */
+static void
+update_weights(const struct bp_pass *pass, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const bp_real *delta = pass->ws->nodes[0].delta;
-    size_t first, last;
 
     if (update->what == BP_DESCEND)
         bp_sparse_gradient(pass, delta, bp_layer_weights(net, 0, pass->parameters), true);
@@ -275,6 +283,16 @@ bp_sparse_update(const struct bp_pass *pass, const struct bp_update *update)
         bp_sparse_gradient(pass, delta, bp_layer_weights(net, 0, update->gradient), update->add);
     else
         update_every_row(pass, update);
+}
+
+void
+bp_sparse_update(const struct bp_pass *pass, const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    size_t first, last;
+
+    if (!(update->moving && net->layers[0].freedom.rate == 0))
+        update_weights(pass, update);
     bp_share(bp_panels(net, net->layers[0].outputs), pass->threads, pass->me, &first, &last);
     bp_update_bias(pass, 0, first, last, update);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/network/freedom.h"
+
 /* The optimizer's rule on `count` packed parameters at w. */
 static void
 optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w, size_t count,
@@ -10,8 +12,7 @@ optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w,
     const size_t size = pass->net->kernels->size;
     const size_t at = (size_t)((char *)w - (char *)pass->parameters.numbers) / size;
 
-    bp_optimize(pass->net, update->rule, pass->parameters.numbers, update->state, at, count,
-                gradient);
+    bp_optimize(pass->net, update->rule, pass->parameters, update->state, at, count, gradient);
 }
 
 /* Whether sums are added to what is there. */
@@ -43,6 +44,16 @@ struct part {
     size_t k_first, k_last, j_first, j_last;
 };
 
+/* Of rows k ... and panels q ... of layer l's gradient, in outer.c. */
+static void
+mask_chunk(const struct bp_network *net, size_t l, size_t k, size_t q, const struct bp_outer *outer)
+{
+    const size_t panel = net->kernels->panel;
+
+    bp_mask_part(net, l, k, outer->rows, q * panel, outer->columns,
+                 (struct bp_weights){outer->c, panel, outer->c_stride, NULL});
+}
+
 void
 bp_optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
                   const struct bp_outer *outer, const struct bp_update *update)
@@ -52,11 +63,12 @@ bp_optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
     const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const size_t panel = net->kernels->panel;
 
+    mask_chunk(net, l, k, q, outer);
     for (size_t i = 0; i < bp_panels(net, outer->columns); i++) {
         const size_t left = outer->columns - i * panel;
         bp_real *w = bp_at(net, weights.w, (q + i) * weights.stride + k * panel);
         bp_real *gradient = bp_at(net, outer->c, i * outer->c_stride);
-        if (layer->l1 != 0 || layer->l2 != 0)
+        if ((layer->l1 != 0 || layer->l2 != 0) && layer->freedom.rate != 0)
             net->kernels->penalize(outer->rows, left < panel ? left : panel, layer->l1, layer->l2,
                                    w, panel, gradient, panel);
         optimize(pass, update, w, outer->rows * panel, gradient);
@@ -74,11 +86,13 @@ use_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
     const struct bp_weights weights = bp_layer_weights(net, l, target);
     bp_real *to = bp_at(net, weights.w, q * weights.stride + k * weights.row);
 
-    if (update->what == BP_OPTIMIZE)
+    if (update->what == BP_OPTIMIZE) {
         bp_optimize_chunk(pass, l, k, q, outer, update);
-    else
-        bp_put(net, outer->rows, outer->columns, outer->c, outer->c_stride, adds(update), to,
-               weights.row, weights.stride);
+        return;
+    }
+    mask_chunk(net, l, k, q, outer);
+    bp_put(net, outer->rows, outer->columns, outer->c, outer->c_stride, adds(update), to,
+           weights.row, weights.stride);
 }
 
 /* The gradient of a part of layer l's weights, and what is to be done with it. */
@@ -117,6 +131,8 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
 
     if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
         kernels->outer(&outer);
+        bp_mask_part(net, l, first, outer.rows, part.j_first * panel, outer.columns,
+                     (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
@@ -151,7 +167,7 @@ bp_update_bias(const struct bp_pass *pass, size_t l, size_t first, size_t last,
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     bp_real *bias = bp_layer_weights(net, l, target).bias;
 
-    if (!bias || first == last)
+    if (!bias || first == last || (update->moving && net->layers[l].freedom.bias_rate == 0))
         return;
     const size_t end = bp_end_of(net, last, outputs);
     const bp_real *delta = bp_at(net, pass->ws->nodes[l].delta, first * pass->ws->stride);
@@ -200,7 +216,7 @@ bp_update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bo
     }
     else
         share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
-    if (part.k_first < part.k_last)
+    if (part.k_first < part.k_last && !(update->moving && net->layers[l].freedom.rate == 0))
         update_weights(pass, l, part, update);
     bp_update_bias(pass, l, first, last, update);
 }

@@ -18,6 +18,7 @@ struct bp_update {
     struct bp_vector gradient;            /* for BP_STORE */
     const struct bp_optimizer_step *rule; /* for BP_OPTIMIZE */
     bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES packed vectors */
+    bool moving; /* leaves out what is frozen, and what only that needs: it is not written */
     bool inputs;                          /* leaves ∂C/∂x in ws->dC_dx */
 };
 

@@ -17,7 +17,11 @@ finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gra
     const size_t columns = left < panel ? left : panel;
 
     if (chunk * BP_CHUNK_ROWS >= layer->inputs)
-        return kernels->sum_of_squares(1, columns, bp_at(net, g.bias, q * panel), panel);
+        return layer->freedom.bias_rate == 0
+                   ? 0
+                   : kernels->sum_of_squares(1, columns, bp_at(net, g.bias, q * panel), panel);
+    if (layer->freedom.rate == 0)
+        return 0;
     const size_t first = chunk * BP_CHUNK_ROWS, more = layer->inputs - first;
     const size_t rows = more < BP_CHUNK_ROWS ? more : BP_CHUNK_ROWS;
     bp_real *part = bp_at(net, g.w, q * g.stride + first * g.row);
@@ -63,6 +67,6 @@ bp_optimize_share(const struct bp_pass *pass, const struct bp_optimizer_step *ru
     size_t first, last;
 
     bp_share(net->packed / panel, pass->threads, pass->me, &first, &last);
-    bp_optimize(net, rule, pass->parameters.numbers, state, first * panel, (last - first) * panel,
+    bp_optimize(net, rule, pass->parameters, state, first * panel, (last - first) * panel,
                 bp_const_at(net, gradient, first * panel));
 }

@@ -9,7 +9,7 @@
 #include "pass.h"
 
 /* Adds the penalties, `weight` times, to `weight` times the gradient; the square root of Σ
- * gradient², of the gradient itself, the same for every thread. Every thread of the team calls it
+ * gradient² over what moves, of the gradient itself, the same for every thread. Every thread of the team calls it
  * when the gradient is complete, and all meet in it. */
 double
 bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient, double weight);

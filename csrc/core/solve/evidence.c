@@ -4,45 +4,66 @@
 
 static const double MOST = 1e8; /* of a λ: its layer's weights are then as good as 0 */
 
-/* γ of the first `count` parameters of a layer */
-static double
-effective_of(const struct bp_layer *layer, size_t count, double penalty, const double *diagonal)
-{
-    double sum = 0;
+/* what the parameters of a layer that move come to */
+struct part {
+    size_t count;
+    double squares, variances; /* Σ w², Σ diagonal */
+};
 
-    for (size_t i = 0; diagonal && i < count; i++)
-        sum += diagonal[layer->weights_at + i];
-    return (double)count - (sum > 0 ? penalty * sum : 0);
+/* of the first `count` of them */
+static struct part
+add_up(const struct bp_layer *layer, size_t count, const unsigned char *free, const double *w,
+       const double *diagonal)
+{
+    struct part part = {0};
+
+    for (size_t p = layer->weights_at; p < layer->weights_at + count; p++) {
+        if (free && !free[p])
+            continue;
+        part.count++;
+        part.squares += w[p] * w[p];
+        part.variances += diagonal ? diagonal[p] : 0;
+    }
+    return part;
+}
+
+static double
+effective_of(struct part part, double penalty)
+{
+    return (double)part.count - (part.variances > 0 ? penalty * part.variances : 0);
 }
 
 void
-bp_find_penalties(const struct bp_network *net, struct bp_levenberg *own, const double *w,
-                  double errors, const double *diagonal)
+bp_find_penalties(const struct bp_network *net, struct bp_levenberg *own, const unsigned char *free,
+                  const double *w, double errors, const double *diagonal)
 {
     own->effective = 0;
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const size_t count = (layer->inputs + layer->bias) * layer->outputs;
-        own->effective += effective_of(layer, count, own->penalties[l], diagonal);
+        own->effective += effective_of(add_up(layer, count, free, w, diagonal), own->penalties[l]);
     }
     const double variance = errors / fmax((double)own->residuals - own->effective, 1);
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
-        const size_t weights = layer->inputs * layer->outputs;
-        const double effective = effective_of(layer, weights, own->penalties[l], diagonal);
-        double squares = 0;
-        for (size_t i = 0; i < weights; i++)
-            squares += w[layer->weights_at + i] * w[layer->weights_at + i];
-        own->penalties[l] = squares > 0 ? fmin(effective / squares * variance, MOST) : 1;
+        const struct part weights = add_up(layer, layer->inputs * layer->outputs, free, w, diagonal);
+        const double effective = effective_of(weights, own->penalties[l]);
+        if (weights.count == 0) /* nothing to judge its biases by: they are free */
+            own->penalties[l] = 0;
+        else
+            own->penalties[l] =
+                weights.squares > 0 ? fmin(effective / weights.squares * variance, MOST) : 1;
     }
 }
 
 void
-bp_spread_penalties(const struct bp_network *net, const double *penalties, double *of_parameters)
+bp_spread_penalties(const struct bp_network *net, const double *penalties, const unsigned char *free,
+                    double *of_parameters)
 {
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
-        for (size_t i = 0; i < (layer->inputs + layer->bias) * layer->outputs; i++)
-            of_parameters[layer->weights_at + i] = penalties[l];
+        const size_t end = layer->weights_at + (layer->inputs + layer->bias) * layer->outputs;
+        for (size_t p = layer->weights_at; p < end; p++)
+            of_parameters[p] = free && !free[p] ? 0 : penalties[l];
     }
 }

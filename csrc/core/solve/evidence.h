@@ -12,13 +12,15 @@
 #include "solving.h"
 
 /* The next λ and γ, from parameters w, Σ r² and the diagonal of (JᵀJ + D)⁻¹, all [parameters]; NULL
- * where there is no J yet: all parameters then count. */
+ * where there is no J yet: all parameters then count. free: which of them move, or NULL for all; no
+ * others count. A layer of which no weight moves has no penalty. */
 void
-bp_find_penalties(const struct bp_network *, struct bp_levenberg *, const double *w, double errors,
-                  const double *diagonal);
+bp_find_penalties(const struct bp_network *, struct bp_levenberg *, const unsigned char *free,
+                  const double *w, double errors, const double *diagonal);
 
 /* D, [parameters] */
 void
-bp_spread_penalties(const struct bp_network *, const double *penalties, double *of_parameters);
+bp_spread_penalties(const struct bp_network *, const double *penalties, const unsigned char *free,
+                    double *of_parameters);
 
 #endif

@@ -53,7 +53,7 @@ penalty(const struct bp_network *net, const double *x, double *gradient)
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const size_t count = layer->inputs * layer->outputs, at = layer->weights_at;
-        if (layer->l2 == 0)
+        if (layer->l2 == 0 || layer->freedom.rate == 0)
             continue;
         sum += layer->l2 / 2 * bp_dot(count, x + at, x + at);
         for (size_t p = at; p < at + count; p++)
@@ -255,11 +255,30 @@ iterate(void *self, struct bp_reached *reached)
     return BP_MOVED;
 }
 
+/* Pairs of a time when something moved that does not now: they would move it. */
+static void
+forget_other_problem(struct run *run)
+{
+    const unsigned char *free = run->base.objective.free;
+    struct bp_lbfgs *memory = run->asked->lbfgs;
+    const size_t count = run->asked->net->parameters, room = memory->memory;
+
+    for (size_t i = 1; free && i <= memory->count; i++) {
+        const double *s = pair(run, (memory->next + room - i) % room), *y = s + count;
+        for (size_t p = 0; p < count; p++)
+            if (!free[p] && (s[p] != 0 || y[p] != 0)) {
+                memory->count = 0;
+                return;
+            }
+    }
+}
+
 static bool
 start(void *self, struct bp_reached *reached)
 {
     struct run *run = self;
 
+    forget_other_problem(run);
     bp_to_doubles(run->asked->net, run->asked->net->parameters, run->asked->parameters, run->now.x);
     if (!evaluate(run, &run->now))
         return false;

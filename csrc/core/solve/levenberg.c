@@ -91,9 +91,12 @@ penalize(struct run *run, const double *diagonal)
     const struct bp_network *net = run->asked->net;
     struct bp_levenberg *own = run->asked->levenberg;
 
-    if (diagonal || own->penalties[0] == 0)
-        bp_find_penalties(net, own, run->now.parameters, run->reached.loss / run->to_loss, diagonal);
-    bp_spread_penalties(net, own->penalties, run->penalties);
+    const unsigned char *free = run->base.objective.free;
+
+    if (diagonal || own->effective == 0)
+        bp_find_penalties(net, own, free, run->now.parameters, run->reached.loss / run->to_loss,
+                          diagonal);
+    bp_spread_penalties(net, own->penalties, free, run->penalties);
     run->reached.objective = run->reached.loss + run->to_loss * penalty(run, run->now.parameters);
 }
 
@@ -126,8 +129,10 @@ factorize(struct run *run, double damping)
     const struct bp_matrix *from = &run->normal.matrix, *to = &run->normal.factor;
 
     memcpy(to->numbers, from->numbers, bp_matrix_numbers(from->order) * sizeof(double));
+    if (!run->normal.dual)
+        bp_gather_free(&run->base.objective, run->penalties, run->solved);
     for (size_t i = 0; i < to->order; i++)
-        *bp_entry(to, i, i) += damping + (run->normal.dual ? 0 : run->penalties[i]);
+        *bp_entry(to, i, i) += damping + (run->normal.dual ? 0 : run->solved[i]);
     return bp_matrix_factor(to);
 }
 
@@ -137,12 +142,16 @@ static bool
 solve(struct run *run, const double *slots, const double *pulled, double factor, double *out)
 {
     const size_t count = parameters_of(run);
+    const struct bp_objective *o = &run->base.objective;
     double *solved = run->solved;
 
-    memcpy(solved, run->normal.dual ? slots : pulled, run->normal.factor.order * sizeof(double));
+    if (run->normal.dual)
+        memcpy(solved, slots, run->normal.factor.order * sizeof(double));
+    else
+        bp_gather_free(o, pulled, solved);
     bp_matrix_solve(&run->normal.factor, solved);
     if (!run->normal.dual)
-        memcpy(out, solved, count * sizeof(double));
+        bp_scatter_free(o, solved, out);
     else if (!bp_pull_back(&run->residuals, run->now, solved, out))
         return false;
     for (size_t p = 0; p < count; p++)
@@ -237,6 +246,7 @@ accept(struct run *run, struct bp_reached *reached)
         if (!factorize(run, 0))
             factorize(run, own->damping);
         bp_matrix_inverse_diagonal(&run->normal.factor, run->solved, run->acceleration);
+        bp_scatter_free(&run->base.objective, run->acceleration, run->acceleration);
         penalize(run, run->acceleration);
         run->reached.effective = own->effective;
     }
@@ -353,7 +363,7 @@ open_run(const struct bp_solving *asked, struct bp_crew *crew, enum bp_status *s
                    (net->loss == BP_MEAN_SQUARED_ERROR ? (double)outputs : 1);
     for (size_t l = 0; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
-        for (size_t i = 0; i < layer->inputs * layer->outputs; i++)
+        for (size_t i = 0; layer->freedom.rate != 0 && i < layer->inputs * layer->outputs; i++)
             run->penalties[layer->weights_at + i] = layer->l2 / 2 / run->to_loss;
     }
     return run;

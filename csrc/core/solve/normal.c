@@ -5,8 +5,17 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/network/freedom.h"
 
 enum { P = BP_PANEL(double) };
+
+/* Parameters that move, at least 1: columns of J. */
+static size_t
+order_of(const struct bp_network *net)
+{
+    const size_t count = bp_free_parameters(net);
+    return count > 0 ? count : 1;
+}
 
 static size_t
 panels_of(size_t columns)
@@ -18,7 +27,7 @@ struct bp_normal_shape
 bp_normal_shape(const struct bp_network *net, size_t samples, bool primal)
 {
     enum { NUMBERS = 1 << 17, LEAST = 32, MULTIPLE = 8 };
-    const size_t outputs = net->layers[net->count - 1].outputs, count = net->parameters;
+    const size_t outputs = net->layers[net->count - 1].outputs, count = order_of(net);
     const size_t fit = NUMBERS / count / MULTIPLE * MULTIPLE, most = bp_block_rows(net);
     struct bp_normal_shape s = {.rows = fit < LEAST ? LEAST : fit < most ? fit : most};
 
@@ -56,7 +65,7 @@ bp_normal_init(struct bp_normal *n, struct bp_residuals *residuals, bool dual)
 {
     const struct bp_objective *o = residuals->objective;
     const struct bp_network *net = o->asked->net;
-    const size_t count = net->parameters, order = dual ? residuals->slots : count;
+    const size_t count = order_of(net), order = dual ? residuals->slots : count;
     const size_t turned_rows = dual ? residuals->slots : residuals->room;
     const size_t numbers = bp_matrix_numbers(order);
 
@@ -120,6 +129,20 @@ multiply_nodes(size_t inputs, size_t outputs, const double *a, const double *del
     }
 }
 
+/* likewise by weights that are free */
+static void
+multiply_free_nodes(size_t inputs, size_t outputs, const unsigned char *mask, const double *a,
+                    const double *delta, double *out)
+{
+    for (size_t k = 0; k < inputs; k++)
+        for (size_t j = 0; j < outputs; j++)
+            if (mask[k * outputs + j]) {
+                for (size_t t = 0; t < P; t++)
+                    out[t] = a[k * P + t] * delta[j * P + t];
+                out += P;
+            }
+}
+
 /* J of the block and one output, whose deltas are in the workspace, into panels of P rows */
 static void
 turn_jacobian(const struct bp_normal *n, const struct bp_pass *pass, double *out)
@@ -127,20 +150,27 @@ turn_jacobian(const struct bp_normal *n, const struct bp_pass *pass, double *out
     const struct bp_network *net = pass->net;
     const size_t groups = panels_of(pass->rows); /* transpose fills pads with zeros */
 
-    for (size_t l = 0; l < net->count; l++) {
+    for (size_t l = net->restraint.lowest; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];
         const double *a = n->nodes + n->nodes_at[2 * l];
         double *delta = n->nodes + n->nodes_at[2 * l + 1];
+        const struct bp_freedom *freedom = &layer->freedom;
+        const size_t weights = bp_free_weights(net, l);
         net->kernels->transpose(pass->rows, layer->outputs, pass->ws->nodes[l].delta,
                                 pass->ws->stride, delta, turned_nodes(layer->outputs));
         for (size_t g = 0; g < groups; g++) {
             const double *of_group = delta + g * turned_nodes(layer->outputs);
+            const double *inputs = a + g * turned_nodes(layer->inputs);
             double *to = out + g * n->turned_stride;
-            multiply_nodes(layer->inputs, layer->outputs, a + g * turned_nodes(layer->inputs),
-                           of_group, to + layer->weights_at * P);
-            if (layer->bias)
-                memcpy(to + layer->bias_at * P, of_group, layer->outputs * P * sizeof(double));
+            if (weights > 0 && freedom->mask)
+                multiply_free_nodes(layer->inputs, layer->outputs, freedom->mask, inputs, of_group,
+                                    to);
+            else if (weights > 0)
+                multiply_nodes(layer->inputs, layer->outputs, inputs, of_group, to);
+            if (layer->bias && freedom->bias_rate != 0)
+                memcpy(to + weights * P, of_group, layer->outputs * P * sizeof(double));
         }
+        out += (weights + (layer->bias && freedom->bias_rate != 0 ? layer->outputs : 0)) * P;
     }
 }
 
@@ -162,13 +192,13 @@ visit_normal(void *context, const struct bp_pass *pass, size_t me, size_t group,
         for (size_t i = 0; i < r->outputs * r->room; i++)
             one[i] = i / r->room == j;
         bp_seed(r, pass, first, one);
-        bp_backward(pass, &(struct bp_update){.what = BP_NO_GRADIENT});
+        bp_backward(pass, &(struct bp_update){.what = BP_NO_GRADIENT, .moving = true});
         const size_t slot = bp_slots_of(r, first) + j * r->room;
         double *turned = n->turned + (n->dual ? slot / P * n->turned_stride : 0);
         turn_jacobian(n, pass, turned);
         if (n->dual)
             continue;
-        net->kernels->transpose(net->parameters, pass->rows, turned, n->turned_stride, n->panels,
+        net->kernels->transpose(order_of(net), pass->rows, turned, n->turned_stride, n->panels,
                                 n->panels_stride);
         bp_matrix_add_squares(&n->matrix, pass->rows, n->panels, n->panels_stride, slot > 0);
     }
@@ -188,7 +218,7 @@ bp_normal_at(struct bp_normal *n, struct bp_point point)
     if (!bp_sweep(n->residuals->objective, &sweep))
         return false;
     if (n->dual)
-        bp_matrix_add_squares(&n->matrix, n->residuals->objective->asked->net->parameters,
+        bp_matrix_add_squares(&n->matrix, order_of(n->residuals->objective->asked->net),
                               n->turned, n->turned_stride, false);
     return true;
 }

@@ -1,4 +1,5 @@
-/* normal.h: JᵀJ, or JJᵀ where residuals are fewer than parameters, from J by blocks of rows.
+/* normal.h: JᵀJ, or JJᵀ where residuals are fewer than parameters, from J by blocks of rows. Of J there
+ * are the columns of parameters that move.
  * Depends on residuals.h and matrix.h. */
 #ifndef BP_NORMAL_H
 #define BP_NORMAL_H
@@ -11,9 +12,9 @@ struct bp_normal {
     bool dual;               /* JJᵀ, in slots */
     struct bp_matrix matrix; /* as it is */
     struct bp_matrix factor; /* U of what is solved with */
-    double *turned; /* J of a block and an output, dual: of all: [rows / P][parameters][P] */
+    double *turned; /* J of a block and an output, dual: of all: [rows / P][columns][P] */
     size_t turned_stride;
-    double *panels; /* the same as [parameters / P][rows][P]; not for dual */
+    double *panels; /* the same as [columns / P][rows][P]; not for dual */
     size_t panels_stride;
     double *nodes; /* inputs and every a, then every delta, turned: [rows / P][nodes][P] each */
     size_t *nodes_at; /* where those of a layer begin: inputs of l, then delta of l */

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/evaluate/outputs.h"
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 
 enum { MOST_GROUPS = 16, VALIDATION_ROWS = 128, POLLS_A_SECOND = 100 };
@@ -45,6 +46,12 @@ bp_objective_init(struct bp_objective *o, const struct bp_solving *asked, struct
     o->sum_numbers = bp_allocate(bp_size_product(o->groups, net->parameters), sizeof(double));
     if (!o->ws || !o->gradients || !o->sums || !o->sum_numbers)
         return BP_NO_MEMORY;
+    if (net->restraint.masked || net->restraint.rated) {
+        o->free = bp_allocate(net->parameters, 1);
+        if (!o->free)
+            return BP_NO_MEMORY;
+        bp_find_free(net, o->free);
+    }
     for (size_t g = 0; g < o->groups; g++)
         o->sums[g].gradient = o->sum_numbers + g * net->parameters;
     for (size_t me = 0; status == BP_OK && me < crew->threads; me++) {
@@ -78,6 +85,7 @@ bp_objective_free(struct bp_objective *o)
     bp_free(o->gradients);
     bp_free(o->sums);
     bp_free(o->sum_numbers);
+    bp_free(o->free);
 }
 
 /* Thread 0: asks the caller, if it is time to, whether to stop. */
@@ -174,7 +182,8 @@ bp_add_gradient(struct bp_objective *o, const struct bp_pass *pass, size_t me, s
     bp_real *gradient = o->gradients[me];
     double *sum = o->sums[group].gradient;
 
-    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = {gradient, false}});
+    bp_backward(pass, &(struct bp_update){
+                          .what = BP_STORE, .gradient = {gradient, false}, .moving = true});
     if (net->kernels->dtype == BP_FLOAT32)
         for (size_t p = 0; p < net->parameters; p++)
             sum[p] += ((const float *)gradient)[p];
@@ -302,4 +311,34 @@ bp_from_doubles(const struct bp_solving *asked, size_t count, const double *from
             ((double *)to)[i] = (float)from[i];
     else
         memcpy(to, from, count * sizeof(double));
+}
+
+void
+bp_gather_free(const struct bp_objective *o, const double *from, double *to)
+{
+    for (size_t p = 0, i = 0; p < o->asked->net->parameters; p++)
+        if (!o->free || o->free[p])
+            to[i++] = from[p];
+}
+
+void
+bp_scatter_free(const struct bp_objective *o, const double *from, double *to)
+{
+    size_t i = bp_free_parameters(o->asked->net);
+
+    for (size_t p = o->asked->net->parameters; p-- > 0;)
+        to[p] = !o->free || o->free[p] ? from[--i] : 0;
+}
+
+void
+bp_leave_at(const struct bp_objective *o, const double *from)
+{
+    const struct bp_solving *asked = o->asked;
+    const size_t size = asked->net->kernels->size;
+
+    for (size_t p = 0; o->free && p < asked->net->parameters; p++)
+        if (o->free[p])
+            bp_from_doubles(asked, 1, from + p, (char *)asked->parameters + p * size);
+    if (!o->free)
+        bp_from_doubles(asked, asked->net->parameters, from, asked->parameters);
 }

@@ -27,6 +27,7 @@ struct bp_objective {
     struct bp_sums *sums; /* one a group */
     double *sum_numbers;  /* that their gradients lie in */
     double weight;        /* Σ w_n */
+    unsigned char *free;  /* [parameters]: whether each moves; NULL where all do */
     size_t resident; /* where one block is all: the point of the last forward pass, or 0 */
     double polled;
     atomic_bool stop; /* the caller asked for it */
@@ -61,7 +62,7 @@ bp_sweep(struct bp_objective *, const struct bp_sweep *);
 void
 bp_add_losses(struct bp_objective *, const struct bp_pass *, size_t group, size_t first);
 
-/* For a visit: from delta of the last layer back, and ∂/∂w to the group's gradient. */
+/* For a visit: from delta of the last layer back, and ∂/∂w of what moves to the group's gradient. */
 void
 bp_add_gradient(struct bp_objective *, const struct bp_pass *, size_t me, size_t group);
 
@@ -91,6 +92,17 @@ double
 bp_largest(size_t count, const double *a);
 void
 bp_to_doubles(const struct bp_network *, size_t count, const bp_real *from, double *to);
+
+/* The entries of parameters that move, one after the other, and back: the others are 0. `to` may be
+ * `from`. */
+void
+bp_gather_free(const struct bp_objective *, const double *from, double *to);
+void
+bp_scatter_free(const struct bp_objective *, const double *from, double *to);
+
+/* asked->parameters = from, of what moves, rounded likewise. */
+void
+bp_leave_at(const struct bp_objective *, const double *from);
 
 /* to = from, rounded to the network's precision, and to float32 with `single`. */
 void

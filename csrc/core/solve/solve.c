@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/base/clock.h"
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 #include "solver.h"
 
@@ -43,7 +44,7 @@ iterate(struct run *run, struct bp_reached *reached, double begun)
         outcome = run->solver->iterate(run->self, reached);
     if (outcome == BP_STOPPED)
         return false;
-    bp_from_doubles(asked, asked->net->parameters, reached->parameters, asked->parameters);
+    bp_leave_at(o, reached->parameters);
     if (!bp_validate(o, asked->parameters, record))
         return false;
     const double now = bp_seconds_now();
@@ -106,6 +107,8 @@ bp_solve(struct bp_solving *asked)
     };
     enum bp_status status;
 
+    if (asked->net->restraint.masked)
+        bp_mask_vector(asked->net, (struct bp_vector){asked->parameters, false});
     asked->done = 0;
     asked->end = BP_END_EPOCHS;
     run.self = run.solver->open(asked, &run.crew, &status);

@@ -46,8 +46,8 @@ struct bp_levenberg {
     double damping;   /* of the next step; 0: it follows from the first J */
     bool accelerated; /* by the second derivatives along the step */
     bool bayesian;    /* a penalty λ Σ w² for each layer, λ following from the data */
-    double *penalties; /* these λ, beside Σ r², one a layer; the first is 0 before the start */
-    double effective; /* parameters that the data determine */
+    double *penalties; /* these λ, beside Σ r², one a layer */
+    double effective; /* parameters that the data determine; 0 before the start */
     size_t residuals; /* that there are: samples times outputs, without missing targets */
 };
 
@@ -59,7 +59,8 @@ struct bp_limits {
 };
 
 struct bp_solving {
-    const struct bp_network *net; /* in whose precision everything is computed; no dropout, no l1 */
+    const struct bp_network *net; /* in whose precision everything is computed; no dropout, no l1.
+                                     What is frozen or masked is no part of the problem */
     bp_real *parameters;          /* [bp_room], storage order: from here, and to here */
     bool single;                  /* they are those of a network of float32: points are rounded */
     struct bp_data data;

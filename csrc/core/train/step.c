@@ -16,6 +16,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     const double weight = bp_sum_of_weights(data);
     double total = 0;
 
+    bp_mask_all(net, parameters, optimizer);
     pass.rows = data->x.rows;
     pass.sums = bp_grouping_of(net, pass.rows);
     pass.dropout = dropout;
@@ -23,18 +24,20 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     for (size_t i = 0; i < pass.rows; i++)
         total += bp_weight_of(data, (struct bp_rows){0}, i) * ws->losses[i];
     if (plain)
-        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND});
+        bp_backward(&pass, &(struct bp_update){.what = BP_DESCEND, .moving = true});
     else {
         const struct bp_vector whole = {gradient, false};
         struct bp_optimizer_step rule = bp_next_step(optimizer, optimizer->steps);
-        bp_backward(&pass, &(struct bp_update){.what = BP_STORE, .gradient = whole, .zeros = true});
+        bp_backward(&pass, &(struct bp_update){
+                               .what = BP_STORE, .gradient = whole, .zeros = true,
+                               .moving = bp_forgets(optimizer)});
         if (bp_failed(net))
             return total / weight;
         if (net->penalized || isfinite(optimizer->clip_norm)) {
             const double norm = bp_finish_gradient(&pass, whole, 1);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
         }
-        net->kernels->optimize(&rule, net->parameters, parameters, gradient, optimizer->state);
+        bp_optimize(net, &rule, pass.parameters, optimizer->state, 0, net->parameters, gradient);
     }
     optimizer->steps++;
     return total / weight;

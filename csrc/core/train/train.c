@@ -100,6 +100,7 @@ bp_train(const struct bp_training *t, struct bp_trained *trained)
     struct run run;
 
     *trained = (struct bp_trained){0};
+    bp_mask_all(t->net, t->parameters, t->optimizer);
     enum bp_status status = bp_run_open(&run, t, trained);
     if (t->ranks) {
         trained->status_exchanged = true;

@@ -30,7 +30,9 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
     const struct bp_pass *pass = &worker->pass;
     const struct bp_vector gradient = {run->vectors.gradient, true};
 
-    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+    bp_backward(pass, &(struct bp_update){.what = BP_STORE,
+                                          .gradient = gradient,
+                                          .moving = bp_forgets(run->asked->optimizer)});
     bp_meet(pass->team);
     const double norm = bp_finish_gradient(pass, gradient, 1);
     worker->sums.norm += norm;
@@ -63,6 +65,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
                               .what = plain ? BP_DESCEND : BP_OPTIMIZE,
                               .rule = &rule,
                               .state = run->vectors.state,
+                              .moving = bp_forgets(&optimizer),
                           });
     bp_meet(pass->team);
     bp_count_step(worker);

@@ -7,6 +7,7 @@ bp_is_single(const struct bp_training *t, size_t batch)
 {
     return batch == 1 && bp_is_plain(t->net, t->optimizer) && !t->net->dropout &&
            !t->settings.norms && !t->ranks && !t->data.mask.data && !bp_is_sparse(&t->data.x) &&
+           !t->net->restraint.rated && !t->net->restraint.masked &&
            !(t->stream && t->stream->whole);
 }
 

@@ -72,6 +72,8 @@ agree(struct worker *worker, size_t made, size_t rows)
         return false;
     worker->step += run->exchange.ahead;
     average(worker, run->vectors.parameters);
+    if (pass->me == 0) /* a mean of equal numbers may be rounded */
+        bp_pack_frozen(pass->net, run->asked->parameters, run->vectors.parameters);
     for (size_t s = 0; s < bp_state_count(run->asked->optimizer); s++)
         average(worker, run->vectors.state[s]);
     return bp_decided(worker);

@@ -237,7 +237,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
 
         for (size_t rank = 1; rank < ranks->count; rank++, sum = chunk)
             net->kernels->add(count, sum, bp_at(net, gradient_of(run, rank), at), chunk);
-        bp_optimize(net, rule, run->vectors.parameters, run->vectors.state, at, count, sum);
+        bp_optimize(net, rule, pass->parameters, run->vectors.state, at, count, sum);
     }
 }
 
@@ -260,5 +260,6 @@ bp_common_step(const struct worker *worker, bool direct, const struct bp_optimiz
                        .what = direct ? BP_DESCEND : BP_OPTIMIZE,
                        .rule = rule,
                        .state = run->vectors.state,
+                       .moving = bp_forgets(run->asked->optimizer),
                    });
 }

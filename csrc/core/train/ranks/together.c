@@ -84,7 +84,8 @@ compute(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
     bp_delta_from_loss(pass);
     bp_meet(pass->team);
     bp_backward(pass, &(struct bp_update){.what = run->vectors.gradient ? BP_STORE : BP_NO_GRADIENT,
-                                          .gradient = {run->vectors.gradient, true}});
+                                          .gradient = {run->vectors.gradient, true},
+                                          .moving = bp_forgets(run->asked->optimizer)});
 }
 
 /* After the gradients, or rows, of all ranks have been added up: the step. */
