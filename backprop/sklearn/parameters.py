@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from backprop.optimizers import SGD, Adam, Optimizer
 from backprop.sklearn.samples import even_batch
 from backprop.solvers import LBFGS, LevenbergMarquardt, WholeBatch
 
-if TYPE_CHECKING:
-    from backprop.sklearn.estimator import Estimator
-
 WHOLE_BATCH = ("lbfgs", "lm")
 SOLVERS = ("adam", "sgd", *WHOLE_BATCH)
 RATES = ("constant", "invscaling", "adaptive")
@@ -24,7 +21,34 @@ MOST_AUTO_BATCH = 200  # samples in a minibatch of batch_size="auto", as in scik
 AUTO_RATE = {"adam": 1e-3, "sgd": 0.01}
 
 
-def check(estimator: Estimator, sums_of_squares: tuple[str, ...]) -> None:
+class Parameters(Protocol):
+    """What is read of an estimator, as the user gave it: `check` says what makes sense."""
+
+    activation: Any
+    alpha: Any
+    batch_size: Any
+    beta_1: Any
+    beta_2: Any
+    dropout: Any
+    early_stopping: Any
+    epsilon: Any
+    hidden_layer_sizes: Any
+    learning_rate: Any
+    learning_rate_init: Any
+    loss: Any
+    max_iter: Any
+    momentum: Any
+    n_iter_no_change: Any
+    nesterovs_momentum: Any
+    power_t: Any
+    solver: Any
+    threads: Any
+    tol: Any
+    validation_fraction: Any
+    verbose: Any
+
+
+def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     """Raises a TypeError or ValueError that names the first parameter that makes no sense; `sums_of_squares`
     are the losses that solver="lm" can have."""
     e = estimator
@@ -58,7 +82,7 @@ def check(estimator: Estimator, sums_of_squares: tuple[str, ...]) -> None:
         positive("epsilon", e.epsilon)
 
 
-def _check_rate(estimator: Estimator) -> None:
+def _check_rate(estimator: Parameters) -> None:
     rate = estimator.learning_rate_init
     if isinstance(rate, str):
         name_among("learning_rate_init", rate, ("auto",))
@@ -66,7 +90,7 @@ def _check_rate(estimator: Estimator) -> None:
         positive("learning_rate_init", rate)
 
 
-def _check_whole_batch(estimator: Estimator, sums_of_squares: tuple[str, ...]) -> None:
+def _check_whole_batch(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     e = estimator
     if e.dropout > 0:
         raise ValueError(
@@ -81,7 +105,7 @@ def _check_whole_batch(estimator: Estimator, sums_of_squares: tuple[str, ...]) -
         )
 
 
-def is_stochastic(estimator: Estimator) -> bool:
+def is_stochastic(estimator: Parameters) -> bool:
     """True; what tells scikit-learn's available_if that there is partial_fit.
 
     Raises
@@ -96,14 +120,14 @@ def is_stochastic(estimator: Estimator) -> bool:
     return True
 
 
-def hidden_sizes(estimator: Estimator) -> tuple[int, ...]:
+def hidden_sizes(estimator: Parameters) -> tuple[int, ...]:
     """Nodes of each hidden layer."""
     sizes = estimator.hidden_layer_sizes
-    every = [sizes] if np.ndim(sizes) == 0 else list(sizes)  # type: ignore[arg-type]
+    every = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     return tuple(whole_number("hidden_layer_sizes", size) for size in every)
 
 
-def most_batch(estimator: Estimator) -> int:
+def most_batch(estimator: Parameters) -> int:
     """Samples in a minibatch at most."""
     if isinstance(estimator.batch_size, str):
         name_among("batch_size", estimator.batch_size, ("auto",))
@@ -111,20 +135,20 @@ def most_batch(estimator: Estimator) -> int:
     return whole_number("batch_size", estimator.batch_size)
 
 
-def batch_of(estimator: Estimator, samples: int) -> int:
+def batch_of(estimator: Parameters, samples: int) -> int:
     """Samples in a minibatch: all of them for a solver that looks at all before it moves."""
     if estimator.solver in WHOLE_BATCH:
         return samples
     return even_batch(samples, min(most_batch(estimator), samples))
 
 
-def first_rate(estimator: Estimator) -> float:
+def first_rate(estimator: Parameters) -> float:
     """The learning rate that descent starts with."""
     rate = estimator.learning_rate_init
     return AUTO_RATE[estimator.solver] if isinstance(rate, str) else float(rate)
 
 
-def rate_after(estimator: Estimator, samples: int) -> float:
+def rate_after(estimator: Parameters, samples: int) -> float:
     """The learning rate of "constant" and "invscaling" after so many samples."""
     rate = first_rate(estimator)
     if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
@@ -132,7 +156,7 @@ def rate_after(estimator: Estimator, samples: int) -> float:
     return rate
 
 
-def penalty(estimator: Estimator, samples: int, total: float, batch_size: int, before: int) -> float:
+def penalty(estimator: Parameters, samples: int, total: float, batch_size: int, before: int) -> float:
     """The factor of ½ Σ w² for samples of a total weight, after those `before`."""
     if estimator.alpha == "auto":
         return 2 / (total + before)
@@ -140,7 +164,7 @@ def penalty(estimator: Estimator, samples: int, total: float, batch_size: int, b
     return float(estimator.alpha) / of_minibatch
 
 
-def patience(estimator: Estimator) -> float:
+def patience(estimator: Parameters) -> float:
     """Epochs without a gain that are put up with; maybe infinity."""
     wait = estimator.n_iter_no_change
     if isinstance(wait, float) and math.isinf(wait) and wait > 0:
@@ -149,7 +173,7 @@ def patience(estimator: Estimator) -> float:
 
 
 def optimizer_of(
-    estimator: Estimator, kept: Optimizer | WholeBatch | None, samples: int
+    estimator: Parameters, kept: Optimizer | WholeBatch | None, samples: int
 ) -> Optimizer | WholeBatch:
     """A new optimizer, or a copy of the `kept` one if nothing but the learning rate has changed.
 
@@ -165,7 +189,7 @@ def optimizer_of(
     return optimizer
 
 
-def _descent_of(estimator: Estimator, kept: Optimizer | WholeBatch | None) -> Optimizer:
+def _descent_of(estimator: Parameters, kept: Optimizer | WholeBatch | None) -> Optimizer:
     e = estimator
     optimizer: Optimizer
     if e.solver == "adam":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.optimizers import SGD
-from backprop.sklearn.parameters import patience, rate_after
+from backprop.sklearn.parameters import Parameters, patience, rate_after
 from backprop.solvers import WholeBatch
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from backprop.network import Network
     from backprop.optimizers import Optimizer
-    from backprop.sklearn.estimator import Estimator
 
 LEAST_STEPS = 50  # of patience: with one step in an epoch, ten epochs tell nothing
 LEAST_RATE = 1e-6  # of learning_rate="adaptive", as in scikit-learn
@@ -37,7 +36,7 @@ class Watch:
 
     def __init__(
         self,
-        estimator: Estimator,
+        estimator: Parameters,
         network: Network,
         optimizer: Optimizer | WholeBatch,
         *,
