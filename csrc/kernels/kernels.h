@@ -103,6 +103,37 @@ struct bp_sparse_outer {
     bool tight, add, one;
 };
 
+/* With samples in the lanes, panels being turned round, [samples / P][nodes][P]: for each sample
+ *   z[i] = start_i + Σ_s W(i, s) a[s], i < nodes, s < depth, in order
+ *   W(i, s) = w_jk with j = i and k = s, or, with `back`, k = i and j = s
+ *   w_jk = w[(j / P) * w_stride + k * w_row + j % P]
+ * start is NULL for zero. */
+struct bp_lanes_product {
+    size_t nodes, depth, panels;
+    bool back;
+    const bp_real *w;
+    size_t w_row, w_stride;
+    const bp_real *start;
+    const bp_real *a;
+    size_t a_stride;
+    bp_real *z;
+    size_t z_stride;
+};
+
+/* Of such panels, C[k][j] = Σ_lane Σ_panel a[k] delta[j] and bias[j] = Σ_lane Σ_panel delta[j],
+ * k < rows, j < columns, each sum from zero and in order; C as in bp_outer, but pads are not
+ * touched. bias may be NULL. */
+struct bp_lanes_outer {
+    size_t rows, columns, panels;
+    const bp_real *a;
+    size_t a_stride;
+    const bp_real *delta;
+    size_t delta_stride;
+    bp_real *c;
+    size_t c_row, c_stride;
+    bp_real *bias;
+};
+
 /* One sample's step, put off until the next sample comes by: for j < panels * P and k < depth
  *   w_jk += a_last[k] delta[j], with one rounding;   z[j] = start[j] + Σ_k w_jk a[k], in order
  * where w_jk = w[(j / P) * w_stride + k * P + j % P], and vectors lie plain, pads included. */
@@ -165,6 +196,9 @@ struct bp_kernels {
     void (*outer)(const struct bp_outer *);
     void (*sparse_product)(const struct bp_sparse_product *);
     void (*sparse_outer)(const struct bp_sparse_outer *);
+
+    void (*lanes_product)(const struct bp_lanes_product *);
+    void (*lanes_outer)(const struct bp_lanes_outer *);
 
     void (*descend_and_sum)(const struct bp_descent *);
 

@@ -124,3 +124,50 @@ bp_put(const struct bp_network *net, size_t rows, size_t columns, const bp_real 
         }
     }
 }
+
+/* of rows n ... end - 1, to *sums */
+static void
+add_block(const struct bp_workspace *ws, const struct bp_data *data, struct bp_rows rows, size_t n,
+          size_t end, struct bp_loss_sums *sums)
+{
+    double loss = 0;
+
+    for (; n < end; n++) {
+        const double weight = bp_weight_of(data, rows, n);
+        loss += weight * ws->losses[n];
+        sums->weight += weight;
+        sums->right += ws->classes[n] == ws->wanted[n];
+    }
+    sums->loss += loss;
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void
+bp_sum_losses(const struct bp_pass *pass, const struct bp_workspace *ws, const struct bp_data *data,
+              struct bp_rows rows, struct bp_loss_sums *sums)
+{
+    const struct bp_grouping by = pass->sums;
+    struct bp_loss_sums all = {0};
+
+    if (by.block == 0) {
+        add_block(ws, data, rows, 0, rows.count, sums);
+        return;
+    }
+    for (size_t n = 0; n < rows.count;) {
+        const size_t end = smaller(rows.count, n + by.group);
+        struct bp_loss_sums group = {0};
+        for (; n < end; n += by.block) {
+            struct bp_loss_sums block = {0};
+            add_block(ws, data, rows, n, smaller(end, n + by.block), &block);
+            bp_add_loss_sums(&group, &block);
+        }
+        n = end;
+        bp_add_loss_sums(&all, &group);
+    }
+    bp_add_loss_sums(sums, &all);
+}

@@ -4,6 +4,26 @@
 
 #include "pass.h"
 
+/* What a batch's losses add up to: Σ w_n C_0, Σ w_n, and how many samples' classes are right. */
+struct bp_loss_sums {
+    double loss, weight;
+    size_t right;
+};
+
+static inline void
+bp_add_loss_sums(struct bp_loss_sums *sums, const struct bp_loss_sums *more)
+{
+    sums->loss += more->loss;
+    sums->weight += more->weight;
+    sums->right += more->right;
+}
+
+/* Adds those of `rows`, which are in ws, to *sums: as pass.sums says, or, where all is one block,
+ * each weight to what is there. */
+void
+bp_sum_losses(const struct bp_pass *, const struct bp_workspace *ws, const struct bp_data *,
+              struct bp_rows rows, struct bp_loss_sums *sums);
+
 /* outer->c, which lies in panels, = Σ_n a[n][k] delta[n][j]. `spare`: as large as outer->c, twice;
  * pads of both come out as they went in, or as numbers. */
 void

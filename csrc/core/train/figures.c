@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "core/passes/sums.h"
 #include "feed.h"
 #include "vectors.h"
 
@@ -10,17 +11,14 @@ bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows r
 {
     struct run *run = worker->run;
     struct sums *sums = &worker->sums;
-    double loss = 0;
+    struct bp_loss_sums batch = {.weight = sums->weight};
 
-    for (size_t n = 0; n < rows.count; n++) {
-        const double weight = bp_weight_of(&run->feed.data, rows, n);
-        loss += weight * ws->losses[n];
-        sums->weight += weight;
-        sums->right += ws->classes[n] == ws->wanted[n];
-    }
+    bp_sum_losses(&worker->pass, ws, &run->feed.data, rows, &batch);
     sums->samples += rows.count;
-    sums->loss += loss;
-    if (isfinite(loss))
+    sums->loss += batch.loss;
+    sums->weight = batch.weight;
+    sums->right += batch.right;
+    if (isfinite(batch.loss))
         return true;
     if (worker->pass.me == 0) {
         run->trained->bad_layer = bp_first_bad_layer(run, ws, rows.count);

@@ -26,8 +26,8 @@ struct method {
 };
 
 /* any batch, any optimizer and any network; a sample a step, plain descent; the same for the
- * smallest networks */
-extern const struct method bp_batches, bp_online, bp_chain;
+ * smallest networks; many samples of narrow networks */
+extern const struct method bp_batches, bp_online, bp_chain, bp_lanes;
 
 /* The fastest that suits. */
 const struct method *

@@ -1,0 +1,211 @@
+#include "lanes.h"
+
+#include "core/network/functions.h"
+#include "input_layer.h"
+
+bool
+bp_fits_lanes(const struct bp_network *net, size_t rows)
+{
+    if (bp_grouping_of(net, rows).block == 0 || net->custom || net->dropout)
+        return false;
+    for (size_t l = 0; l + 1 < net->count; l++)
+        if (net->layers[l].activation == BP_SOFTMAX)
+            return false;
+    return true;
+}
+
+/* A layer turned round: [panels][nodes][P] */
+struct turned {
+    bp_real *numbers;
+    size_t stride;
+};
+
+static struct turned
+layer_at(const struct bp_network *net, bp_real *numbers, size_t nodes)
+{
+    return (struct turned){numbers, nodes * net->kernels->panel};
+}
+
+/* What layer l reads. */
+static struct turned
+input_at(const struct bp_pass *pass, size_t l)
+{
+    const struct bp_workspace *ws = pass->ws;
+    const size_t inputs = pass->net->layers[l].inputs;
+    return layer_at(pass->net, l == 0 ? ws->turned.dC_da : ws->nodes[l - 1].a, inputs);
+}
+
+static void
+turn(const struct bp_pass *pass, size_t nodes, const bp_real *panels, struct turned to)
+{
+    pass->net->kernels->transpose(pass->rows, nodes, panels, pass->ws->stride, to.numbers, to.stride);
+}
+
+static void
+turn_back(const struct bp_pass *pass, size_t nodes, struct turned from, bp_real *panels)
+{
+    pass->net->kernels->transpose(nodes, pass->rows, from.numbers, from.stride, panels,
+                                  pass->ws->stride);
+}
+
+void
+bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows, bool targets)
+{
+    enum { MOST_ROWS = BP_BLOCK_ROWS * BP_PANEL_BYTES / sizeof(float) };
+    const struct bp_network *net = pass->net;
+    uint32_t order[MOST_ROWS];
+
+    pass->rows = bp_lanes_rows(net);
+    for (size_t n = 0; n < pass->rows; n++) {
+        const size_t at = rows.first + (n < rows.count ? n : 0);
+        order[bp_lanes_row(net, n)] = rows.order ? rows.order[at] : (uint32_t)at;
+    }
+    bp_load_batch(pass, data, (struct bp_rows){order, 0, pass->rows}, targets);
+    turn(pass, net->layers[0].inputs, pass->ws->x, input_at(pass, 0));
+}
+
+void
+bp_lanes_forward(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panels = pass->rows / kernels->panel, last = net->count - 1;
+
+    for (size_t l = 0; l <= last; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+        const struct bp_nodes *nodes = &ws->nodes[l];
+        const struct turned a = input_at(pass, l);
+        const struct turned z =
+            layer_at(net, l == last ? ws->turned.delta[0] : nodes->z, layer->outputs);
+
+        kernels->lanes_product(&(struct bp_lanes_product){
+            .nodes = layer->outputs,
+            .depth = layer->inputs,
+            .panels = panels,
+            .w = weights.w,
+            .w_row = weights.row,
+            .w_stride = weights.stride,
+            .start = weights.bias,
+            .a = a.numbers,
+            .a_stride = a.stride,
+            .z = z.numbers,
+            .z_stride = z.stride,
+        });
+        if (l < last) {
+            kernels->activate(layer->activation, panels * z.stride, z.numbers, nodes->a);
+            continue;
+        }
+        turn_back(pass, layer->outputs, z, nodes->z);
+        if (layer->activation == BP_SOFTMAX)
+            kernels->softmax(pass->rows, layer->outputs, nodes->z, nodes->a, ws->stride);
+        else
+            bp_apply_activation(net, l, 0, bp_panels(net, layer->outputs), pass->rows, nodes->z,
+                                nodes->a, ws->stride);
+    }
+}
+
+struct bp_loss_sums
+bp_lanes_losses(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows)
+{
+    const struct bp_workspace *ws = pass->ws;
+    struct bp_loss_sums group = {0};
+
+    for (size_t first = 0; first < rows.count; first += BP_BLOCK_ROWS) {
+        const size_t left = rows.count - first, row = bp_lanes_row(pass->net, first);
+        const size_t count = left < BP_BLOCK_ROWS ? left : BP_BLOCK_ROWS;
+        struct bp_loss_sums block = {0};
+        for (size_t i = 0; i < count; i++) {
+            const size_t at = row + i * pass->net->kernels->panel;
+            const double weight = bp_weight_of(data, rows, first + i);
+            block.loss += weight * ws->losses[at];
+            block.weight += weight;
+            block.right += ws->classes[at] == ws->wanted[at];
+        }
+        bp_add_loss_sums(&group, &block);
+    }
+    return group;
+}
+
+/* ∂C/∂a of what layer l reads. */
+static void
+propagate(const struct bp_pass *pass, size_t l, struct turned delta, struct turned dC_da)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
+
+    net->kernels->lanes_product(&(struct bp_lanes_product){
+        .nodes = net->layers[l].inputs,
+        .depth = net->layers[l].outputs,
+        .panels = pass->rows / net->kernels->panel,
+        .back = true,
+        .w = weights.w,
+        .w_row = weights.row,
+        .w_stride = weights.stride,
+        .a = delta.numbers,
+        .a_stride = delta.stride,
+        .z = dC_da.numbers,
+        .z_stride = dC_da.stride,
+    });
+}
+
+void
+bp_lanes_backward(const struct bp_pass *pass, struct bp_vector gradient, bool inputs)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panels = pass->rows / kernels->panel, last = net->count - 1;
+    struct turned delta = layer_at(net, ws->turned.delta[1], net->layers[last].outputs);
+
+    turn(pass, net->layers[last].outputs, ws->nodes[last].delta, delta);
+    for (size_t l = net->count; l-- > 0;) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_weights target = bp_layer_weights(net, l, gradient);
+        const struct turned a = input_at(pass, l);
+
+        kernels->lanes_outer(&(struct bp_lanes_outer){
+            .rows = layer->inputs,
+            .columns = layer->outputs,
+            .panels = panels,
+            .a = a.numbers,
+            .a_stride = a.stride,
+            .delta = delta.numbers,
+            .delta_stride = delta.stride,
+            .c = target.w,
+            .c_row = target.row,
+            .c_stride = target.stride,
+            .bias = target.bias,
+        });
+        if (l > 0) {
+            const struct bp_nodes *before = &ws->nodes[l - 1];
+            const struct turned dC_da = layer_at(net, before->dC_da, layer->inputs);
+            propagate(pass, l, delta, dC_da);
+            delta = layer_at(net, before->delta, layer->inputs);
+            kernels->derivative(net->layers[l - 1].activation, panels * delta.stride, before->z,
+                                before->a, dC_da.numbers, delta.numbers);
+        }
+        else if (inputs) {
+            const struct turned dC_dx = layer_at(net, ws->turned.delta[0], layer->inputs);
+            propagate(pass, l, delta, dC_dx);
+            turn_back(pass, layer->inputs, dC_dx, ws->dC_dx);
+        }
+    }
+}
+
+size_t
+bp_lanes_first_not_finite(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const size_t last = net->count - 1;
+
+    for (size_t l = 0; l < last; l++)
+        if (!net->kernels->all_finite(pass->rows * net->layers[l].outputs, pass->ws->nodes[l].a))
+            return l;
+    for (size_t q = 0; q < bp_panels(net, net->layers[last].outputs); q++)
+        if (!net->kernels->all_finite(pass->rows * net->kernels->panel,
+                                      bp_at(net, pass->ws->nodes[last].a, q * pass->ws->stride)))
+            return last;
+    return net->count;
+}

@@ -1,0 +1,54 @@
+/* lanes.h: a group of samples, as grouping.h has them, forward and back through a narrow network,
+ * with samples in the lanes of vectors: block b of the group lies in lane b, so that sums over a
+ * lane, and then over the lanes, are the group's. Depends on sums.h and below.
+ *
+ * A thread does a group by itself: `pass` has a workspace of its own, with room for a group and
+ * without BP_FORWARD_ONLY, and no team. Row i of block b is row i P + b of the workspace, where x, y
+ * and all of the last layer lie in panels as in any pass; the layers before it are turned round, in
+ * the same memory. The bits are those of the other passes. */
+#ifndef BP_LANES_H
+#define BP_LANES_H
+
+#include "sums.h"
+
+/* Whether the network, and a sum over so many rows, can be done so. */
+bool
+bp_fits_lanes(const struct bp_network *, size_t rows);
+
+/* Rows of a group: the room that a workspace needs. */
+static inline size_t
+bp_lanes_rows(const struct bp_network *net)
+{
+    return BP_BLOCK_ROWS * net->kernels->panel;
+}
+
+/* Loads a group, `rows` being at most bp_lanes_rows: its first sample again where there are fewer,
+ * with a factor of 0. y may be left out. */
+void
+bp_lanes_load(struct bp_pass *, const struct bp_data *, struct bp_rows, bool targets);
+
+/* z and a of every layer. */
+void
+bp_lanes_forward(const struct bp_pass *);
+
+/* What the first `rows.count` samples' losses add up to, which bp_losses has computed. */
+struct bp_loss_sums
+bp_lanes_losses(const struct bp_pass *, const struct bp_data *, struct bp_rows rows);
+
+/* From delta of the last layer back: Σ over the group of delta_j a_k into `gradient`, whose pads are
+ * not touched; and, with `inputs`, ∂C/∂x in panels of ws->dC_dx. */
+void
+bp_lanes_backward(const struct bp_pass *, struct bp_vector gradient, bool inputs);
+
+/* The row of the workspace that sample n of a group lies in. */
+static inline size_t
+bp_lanes_row(const struct bp_network *net, size_t n)
+{
+    return n % BP_BLOCK_ROWS * net->kernels->panel + n / BP_BLOCK_ROWS;
+}
+
+/* The first layer with a number in its a that is not finite, or net->count. */
+size_t
+bp_lanes_first_not_finite(const struct bp_pass *);
+
+#endif
