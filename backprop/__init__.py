@@ -33,6 +33,7 @@ from backprop.losses import Loss
 from backprop.network import Network, load
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
 from backprop.population import Population
+from backprop.rate_search import find_rate
 from backprop.solvers import LBFGS, LevenbergMarquardt
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "Population",
     "RMSprop",
     "datasets",
+    "find_rate",
     "kernels",
     "load",
     "plots",

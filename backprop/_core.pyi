@@ -180,6 +180,7 @@ class Network:
         shuffle: bool = False,
         norms: bool = False,
         sparing: bool = False,
+        losses: list[NDArray[np.float64]] | None = None,  # those of all steps are appended
         stream: StreamArguments | None = None,
         ranks: RanksArguments | None = None,
     ) -> int: ...

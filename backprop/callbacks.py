@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop._figures import UPWARDS, improves, worst
-from backprop._validate import finite_number, name_among, whole_number
+from backprop._figures import MODES, improves, is_own, worst
+from backprop._validate import finite_number, name_among, suggestion, whole_number
 from backprop.files.format import save
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : str
-        "loss", "accuracy" or "r2", as `History` has them, or with "validation_" before it. Losses improve
-        downwards, the others upwards.
+        "loss", "accuracy" or "r2", as `History` has them, or the name of one of fit's ``metrics``, or any of
+        these with "validation_" before it.
+    mode : "auto", "min" or "max"
+        Which way it improves; "auto" is downwards for losses and upwards for the others, metrics of your
+        own included: of an error say "min".
     patience : int
         How many epochs in a row may bring no improvement; at least 1.
     min_delta : float
@@ -60,6 +63,8 @@ class EarlyStopping:
         If a setting makes no sense; from fit, before training, if monitor is not measured.
     """
 
+    _mode = "auto"  # of one that was pickled before it had a mode
+
     def __init__(
         self,
         monitor: str = "validation_loss",
@@ -67,10 +72,14 @@ class EarlyStopping:
         patience: int = 5,
         min_delta: float = 0.0,
         restore_best: bool = True,
+        mode: str = "auto",
     ) -> None:
-        self.monitor = name_among(
-            "monitor", monitor, [f"{part}{key}" for key in ("loss", *UPWARDS) for part in ("validation_", "")]
-        )
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a figure, got {type(monitor).__name__} {monitor!r}")
+        if monitor.startswith("val_"):
+            raise ValueError(f"there is no {monitor!r}: did you mean {'validation' + monitor[3:]!r}?")
+        self.monitor = monitor
+        self._mode = name_among("mode", mode, MODES)
         self.patience = whole_number("patience", patience)
         self.min_delta = finite_number("min_delta", min_delta)
         if self.min_delta < 0:
@@ -79,7 +88,7 @@ class EarlyStopping:
         self._reset()
 
     def _reset(self) -> None:
-        self.best = worst(self.monitor)
+        self.best = worst(self.monitor, self._mode)
         self.best_epoch = 0
         self._parameters: NDArray[Any] | None = None
 
@@ -88,22 +97,26 @@ class EarlyStopping:
         if self.monitor not in quantities:
             raise ValueError(
                 f"EarlyStopping watches {self.monitor!r}, but this fit measures only "
-                f"{', '.join(quantities)}; {self._remedy(quantities)}"
+                f"{', '.join(quantities)}{suggestion(self.monitor, quantities)}; {self._remedy(quantities)}"
             )
         self._reset()
 
     def _remedy(self, quantities: Sequence[str]) -> str:
         """What to do where the monitored figure is not measured."""
+        if f"validation_{self.monitor}" in quantities:
+            return f"watch 'validation_{self.monitor}'"
         if self.monitor.startswith("validation") and "validation_loss" not in quantities:
             return "give fit validation=(x, y)"
         if self.monitor.endswith("accuracy"):
             return "accuracy is for classes: watch the loss of a regression"
+        if is_own(self.monitor):
+            return "a figure of your own is one of fit's metrics={name: f}"
         return "R² is for regressions with a squared error"
 
     def __call__(self, network: BaseNetwork, record: dict[str, float]) -> bool:
         """True when patience has run out."""
         value = record[self.monitor]
-        if improves(self.monitor, value, self.best, self.min_delta):
+        if improves(self.monitor, value, self.best, self.min_delta, self._mode):
             self.best, self.best_epoch = value, int(record["epoch"])
             if self.restore_best:
                 self._parameters = network._locked(network.parameters.copy)
@@ -128,8 +141,9 @@ class Checkpoint:
     every : int
         Saves after every so many epochs; ≥ 1.
     monitor : str, optional
-        A key of `History`: saves only where it is better than at any save before. Accuracies improve
-        upwards, all others downwards.
+        A key of `History`: saves only where it is better than at any save before.
+    mode : "auto", "min" or "max"
+        As for `EarlyStopping`.
     optimizer : optional
         The one that fit is given, to be saved too: ``backprop.load(path, optimizer=True)`` then gives all
         that is needed to go on bit for bit, and ``optimizer.steps`` is how far the training had come.
@@ -146,6 +160,7 @@ class Checkpoint:
     """
 
     first_rank_only = True
+    _mode = "auto"  # of one that was pickled before it had a mode
 
     def __init__(
         self,
@@ -154,7 +169,9 @@ class Checkpoint:
         every: int = 1,
         monitor: str | None = None,
         optimizer: Optimizer | WholeBatch | None = None,
+        mode: str = "auto",
     ) -> None:
+        self._mode = name_among("mode", mode, MODES)
         self.path = os.fspath(path)
         self.every = whole_number("every", every)
         self.monitor = monitor
@@ -181,7 +198,7 @@ class Checkpoint:
             return
         if self.monitor is not None:
             value = record[self.monitor]
-            if self.best is not None and not improves(self.monitor, value, self.best):
+            if self.best is not None and not improves(self.monitor, value, self.best, mode=self._mode):
                 return
             self.best = value
         self.write(network, self._path_of(record))

@@ -10,7 +10,9 @@ from backprop._table import table
 from backprop._validate import suggestion
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 SHOWN_ROWS = 20
 
@@ -22,6 +24,7 @@ class History(dict[str, list[float]]):
     same for the accuracy, where there are classes; "r2", 1 - C / (C of the best constant outputs), for a
     regression with a squared error on arrays; with ``validation=`` "validation_loss" and
     "validation_accuracy" or "validation_r2", taken after the epoch; "lr", the rate of the epoch's last step;
+    with ``metrics=`` their names, likewise with "validation_" before them where there are such samples;
     with ``norms=True`` "weight_norm", the 2-norm of all parameters after the epoch, and "gradient_norm", the
     mean over its steps of that of the gradient, penalties included, before clipping; and "seconds".
     ``print(history)`` shows a table, and ``pandas.DataFrame(history)`` is one.
@@ -42,6 +45,9 @@ class History(dict[str, list[float]]):
         Why training ended: "epochs", all were done; "target", C reached the target; "callback", one returned
         True; "gradient", no entry of the gradient was above the tolerance; "stalled", no better point was
         found.
+    steps : dict of str to ndarray of float64, (steps,)
+        With ``record="steps"`` "loss", C over each step's batch before it moved anything, and "lr", its rate;
+        else empty.
 
     Raises
     ------
@@ -53,6 +59,7 @@ class History(dict[str, list[float]]):
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__((key, []) for key in keys)
+        self.steps: dict[str, NDArray[np.float64]] = {}
 
     def __missing__(self, key: str) -> list[float]:
         near = suggestion(key, self) if isinstance(key, str) else ""
@@ -60,7 +67,7 @@ class History(dict[str, list[float]]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.update(state.pop("_columns", {}))  # of a history that was pickled before it was a dict
-        self.__dict__.update(state)
+        self.__dict__.update({"steps": {}} | state)
 
     @property
     def epochs(self) -> int:

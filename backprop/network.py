@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, overload
 
 from backprop._explainable import Explainable
 from backprop._exportable import Exportable
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from backprop import _core
     from backprop._types import Batch, Seed
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backprop.optimizers import Optimizer
     from backprop.solvers import WholeBatch
 
+    Metric = Callable[[NDArray[Any], Any], SupportsFloat]
     Callback = Callable[["Network", dict[str, float]], object]
     HeldOut = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 
@@ -89,7 +90,9 @@ class Network(Explainable, Exportable):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         target_mask: ArrayLike | None = None,
+        metrics: Mapping[str, Metric] | None = None,
         norms: bool = False,
+        record: Literal["epochs", "steps"] = "epochs",
         target: float | None = None,
         comm: object = None,
         sharded: bool = False,
@@ -147,9 +150,16 @@ class Network(Explainable, Exportable):
             False where a target is missing, whatever y holds there: the entry is no part of the loss,
             whose definition is otherwise as it was, and has no delta (in cross-entropy it counts as 0).
             Not for labels. The accuracy is then not measured.
+        metrics : dict of str to callable, optional
+            Figures of your own: ``f(a, y)`` of the outputs (n, outputs) and the targets as they were given,
+            which returns a number. They are measured after every epoch: on the validation samples, and the
+            history's key is then "validation_" and the name; else on those that were trained on. For
+            `EarlyStopping` and `Checkpoint` they are better when larger, unless these have mode="min".
         norms : bool
             Whether the history has the norms of the weights and of the gradient too. A step then keeps
             the whole gradient before it moves the weights, which may change their last bits.
+        record : "epochs" or "steps"
+            With "steps" ``history.steps`` has the loss and the rate of every step; not with comm.
         target : float, optional
             Training ends after an epoch whose loss is at most this; ``history.stopped`` is then "target".
         comm : mpi4py.MPI.Comm, optional
@@ -201,7 +211,9 @@ class Network(Explainable, Exportable):
             sample_weight=sample_weight,
             class_weight=class_weight,
             target_mask=target_mask,
+            metrics=metrics,
             norms=norms,
+            record=record,
             target=target,
             comm=comm,
             sharded=sharded,

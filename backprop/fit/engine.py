@@ -28,6 +28,7 @@ def train(
     first_epoch: int,
     budget: float,
     record: NDArray[np.float64],
+    losses: list[NDArray[np.float64]] | None,
 ) -> int:
     """One call of the engine, which trains whole epochs.
 
@@ -44,6 +45,8 @@ def train(
         Seconds after which no further epoch is begun.
     record : ndarray, (epochs, figures)
         Is filled, a row for each epoch done.
+    losses : list of ndarray, optional
+        Those of all steps are appended to it.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def train(
                 sparing=plan.sparing,
                 norms=plan.norms,
                 record=record,
+                losses=losses,
                 first_epoch=first_epoch,
                 budget=budget,
                 ranks=_ranks(ranks, plan.steps),

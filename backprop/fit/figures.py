@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backprop.fit.quality import Quality
 
 
-def quantities(quality: Quality, validated: bool, norms: bool) -> tuple[str, ...]:
+def quantities(quality: Quality, validated: bool, norms: bool, own: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of the history.
 
     Parameters
@@ -25,13 +25,15 @@ def quantities(quality: Quality, validated: bool, norms: bool) -> tuple[str, ...
         Whether there are samples to validate on.
     norms : bool
         Whether the norms of weights and gradient are measured.
+    own : tuple of str
+        The keys of the user's metrics.
 
     Returns
     -------
     tuple of str
     """
     measured = ("weight_norm", "gradient_norm") if norms else ()
-    return (*quality.keys(validated), "lr", *measured, "seconds")
+    return (*quality.keys(validated), *own, "lr", *measured, "seconds")
 
 
 def new_record(epochs: int) -> NDArray[np.float64]:

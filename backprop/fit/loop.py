@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._sparse import is_sparse
-from backprop._validate import finite_number, whole_number
+from backprop._validate import finite_number, name_among, whole_number
 from backprop.fit import engine
 from backprop.fit.figures import columns_of, new_record, quantities
 from backprop.fit.observers import Observers
@@ -44,11 +44,16 @@ def fit(
     sharded: bool,
     sync_every: int | None,
     progress: bool | None,
+    record: str,
     **settings: Any,
 ) -> History:
     """`Network.fit`, which documents it."""
+    of_steps = name_among("record", record, ("epochs", "steps")) == "steps"
     least = -math.inf if target is None else finite_number("target", target)
     if isinstance(optimizer, WholeBatch):
+        if of_steps:
+            name = type(optimizer).__name__
+            raise ValueError(f"record='steps' is for descent: an epoch of {name} is one step")
         return fit_whole_batch(
             network,
             x,
@@ -61,18 +66,26 @@ def fit(
             progress=progress,
             **settings,
         )
+    if of_steps and comm is not None:
+        raise ValueError("record='steps' is for one process: with comm each rank sees a part of every batch")
     with _ranks_of(comm, sharded, sync_every) as ranks:
         usable = ranks.usable_threads()
         plan = ranks.attempt(partial(plan_of, network, x, y, optimizer, ranks, usable, **settings))
         if isinstance(ranks, Ranks):
             plan = _start_alike(plan, ranks)
         observers = Observers(network, optimizer, plan.callbacks)
-        history = History(quantities(plan.quality, plan.held_out is not None, plan.norms))
+        history = History(
+            quantities(plan.quality, plan.held_out is not None, plan.norms, tuple(plan.metrics.of_names))
+        )
+        steps: list[tuple[NDArray[np.float64], NDArray[np.float64]]] | None = [] if of_steps else None
         ranks.attempt(partial(observers.start, tuple(history)))
         watched = ranks.rank == 0 and is_watched() if progress is None else progress
         with Progress(bool(watched), plan.epochs) as bar:
-            _train(plan, ranks, observers, history, bar, least)
+            _train(plan, ranks, observers, history, bar, least, steps)
         ranks.attempt(observers.finish)
+        if steps is not None:
+            losses, rates = zip(*steps, strict=True)
+            history.steps = {"loss": np.concatenate(losses), "lr": np.concatenate(rates)}
         return history
 
 
@@ -101,11 +114,17 @@ def _start_alike(plan: Plan, ranks: Ranks) -> Plan:
 
 
 def _train(
-    plan: Plan, ranks: Alone, observers: Observers, history: History, bar: Progress, target: float
+    plan: Plan,
+    ranks: Alone,
+    observers: Observers,
+    history: History,
+    bar: Progress,
+    target: float,
+    steps: list[tuple[NDArray[np.float64], NDArray[np.float64]]] | None,
 ) -> None:
     """All epochs, in as few calls of the engine as observers, norms and sources allow."""
     optimizer = plan.optimizer
-    looked_at = plan.observed or bool(observers) or plan.norms or target > -math.inf
+    looked_at = plan.observed or bool(observers) or plan.norms or plan.metrics.of_names or target > -math.inf
     one_by_one = looked_at or plan.source is not None or (ranks.sharded and plan.draws)
     most = 1 if one_by_one else ROWS_OF_RECORD
     rates = Rates(optimizer)
@@ -116,6 +135,7 @@ def _train(
         if rates.scheduled and plan.source is None:
             _ask_ahead(rates, ranks, before, epochs * plan.steps)
         record = new_record(epochs)
+        losses: list[NDArray[np.float64]] = []
         done = ranks.attempt(
             partial(
                 engine.train,
@@ -126,10 +146,15 @@ def _train(
                 first_epoch=history.epochs,
                 budget=bar.budget,
                 record=record,
+                losses=None if steps is None else losses,
             )
         )
         ranks.broadcast(record)
-        last = _extend(history, plan, record[:done], _rates_of_epochs(rates, before, optimizer.steps, done))
+        of_epochs = _rates_of_epochs(rates, before, optimizer.steps, done)
+        own = plan.metrics.measured(plan.network, ranks)
+        last = _extend(history, plan, record[:done], of_epochs, own)
+        if steps is not None:
+            steps.append((np.concatenate(losses), _rates_of_steps(rates, before, optimizer.steps)))
         bar.advance(done, last)
         if one_by_one:
             if _observe(plan, ranks, observers, last):
@@ -155,11 +180,22 @@ def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> list
     return rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)])
 
 
+def _rates_of_steps(rates: Rates, before: int, after: int) -> NDArray[np.float64]:
+    """The rate of each step between two numbers of steps."""
+    if rates.scheduled:
+        return rates.of_steps(before, after - before).copy()
+    return np.full(after - before, rates.at([before])[0])
+
+
 def _extend(
-    history: History, plan: Plan, record: NDArray[np.float64], rates: list[float]
+    history: History,
+    plan: Plan,
+    record: NDArray[np.float64],
+    rates: list[float],
+    own: dict[str, float],
 ) -> dict[str, float]:
-    """Adds an engine's record to the history; the last epoch's figures."""
-    columns = columns_of(record) | {"lr": rates}
+    """Adds an engine's record, and metrics of its last epoch, to the history; that epoch's figures."""
+    columns = columns_of(record) | {"lr": rates} | {name: [figure] for name, figure in own.items()}
     columns |= plan.quality.measured(columns)
     if plan.norms:
         columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]

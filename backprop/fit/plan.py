@@ -13,6 +13,7 @@ import numpy as np
 from backprop import _core
 from backprop._sparse import density_of, is_sparse
 from backprop._validate import name_among, whole_number
+from backprop.fit.metrics import Metrics, metrics_of
 from backprop.fit.observers import callables
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import held_out_of, samples_of
@@ -54,6 +55,8 @@ class Plan:
         Samples to validate on.
     quality : Quality
         What is measured beside the loss.
+    metrics : Metrics
+        The user's own.
     generator : numpy.random.Generator
     epochs : int
     batch_size : int
@@ -79,6 +82,7 @@ class Plan:
     source: Batches | Blocks | None
     held_out: HeldOut | None
     quality: Quality
+    metrics: Metrics
     generator: np.random.Generator
     epochs: int
     batch_size: int
@@ -107,6 +111,7 @@ class Plan:
             "epochs": self.epochs,
             "shuffle": self.shuffle,
             "norms": self.norms,
+            "the metrics' names": tuple(self.metrics.of_names),
             "whether there is validation": self.held_out is not None,
             "the kind of data": type(self.source).__name__,
             "sharded": ranks.sharded,
@@ -135,6 +140,7 @@ def plan_of(
     threads: int | None,
     callbacks: Sequence[Callback],
     norms: bool,
+    metrics: object,
     **of_data: Any,
 ) -> Plan:
     """fit's arguments as a plan; `of_data` are those that describe x and y.
@@ -168,6 +174,7 @@ def plan_of(
         network=network,
         optimizer=optimizer,
         quality=quality_of(network, data["samples"], data["held_out"], shared=ranks.sharded),
+        metrics=metrics_of(metrics, data["samples"], data["held_out"], sharded=ranks.sharded),
         generator=generator,
         epochs=epochs,
         norms=bool(norms),

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from backprop._figures import is_own
+
 SECONDS_BETWEEN_UPDATES = 0.05
 SHOWN = ("loss", "accuracy", "r2", "validation_loss", "validation_accuracy", "validation_r2")
 
@@ -65,6 +67,7 @@ def _can_be_written_to(file: Any) -> bool:
 def _postfix(record: Mapping[str, float]) -> dict[str, str]:
     """What the bar shows beside the epochs."""
     measured = {key: record.get(key, math.nan) for key in SHOWN}
+    measured |= {key: value for key, value in record.items() if is_own(key) and key != "epoch"}
     figures = {key: f"{value:.4f}" for key, value in measured.items() if not math.isnan(value)}
     return figures | {
         key: f"{record[key]:.3g}" for key in ("lr", "damping", "gradient_norm") if key in record

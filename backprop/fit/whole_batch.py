@@ -13,9 +13,11 @@ import numpy as np
 from backprop import _core
 from backprop._sparse import is_sparse
 from backprop._validate import whole_number
+from backprop.fit.metrics import Metrics, metrics_of
 from backprop.fit.observers import Observers, callables
 from backprop.fit.progress import Progress, is_watched
 from backprop.fit.quality import Quality, quality_of
+from backprop.fit.ranks import Alone
 from backprop.fit.samples import samples_of
 from backprop.fit.threads import suitable_threads, threads_asked, usable_threads
 from backprop.history import History
@@ -44,6 +46,8 @@ class Solving:
     samples : Samples
     quality : Quality
         What is measured beside the loss.
+    metrics : Metrics
+        The user's own.
     epochs : int
     target : float
         C at which training ends; -inf for none.
@@ -56,6 +60,7 @@ class Solving:
     optimizer: WholeBatch
     samples: Samples
     quality: Quality
+    metrics: Metrics
     epochs: int
     target: float
     norms: bool
@@ -67,6 +72,7 @@ class Solving:
         levenberg = isinstance(self.optimizer, LevenbergMarquardt)
         return (
             *self.quality.keys(self.samples.held_out is not None),
+            *self.metrics.of_names,
             *(("weight_norm",) if self.norms else ()),
             "gradient_norm",
             *(("damping",) if levenberg else ()),
@@ -109,6 +115,7 @@ def _plan(
     rng: Seed,
     threads: int | None,
     norms: bool,
+    metrics: object,
     target: float,
     comm: Any,
     sharded: bool,
@@ -144,6 +151,7 @@ def _plan(
         optimizer=optimizer,
         samples=samples,
         quality=quality_of(network, samples, samples.held_out, shared=False),
+        metrics=metrics_of(metrics, samples, samples.held_out),
         epochs=whole_number("epochs", epochs),
         target=target,
         norms=bool(norms),
@@ -203,7 +211,7 @@ def _has_second_derivatives(network: BaseNetwork) -> bool:
 def _train(solving: Solving, observers: Observers, history: History, bar: Progress) -> None:
     """All iterations, in as few calls of the engine as observers and norms allow."""
     network = solving.network
-    one_by_one = bool(observers) or solving.norms
+    one_by_one = bool(observers) or solving.norms or bool(solving.metrics.of_names)
     while history.epochs < solving.epochs:
         most = 1 if one_by_one else min(ROWS_OF_RECORD, solving.epochs - history.epochs)
         record = np.full((most, len(_core.solved_figures)), np.nan)
@@ -218,6 +226,8 @@ def _train(solving: Solving, observers: Observers, history: History, bar: Progre
             columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
         if solving.samples.mask is not None:
             columns["accuracy"] = done * [math.nan]
+        own = solving.metrics.measured(network, Alone())
+        columns |= {name: [figure] for name, figure in own.items()}
         for key, values in history.items():
             values.extend(columns[key])
         last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}

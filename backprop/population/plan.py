@@ -83,7 +83,7 @@ class Plan:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the history."""
-        return quantities(self.quality, self.held_out is not None, self.norms)
+        return quantities(self.quality, self.held_out is not None, self.norms, ())
 
 
 def plan_of(

@@ -14,7 +14,7 @@ struct given {
         PyObject *x, *y, *sample_weight, *target_mask;
         PyObject *validation; /* (x, y), or (x, y, sample_weight) */
     } data;
-    PyObject *optimizer, *rates, *bit_generator, *record, *stream, *ranks;
+    PyObject *optimizer, *rates, *bit_generator, *record, *losses, *stream, *ranks;
     size_t epochs, batch_size, threads, first_epoch;
     double budget;
     bool shuffle, norms, sparing;
@@ -40,6 +40,7 @@ static const struct bp_argument train_arguments[] = {
     {"shuffle", BP_ARG_FLAG, GIVEN(shuffle), false, 0},
     {"norms", BP_ARG_FLAG, GIVEN(norms), false, 0},
     {"sparing", BP_ARG_FLAG, GIVEN(sparing), false, 0},
+    {"losses", BP_ARG_OPTIONAL, GIVEN(losses), false, 0},
     {"stream", BP_ARG_OPTIONAL, GIVEN(stream), false, 0},
     {"ranks", BP_ARG_OPTIONAL, GIVEN(ranks), false, 0},
 };
@@ -116,6 +117,7 @@ read_settings(struct call *call, Network *self)
         .first_threads = given->sparing ? self->threads_that_paid : given->threads,
         .shuffle = given->shuffle,
         .norms = given->norms,
+        .losses = given->losses != NULL,
         .budget = given->budget,
     };
     t->record = bp_doubles(given->record, "record", bp_size_product(given->epochs, BP_FIGURES));
@@ -168,6 +170,23 @@ raise_divergence(const struct bp_module *module, const struct bp_trained *t, siz
     return NULL;
 }
 
+/* Appends the losses of the steps to the list that is given, as an array; 0, or -1 with an exception. */
+static int
+give_losses(struct call *call)
+{
+    struct bp_step_losses *losses = &call->trained.losses;
+    const npy_intp count = (npy_intp)losses->count;
+    double *numbers = losses->numbers;
+
+    if (!numbers)
+        return 0;
+    losses->numbers = NULL; /* the array takes them over, or frees them */
+    PyObject *array = bp_array_on(numbers, 1, &count, NPY_DOUBLE);
+    const int given = array ? PyList_Append(call->given.losses, array) : -1;
+    Py_XDECREF(array);
+    return given;
+}
+
 /* Trains, once all is read; what _train returns. */
 static PyObject *
 run(struct call *call, Network *self)
@@ -184,6 +203,8 @@ run(struct call *call, Network *self)
         self->threads_that_paid = call->trained.threads;
     if (bp_failed(&self->net)) /* whatever came of the numbers that it left */
         return bp_raise(BP_FAILED);
+    if (status == BP_OK && call->given.losses && give_losses(call) < 0)
+        return NULL;
     if (status == BP_OK)
         return PyLong_FromSize_t(call->trained.epochs_done);
     if (status == BP_DIVERGED)
@@ -234,6 +255,7 @@ bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     bp_release_generator(&call.generator);
     bp_leave(self);
 done:
+    bp_free(call.trained.losses.numbers);
     bp_report_no_start(&call.ranks);
     bp_release_ranks(&call.ranks);
     bp_release_stream(&call.stream);

@@ -1,5 +1,7 @@
 #include "feed.h"
 
+#include <string.h>
+
 #include "core/base/memory.h"
 #include "stop.h"
 
@@ -65,9 +67,16 @@ take_block(struct worker *worker, bool first)
         run->verdict.status = make_room(run);
     if (run->verdict.stop || run->verdict.status != BP_OK || feed->data.x.rows == 0)
         return false;
-    const size_t batch = stream->whole ? feed->data.x.rows : run->applied.batch;
+    const size_t batch = bp_rows_of_step(run);
     const size_t steps = (feed->data.x.rows + batch - 1) / batch;
     return run->asked->ranks || bp_ready_rates(run, worker->step, steps);
+}
+
+static size_t
+samples_of_block(const struct run *run)
+{
+    const struct bp_chosen chosen = run->asked->chosen;
+    return chosen.rows ? chosen.count : run->feed.data.x.rows;
 }
 
 /* Thread 0: a new order; false where training is to end. Ranks end together only, at a step. */
@@ -76,7 +85,7 @@ shuffle(struct run *run)
 {
     const struct bp_poll poll = {run->asked->ranks ? NULL : bp_poll_if_due, run};
     const struct bp_chosen chosen = run->asked->chosen;
-    const size_t count = chosen.rows ? chosen.count : run->feed.data.x.rows;
+    const size_t count = samples_of_block(run);
     uint32_t *order = run->feed.order;
 
     if (!bp_shuffle(run->asked->random, count, order, poll))
@@ -84,6 +93,30 @@ shuffle(struct run *run)
     for (size_t n = 0; chosen.rows && n < count && !run->verdict.stop; n++)
         order[n] = chosen.rows[order[n]];
     return !run->verdict.stop;
+}
+
+/* Thread 0: room for the losses of the steps of this block; false where memory is short. */
+static bool
+make_room_for_losses(struct run *run)
+{
+    struct bp_step_losses *losses = &run->trained->losses;
+    const size_t batch = bp_rows_of_step(run), rows = samples_of_block(run);
+    const size_t needed = losses->count + (rows + batch - 1) / batch;
+
+    if (needed <= losses->room)
+        return true;
+    const size_t room = needed < 2 * losses->room ? 2 * losses->room : needed;
+    double *numbers = bp_allocate(room, sizeof(*numbers));
+    if (!numbers) {
+        run->verdict.status = BP_NO_MEMORY;
+        return false;
+    }
+    if (losses->count > 0)
+        memcpy(numbers, losses->numbers, losses->count * sizeof(*numbers));
+    bp_free(losses->numbers);
+    losses->numbers = numbers;
+    losses->room = room;
+    return true;
 }
 
 bool
@@ -96,6 +129,8 @@ bp_next_block(struct worker *worker, bool first)
         feed->more = run->asked->stream ? take_block(worker, first) : first;
         if (feed->more && feed->order)
             feed->more = shuffle(run);
+        if (feed->more && run->asked->settings.losses)
+            feed->more = make_room_for_losses(run);
     }
     bp_meet(worker->pass.team);
     return feed->more;

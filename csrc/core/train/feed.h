@@ -21,6 +21,14 @@ void
 bp_share_weight(const struct bp_data *, struct bp_rows rows, struct bp_rows batch, double sign,
                 double *factors);
 
+/* Samples of a step of this block; its last one may have fewer. */
+static inline size_t
+bp_rows_of_step(const struct run *run)
+{
+    const struct bp_stream *stream = run->asked->stream;
+    return stream && stream->whole ? run->feed.data.x.rows : run->applied.batch;
+}
+
 /* The learning rate of a step of this call. */
 static inline double
 bp_rate_of(const struct run *run, size_t step)

@@ -6,6 +6,34 @@
 #include "feed.h"
 #include "vectors.h"
 
+void
+bp_note_loss(struct run *run, double loss, double weight)
+{
+    struct bp_step_losses *losses = &run->trained->losses;
+
+    if (run->asked->settings.losses && losses->count < losses->room)
+        losses->numbers[losses->count++] = loss / weight; /* NaN where nothing has weight */
+}
+
+/* Thread 0: the loss of each step that the rows make. */
+static void
+note_losses(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    const struct bp_data *data = &run->feed.data;
+    struct bp_loss_sums step = {0};
+
+    if (rows.count <= bp_rows_of_step(run)) {
+        bp_sum_losses(&worker->pass, ws, data, rows, &step);
+        bp_note_loss(run, step.loss, step.weight);
+        return;
+    }
+    for (size_t n = 0; n < rows.count; n++) { /* of a sample each */
+        const double weight = bp_weight_of(data, rows, n);
+        bp_note_loss(run, weight * ws->losses[n], weight);
+    }
+}
+
 bool
 bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows rows)
 {
@@ -18,6 +46,8 @@ bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows r
     sums->loss += batch.loss;
     sums->weight = batch.weight;
     sums->right += batch.right;
+    if (run->asked->settings.losses && worker->pass.me == 0)
+        note_losses(worker, ws, rows);
     if (isfinite(batch.loss))
         return true;
     if (worker->pass.me == 0) {

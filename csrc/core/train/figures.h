@@ -8,6 +8,10 @@
 bool
 bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
 
+/* Thread 0: the loss of a step is Σ w_n C_0 / Σ w_n; kept where settings.losses says so. */
+void
+bp_note_loss(struct run *, double loss, double weight);
+
 /* Thread 0: writes the row of an epoch. */
 void
 bp_write_record(const struct run *, size_t epoch, const struct sums *,

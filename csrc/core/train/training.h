@@ -67,6 +67,7 @@ struct bp_settings {
     size_t first_threads; /* to begin with; all, with ranks */
     bool shuffle;  /* else samples come in their own order */
     bool norms;    /* measures BP_GRADIENT_NORM */
+    bool losses;   /* keeps the loss of every step; not with ranks */
     double budget; /* seconds after which no further epoch is begun */
 };
 
@@ -100,12 +101,20 @@ bp_samples_of(const struct bp_training *t)
     return t->chosen.rows ? t->chosen.count : t->data.x.rows;
 }
 
+/* The mean loss of each step, C as it was trained on: thread 0 writes it, and makes room between
+ * blocks. To be freed with bp_free. */
+struct bp_step_losses {
+    double *numbers; /* NULL without settings.losses */
+    size_t count, room;
+};
+
 /* What came of a training, besides parameters, the optimizer's state and the record. All zeros
  * before it. */
 struct bp_trained {
     size_t epochs_done;
     size_t threads;        /* that paid at the end */
     size_t bad_layer;      /* for BP_DIVERGED: counted from 0 */
+    struct bp_step_losses losses;
     bool status_exchanged; /* the other ranks have this one's status of before the first step */
 };
 

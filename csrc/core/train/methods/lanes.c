@@ -12,6 +12,7 @@
 #include "core/passes/losses.h"
 #include "core/passes/whole_gradient.h"
 #include "core/train/feed.h"
+#include "core/train/figures.h"
 #include "core/train/methods/batch.h"
 #include "core/train/methods/method.h"
 #include "core/train/stop.h"
@@ -36,7 +37,8 @@ struct lanes {
 static bool
 suits(const struct bp_training *t, size_t batch)
 {
-    return bp_fits_lanes(t->net, batch) && !t->ranks && !(t->stream && t->stream->whole) &&
+    return bp_fits_lanes(t->net, batch) && !t->net->restraint.masked && !t->net->restraint.rated &&
+           !t->ranks && !(t->stream && t->stream->whole) &&
            (t->stream || (t->data.x.rows <= UINT32_MAX && !bp_is_sparse(&t->data.x)));
 }
 
@@ -167,6 +169,8 @@ add_up(struct worker *worker, struct bp_rows rows)
         if (!isfinite(own->groups[g].losses.loss) && own->groups[g].bad_layer < bad)
             bad = own->groups[g].bad_layer;
     }
+    if (worker->pass.me == 0)
+        bp_note_loss(run, batch.loss, batch.weight);
     worker->sums.loss += batch.loss;
     worker->sums.weight += batch.weight;
     worker->sums.right += batch.right;
