@@ -21,7 +21,7 @@ test: build  ## build, then run the tests
 	$(PYTHON) -m pytest
 
 test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser]'
-	$(PYTHON) -m pytest tests/play/test_browser.py
+	$(PYTHON) -m pytest tests/play/test_browser.py tests/site/test_site.py
 
 test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and qemu-user
 	.ci/neon
@@ -90,6 +90,9 @@ docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is 
 	$(PYTHON) -m venv .docs
 	.docs/bin/pip install --quiet $(BUILD_NEEDS) -e '.[docs]'
 	touch $@
+
+site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc
+	PYTHONPATH=. $(PYTHON) site/build.py build/site
 
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace

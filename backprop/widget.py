@@ -66,7 +66,7 @@ class Widget(anywidget.AnyWidget):
     >>> bp.Widget(net, x, y, optimizer=bp.Adam(0.03))  # doctest: +SKIP
     """
 
-    _esm = page.text("widget.js")
+    _esm = page.script()
     _css = page.text("widget.css")
 
     def __init__(

@@ -58,6 +58,7 @@ export class Engine {
     };
     if (message.do === "trace") return { trace: this.trace(message) };
     if (message.do === "outputs") return { outputs: this.outputs(message.x) };
+    if (message.do === "activations") return { activations: this.activations(message.x) };
     if (message.do === "points") return { points: this.points() };
     if (!Object.hasOwn(does, message.do)) throw new Refused(`there is no message '${message.do}'`);
     does[message.do]();
@@ -70,10 +71,8 @@ export class Engine {
     const { sizes, hidden = "tanh", output = "sigmoid", loss = "squared_error", dtype = "float32", bias = true } = asked;
     if (!Array.isArray(sizes) || sizes.length < 2) throw new Refused("a network needs at least two layers");
     for (const size of sizes) whole("a layer's nodes", size, 1, 1024);
-    const name = asked.data ?? this.data;
-    if (!this.sets[name]) throw new Refused(`there are no data '${name}'`);
-    const set = this.sets[name];
-    if (set.inputs !== sizes[0]) throw new Refused(`${name} has ${set.inputs} inputs, the network ${sizes[0]}`);
+    const data = this.fitting(asked.data ?? this.data, sizes[0], sizes.at(-1)), rule = this.ruleOf(asked.optimizer ?? { rule: "sgd", lr: 0.5 });
+    const batch = whole("batch_size", asked.batch ?? this.batch ?? 10, 1, 100000);
     const [activations, losses] = this.names;
     const layers = sizes.slice(1).map((outputs, l) => ({
       inputs: sizes[l], outputs, bias, activation: l === sizes.length - 2 ? output : hidden,
@@ -87,9 +86,9 @@ export class Engine {
     if (this.session) this.wasm.close(this.session);
     Object.assign(this, { session, layers, loss, dtype, epochs: 0, undone: [] });
     this.count = this.wasm.count(session);
-    this.batch = asked.batch ?? this.batch ?? 10;
-    this.takeData(name);
-    this.setOptimizer(asked.optimizer ?? { rule: "sgd", lr: 0.5 });
+    this.batch = batch;
+    this.takeData(data);
+    this.setOptimizer(rule);
     this.seed(asked.seed ?? 0);
     this.beginning = this.moment();
     this.version++;
@@ -108,32 +107,43 @@ export class Engine {
     return new kind(this.wasm.memory.buffer, at, count);
   }
 
-  takeData(name) {
-    for (const block of this.blocks) this.wasm.release(block);
-    this.blocks = [];
-    this.data = name;
-    const set = this.sets[name], outputs = this.layers.at(-1).outputs;
-    this.samples = [set, set.tests ?? { x: [], y: [] }].map((part, which) => {
-      const n = part.x.length / this.layers[0].inputs, labels = set.labels && outputs > 1;
-      if (set.labels && outputs > 1 && set.classes.length > outputs) {
-        throw new Refused(`${name} has ${set.classes.length} classes, the network ${outputs} outputs`);
-      }
-      const y = labels ? Int32Array.from(part.y) : Float64Array.from(part.y);
+  // The samples of data for a network of so many inputs and outputs, as the WebAssembly takes them; refuses what does not fit.
+  fitting(name, inputs, outputs) {
+    const set = this.sets[name];
+    if (!set) throw new Refused(`there are no data '${name}'`);
+    if (set.inputs !== inputs) throw new Refused(`${name} has ${set.inputs} inputs, the network ${inputs}`);
+    const labels = set.labels && outputs > 1, classes = set.labels ? Math.max(...set.y) + 1 : 0;
+    if (classes > Math.max(outputs, 2)) throw new Refused(`${name} has ${classes} classes, the network ${outputs} outputs`);
+    const parts = [set, set.tests ?? { x: [], y: [] }].map((part) => {
+      const n = part.x.length / inputs, y = labels ? Int32Array.from(part.y) : Float64Array.from(part.y);
       if (y.length !== (labels ? n : n * outputs)) throw new Refused(`${name} does not fit ${outputs} outputs`);
-      const places = [this.copy(Float64Array.from(part.x)), this.copy(y)];
-      this.blocks.push(...places);
-      this.wasm.samples(this.session, which, n, ...places, labels ? 1 : 0);
-      return n;
+      return { n, x: Float64Array.from(part.x), y };
     });
-    this.labels = set.labels && outputs > 1;
+    return { name, labels, parts };
   }
 
-  setOptimizer({ rule, lr, momentum = 0 }) {
-    const place = this.names[2].indexOf(rule);
-    if (place < 0) throw new Refused(`there is no optimizer '${rule}'`);
+  takeData({ name, labels, parts }) {
+    for (const block of this.blocks) this.wasm.release(block);
+    this.blocks = [];
+    Object.assign(this, { data: name, labels, samples: parts.map(({ n }) => n) });
+    parts.forEach(({ n, x, y }, which) => {
+      const places = [this.copy(x), this.copy(y)];
+      this.blocks.push(...places);
+      this.wasm.samples(this.session, which, n, ...places, labels ? 1 : 0);
+    });
+  }
+
+  // What an optimizer is asked for by, checked.
+  ruleOf({ rule, lr, momentum = 0 }) {
+    if (!this.names[2].includes(rule)) throw new Refused(`there is no optimizer '${rule}'`);
+    if (!(momentum >= 0 && momentum < 1)) throw new Refused(`momentum must be at least 0 and less than 1, got ${momentum}`);
+    return { rule, lr: positive("lr", lr), momentum };
+  }
+
+  setOptimizer({ rule, lr, momentum }) {
     const beta2 = rule === "rmsprop" ? 0.99 : 0.999;
-    const settings = this.copy(Float64Array.from([positive("lr", lr), momentum, 0, 0.9, beta2, 1e-8, 0]));
-    check(this.wasm.optimizer(this.session, place, settings));
+    const settings = this.copy(Float64Array.from([lr, momentum, 0, 0.9, beta2, 1e-8, 0]));
+    check(this.wasm.optimizer(this.session, this.names[2].indexOf(rule), settings));
     this.wasm.release(settings);
     this.rule = { rule, lr, momentum };
   }
@@ -215,12 +225,12 @@ export class Engine {
   }
 
   choose(name) {
-    if (!this.sets[name]) throw new Refused(`there are no data '${name}'`);
-    this.takeData(name);
+    this.takeData(this.fitting(name, this.layers[0].inputs, this.layers.at(-1).outputs));
     this.epochs = 0;
     this.version++;
   }
 
+  // Samples that the page brought.
   own({ name, x, y, labels, classes, inputs }) {
     this.sets[name] = { x, y, labels, classes, inputs };
   }
@@ -263,6 +273,18 @@ export class Engine {
     return outputs;
   }
 
+  activations(x) {
+    const numbers = Float64Array.from(x), n = numbers.length / this.layers[0].inputs, widths = this.layers.map((layer) => layer.outputs);
+    const from = this.copy(numbers), all = n * widths.reduce((sum, width) => sum + width, 0), to = this.wasm.allocate(8 * all);
+    if (!to) throw new Refused(STATUS[1]);
+    check(this.wasm.activations(this.session, n, from, to));
+    let at = 0;
+    const whole = Float64Array.from(this.real(to, all)), parts = widths.map((width) => whole.slice(at, (at += n * width)));
+    this.wasm.release(from);
+    this.wasm.release(to);
+    return parts;
+  }
+
   points() {
     const { x, y, labels, tests = { x: [], y: [] }, classes } = this.sets[this.data], outputs = this.layers.at(-1).outputs;
     const shown = (part) => ({ x: Float64Array.from(part.x), y: Float64Array.from(part.y) });
@@ -281,12 +303,12 @@ export class Engine {
     const { rule, lr, momentum } = this.rule;
     return {
       layers: this.layers, loss: this.loss, dtype: this.dtype, batch: this.batch, epochs: this.epochs, version: this.version,
-      optimizer: { rule, lr, text: `${RULES[rule]}(${lr}${momentum ? `, momentum=${momentum}` : ""})`, plain: rule === "sgd" && momentum === 0 },
+      optimizer: { rule, lr, momentum, text: `${RULES[rule]}(${lr}${momentum ? `, momentum=${momentum}` : ""})`, plain: rule === "sgd" && momentum === 0 },
       data: {
         name: this.data, samples: this.samples[TRAIN], tests: this.samples[TEST], classes: this.sets[this.data].classes ?? null,
         names: Object.keys(this.sets).filter((name) => this.sets[name].inputs === this.layers[0].inputs),
       },
-      undo: this.undone.length, builds: true, train, test,
+      nodes: 8, undo: this.undone.length, builds: true, train, test,
       parameters: Float64Array.from(this.real(this.wasm.parameters(this.session), this.count)),
     };
   }

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
+from browser import driver  # noqa: F401
+from webassembly import node, site_folder, wasm, wasm_compiler  # noqa: F401
 
 import backprop as bp
 from backprop import _core

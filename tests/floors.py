@@ -35,7 +35,7 @@ face:      _explainable _exportable network rate_search
            population.files population.population population backprop
 sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
            sklearn.estimator sklearn.classifier sklearn.regressor sklearn
-play:      play.page play.plane play.stage play.view play.answers play.server play
+play:      play.page play.stage play.answers play.server play
 widget:    widget
 cli:       cli.dialect cli.tables cli.columns cli.classes cli.scaling cli.reading cli.data cli.arguments
            cli.parts cli.build cli.bench cli.train cli.use cli.train_options cli.options cli __main__

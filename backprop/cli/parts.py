@@ -155,17 +155,22 @@ def divide(options: argparse.Namespace, model: Model | None = None) -> Parts:
     )
 
 
-def to_show(options: argparse.Namespace) -> tuple[NDArray[Any], NDArray[np.int64], int]:
-    """The samples of new data, of their test part if there is one, scaled; and how many classes they have."""
+def to_show(options: argparse.Namespace) -> tuple[Pair, Pair | None, Classes]:
+    """The samples of new data, scaled as their training part is; those of their test part, if there is one;
+    and their classes."""
     data = read_data(options)
-    part = complete(data.test or data.whole, data.path, options.missing or "error", data.columns)[0]
-    classes = _learn_classes(data, [part], None)
-    y = _targets(part, classes, data.path)
+    missing = options.missing or "error"
+    given = [data.whole] if data.test is None else [data.whole, data.test]
+    found = [complete(part, data.path, missing, data.columns)[0] for part in given]
+    classes = _learn_classes(data, found, None)
+    y = [_targets(part, classes, data.path) for part in found]
+    x = found[0].x
     scaling = learn_scaling(
-        part.x, y, standardize=data.columns is not None and not are_images(part.x), regression=False,
+        x, y[0], standardize=data.columns is not None and not are_images(x), regression=False,
         numbers=None if data.columns is None else data.columns.is_number,
     )  # fmt: skip
-    return scaling.of_inputs(part.x), y, len(classes.names)
+    shown = [(scaling.of_inputs(part.x), targets) for part, targets in zip(found, y, strict=True)]
+    return shown[0], shown[1] if len(shown) > 1 else None, classes
 
 
 def _settings(options: argparse.Namespace, saved: Mapping[str, Any]) -> Settings:

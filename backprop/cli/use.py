@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop.network import Network
+    from backprop.play.stage import Stage
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -178,34 +179,44 @@ def jacobian(options: argparse.Namespace) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Serves the page until Ctrl-C."""
-    from backprop.play import server, stage
+    from backprop.play import server
+
+    server.play(_stage(options), options.port, options.browser)
+
+
+def _stage(options: argparse.Namespace) -> Stage:
+    """What the page shows."""
+    from backprop.play.stage import Stage
 
     optimizer = bp.SGD(0.5 if options.lr is None else options.lr)
-    x: NDArray[Any] | None = None
-    y: NDArray[Any] | None = None
-    if options.model is not None or options.set == "digits":
-        model = _to_show(options)
-        network, scaling = model.network, model.scaling
-        if options.data is not None or network.layers[0].inputs != 2:
-            x, y = data.with_targets(options, model)
-            x, y = scaling.of_inputs(x), scaling.of_targets(y)
-    else:
-        sizes = options.layers or [2, 5, 4, 1]
-        if options.data is not None:
-            x, y, classes = parts.to_show(options)
-            sizes = options.layers or [x.shape[1], 8, classes]
-        network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
-    shown = stage.Stage(
-        network,
-        x,
-        y,
-        optimizer=optimizer,
-        batch_size=options.batch_size,
-        nodes=options.nodes,
-        sample=options.sample,
-        name="moons" if options.set in (None, "digits") else options.set,
-    )
-    server.play(shown, options.port, options.browser)
+    rest: dict[str, Any] = {"optimizer": optimizer, "batch_size": options.batch_size}
+    rest |= {"nodes": options.nodes, "sample": options.sample}
+    if options.model is not None:
+        if options.layers is not None:
+            raise ValueError("--layers is for a new network; this one is saved and has its layers")
+        model = data.load(options.model)
+        if options.data is None and model.network.layers[0].inputs == 2:
+            return Stage(model.network, name=options.set or "moons", **rest)
+        x, y = data.with_targets(options, model)
+        print("backprop: training on the page trains on the samples that it shows", file=sys.stderr)
+        x, y = model.scaling.of_inputs(x), model.scaling.of_targets(y)
+        return Stage(model.network, x, y, classes=tuple(model.class_names) or None, **rest)
+    if options.set == "digits":
+        x, y, *held_out = datasets.load_digits()
+        if options.layers is None:
+            network = _to_show(options).network
+        else:
+            network = bp.Network.dense(*options.layers, hidden="tanh", seed=0)
+        names = tuple(map(str, range(10)))
+        return Stage(network, x, y, validation=(held_out[0], held_out[1]), classes=names, **rest)
+    if options.data is None:
+        network = bp.Network.dense(*(options.layers or (2, 5, 4, 1)), hidden="tanh", seed=0)
+        return Stage(network, name=options.set or "moons", builds=True, **rest)
+    (x, y), tests, classes = parts.to_show(options)
+    sizes = options.layers or [x.shape[1], 8, len(classes.names)]
+    network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
+    names = tuple(map(str, classes.names))
+    return Stage(network, x, y, validation=tests, classes=names, builds=True, **rest)
 
 
 def bench(options: argparse.Namespace) -> None:

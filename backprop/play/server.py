@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from backprop.play.stage import Stage
 
 HOST = "127.0.0.1"
-LARGEST_MESSAGE = 10_000  # bytes
+LARGEST_MESSAGE = 1 << 24  # bytes; samples that are dropped onto the page come as one message
 SECONDS_FOR_A_REQUEST = 30
-FILES = {
-    "": ("play.html", "text/html; charset=utf-8"),
-    "widget.js": ("widget.js", "text/javascript; charset=utf-8"),
-    "widget.css": ("widget.css", "text/css; charset=utf-8"),
+FILES: dict[str, tuple[Callable[[], str], str]] = {
+    "": (lambda: page.text("play.html"), "text/html; charset=utf-8"),
+    "widget.js": (page.script, "text/javascript; charset=utf-8"),
+    "widget.css": (lambda: page.text("widget.css"), "text/css; charset=utf-8"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -76,8 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         if name not in FILES:
             self._refuse(HTTPStatus.NOT_FOUND)
             return
-        file, kind = FILES[name]
-        self._reply(page.text(file).encode(), kind)
+        content, kind = FILES[name]
+        self._reply(content().encode(), kind)
 
     def do_POST(self) -> None:
         """A message for the stage, as JSON."""

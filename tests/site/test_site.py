@@ -1,0 +1,193 @@
+"""The site in Chromium, from a plain file server: its WebAssembly, its page, and that nothing else is asked.
+
+Skipped where the WebAssembly cannot be compiled, or Chromium, chromedriver or selenium is missing; ``make
+test-browser`` runs these tests too.
+"""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import sys
+import threading
+
+import numpy as np
+import pytest
+from browser import DESKTOP, PHONE, Page, emulate
+from test_wasm_bits import BATCH, HERE, NETWORKS, ROOT, STEPS, run
+
+BITS = """
+const [told, done] = arguments, base = document.baseURI;
+const run = async () => {
+  const { bits } = await import(new URL("bits.mjs", base).href);
+  return bits(told, await (await fetch(new URL("engine.wasm", base))).arrayBuffer());
+};
+run().then(done, (error) => done(String(error)));
+"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site_folder):
+    """Where a plain file server has the site."""
+    shutil.copy(site_folder / "engine.js", site_folder / "engine.mjs")
+    shutil.copy(HERE / "bits.mjs", site_folder)
+    files = functools.partial(Quiet, directory=site_folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), files)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def page(driver, address):
+    emulate(driver, DESKTOP)
+    page = Page(driver)
+    page.address = address
+    yield page
+    errors = page.errors()
+    driver.get("about:blank")
+    assert errors == []
+
+
+def open_at(page, hash_):
+    page.driver.get("about:blank")
+    page.driver.get(f"{page.address}/play.html#{hash_}")
+    page.until(lambda: page.all(".bp-edge"))
+
+
+def test_a_hundred_steps_in_chromium_have_the_bits_of_baseline(page):
+    told = {"networks": list(NETWORKS.values()), "epochs": STEPS * BATCH // 100, "batch": BATCH}
+    environment = os.environ | {"BACKPROP_ISA": "baseline", "PYTHONPATH": str(ROOT)}
+    cases = run([sys.executable, HERE / "bits_of_baseline.py"], told, env=environment)
+    page.driver.get(f"{page.address}/play.html")
+    page.driver.set_script_timeout(60)
+    answers = page.driver.execute_async_script(BITS, told | {"cases": cases})
+    for name, case, answer in zip(NETWORKS, cases, answers, strict=True):
+        assert answer["last"] == case["last"], name
+        assert np.array_equal(answer["delta"], case["delta"]), name
+
+
+def test_nothing_is_asked_of_other_places(page, site_folder):
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    open_at(page, "layers=2-3-1")
+    asked = page.script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert len(asked) >= 5
+    assert [name for name in asked if not name.startswith(page.address)] == []
+    files = [path for path in site_folder.rglob("*") if path.is_file() and path.suffix != ".mjs"]
+    assert sum(path.stat().st_size for path in files) < 1_500_000
+    for path in files:
+        if path.suffix in (".js", ".css"):
+            text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+            assert "://" not in text, path.name
+
+
+def test_first_paint_is_not_waited_for_by_the_engine(page):
+    """The head line is there before the WebAssembly: no script blocks it."""
+    open_at(page, "layers=2-3-1")
+    kinds = page.script("return [...document.scripts].map((each) => each.type)")
+    assert kinds == ["module"]
+    assert page.script("return performance.getEntriesByName('first-contentful-paint').length") == 1
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_round_and_back(page, size):
+    emulate(page.driver, size)
+    open_at(page, "layers=2-5-4-1&data=circles&sample=4&seed=3")
+    said = page.find(".bp-figures").text
+    names = [f"Forward through layer {name}:" for name in ("L-2", "L-1", "L")]
+    names += [f"Backward through layer {name}:" for name in ("L", "L-1", "L-2")]
+    names += [f"Layer {name} is updated" for name in ("L", "L-1", "L-2")]
+    for words in names:
+        page.step(words)
+    assert "C₀ was" in page.told()
+    assert page.find(".bp-figures").text != said, "the loss has moved"
+    for words in reversed(names[:-1]):
+        page.press("Back")
+        page.until(lambda words=words: words in page.told())
+    page.press("Back")
+    page.until(lambda: "Nothing is computed yet" in page.told())
+    page.until(lambda: page.find(".bp-figures").text == said)
+    wide = page.script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1]
+
+
+def test_a_link_brings_the_same_state_back(page):
+    network = "layers=2-6-3-1&activation=relu&data=xor&optimizer=adam&rate=0.02&seed=5"
+    open_at(page, f"{network}&epochs=7&sample=9&done=4&weight=1.2.3")
+    state = page.find(".bp-figures").text, page.told(), page.terms(), page.find(".bp-weight h2").text
+    assert "epochs 7" in state[0]
+    assert state[3].startswith("w")
+    link = page.find("a.bp-link").get_attribute("href")
+    page.driver.get("about:blank")
+    page.driver.get(link)
+    page.until(lambda: page.all(".bp-edge"))
+    page.until(lambda: page.find(".bp-weight h2").text == state[3])
+    assert (page.find(".bp-figures").text, page.told(), page.terms()) == state[:3]
+
+
+def test_a_network_by_its_fields_and_a_file(page, tmp_path):
+    from selenium.webdriver.support.select import Select
+
+    open_at(page, "layers=2-5-4-1")
+    page.find(".bp-network summary").click()
+    hidden = page.find("input.bp-wide")
+    hidden.clear()
+    hidden.send_keys("7")
+    Select(page.find(".bp-network select")).select_by_value("relu")
+    page.press("New network")
+    page.until(lambda: "7 relu" in page.find(".bp-net").text)
+    weight = page.find(".bp-weight h2").text
+    page.press("New weights")
+    page.until(lambda: page.find(".bp-weight h2").text != weight)
+    hidden.clear()
+    hidden.send_keys("7-q")
+    page.press("New network")
+    page.until(lambda: "hidden layers are widths" in page.find("[role=alert]").text)
+
+    colours = ["red", "green", "blue"]
+    rows = ["a,b,c,kind", *(f"{i % 5},{i % 7},{i % 3},{colours[i % 3]}" for i in range(60))]
+    (tmp_path / "kinds.csv").write_text("\n".join(rows), encoding="utf-8")
+    page.find("input[type=file]").send_keys(str(tmp_path / "kinds.csv"))
+    page.until(lambda: "3 softmax" in page.find(".bp-net").text)
+    assert "blue" in page.find(".bp-net").text, "outputs are called by class"
+    page.press("Train")
+    page.until(lambda: "epochs 10" in page.find(".bp-figures").text)
+    assert page.find(".bp-verdict").text.startswith("label ")
+    (tmp_path / "bad.csv").write_text("1,2,a\n1,x,b\n", encoding="utf-8")
+    page.find("input[type=file]").send_keys(str(tmp_path / "bad.csv"))
+    page.until(lambda: "line 2 has inputs that are no numbers" in page.find("[role=alert]").text)
+
+
+def test_training_keeps_the_lesson_and_draws_two_runs(page):
+    open_at(page, "layers=2-4-1&data=moons&done=4&epochs=1")
+    told = page.told()
+    page.press("Train")
+    page.until(lambda: "epochs 11" in page.find(".bp-figures").text)
+    assert page.told() == told, "the round is where it was"
+    page.press("Start over")
+    page.until(lambda: "epochs 0" in page.find(".bp-figures").text)
+    page.press("Train")
+    page.until(lambda: page.all(".bp-curve.bp-old"))
+
+
+def test_maps_of_the_nodes(page):
+    open_at(page, "layers=2-4-1&data=circles")
+    box = page.find(".bp-place label:last-of-type input")
+    assert page.all(".bp-map") == []
+    box.click()
+    page.until(lambda: len(page.all(".bp-map")) == 5)
+
+
+def test_the_settings_that_are_refused_say_why(page):
+    open_at(page, "layers=2-4-1&rate=-1")
+    assert json.dumps(page.find("[role=alert]").text)
+    page.until(lambda: "lr must be greater than 0" in page.find("[role=alert]").text)
