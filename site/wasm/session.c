@@ -5,6 +5,7 @@
 
 #include "core/base/memory.h"
 #include "core/evaluate/trace.h"
+#include "core/network/freedom.h"
 
 BP_EXPORT(allocate) void *bp_session_memory(size_t bytes)
 {
@@ -93,10 +94,12 @@ BP_EXPORT(open) struct bp_session *bp_session_open(const uint32_t *what)
         net->layers[l] = (struct bp_layer){.inputs = layer[0],
                                            .outputs = layer[1],
                                            .bias = layer[2] != 0,
-                                           .activation = (enum bp_activation)layer[3]};
+                                           .activation = (enum bp_activation)layer[3],
+                                           .freedom = {.rate = 1, .bias_rate = 1}};
     }
     if (bp_network_lay_out(net) != BP_OK)
         goto failed;
+    bp_note_freedom(net);
     self->parameters = bp_allocate(bp_room(net), net->kernels->size);
     self->gradient = bp_allocate(bp_room(net), net->kernels->size);
     self->optimizer = (struct bp_optimizer){
