@@ -34,7 +34,9 @@ face:      _explainable _exportable network rate_search
            population.plan population.patience population.history population.engine population.loop
            population.files population.population population backprop
 sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
-           sklearn.estimator sklearn.classifier sklearn.regressor sklearn
+           sklearn.watching sklearn.training sklearn.fitted
+           sklearn.estimator sklearn.classifier sklearn.regressor
+           sklearn.candidates sklearn.search sklearn
 play:      play.page play.stage play.answers play.server play
 widget:    widget
 cli:       cli.dialect cli.tables cli.columns cli.classes cli.scaling cli.reading cli.data cli.arguments

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop import _core
 from backprop._of_members import is_of_members
 from backprop._validate import not_negative, whole_number
 from backprop.layer import like, parts_of
@@ -134,6 +135,41 @@ class Members:
             for number, (layer, part) in enumerate(zip(self.prototype.layers, parts, strict=True))
         )
         return _network(self.prototype, layers, copy.deepcopy(self.rngs[i]))
+
+
+def copies_of(networks: Sequence[Network]) -> tuple[Any, ...]:
+    """What `Members` takes, of networks of one shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are none, or they are not alike.
+    """
+    import copy
+
+    networks = list(networks)
+    if not networks or not all(isinstance(network, Network) for network in networks):
+        raise TypeError("Population.of takes a sequence of at least one Network")
+    first = networks[0]
+    for i, network in enumerate(networks):
+        if _shape(network) != _shape(first):
+            raise ValueError(f"the networks must be alike, but networks[{i}] is {network!r}, not {first!r}")
+    rngs = [copy.deepcopy(network.rng) for network in networks]
+    penalties = [
+        np.array([[getattr(layer, name) for layer in network.layers] for network in networks])
+        for name in ("l1", "l2")
+    ]
+    return prototype_of(first), rngs, *penalties, np.stack([network.parameters for network in networks])
+
+
+def _shape(network: Network) -> tuple[Any, ...]:
+    """What the members of a population have alike; functions of the user's own by identity."""
+    layers = []
+    for layer in network.layers:
+        name = str(layer.activation)
+        activation = name if name in _core.activations else id(layer.activation)
+        layers.append((layer.inputs, layer.outputs, activation, layer.has_bias, layer.dropout))
+    return tuple(layers), network.loss_function, network.dtype
 
 
 def first_parameters(prototype: Network, rngs: Sequence[np.random.Generator]) -> NDArray[Any]:

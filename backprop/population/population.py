@@ -12,7 +12,7 @@ import numpy as np
 from backprop._attributes import KnownAttributes
 from backprop.network import Network
 from backprop.population.asked import Asked
-from backprop.population.members import Members, generators_of, penalties_of, prototype_of
+from backprop.population.members import Members, copies_of, generators_of, penalties_of, prototype_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -137,6 +137,26 @@ class Population(KnownAttributes, Asked):
             *sizes, hidden=hidden, output=output, bias=bias, loss=loss, dtype=dtype, seed=0
         )
         return cls(network, members, seed, l1=l1, l2=l2)
+
+    @classmethod
+    def of(cls, networks: Sequence[Network]) -> Self:
+        """A population of copies of networks: their parameters, penalties and generators.
+
+        Parameters
+        ----------
+        networks : sequence of Network
+            Of one shape: the same layers but for l1 and l2, loss and dtype.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are none, or they are not alike.
+        """
+        return cls._of(*copies_of(networks))
 
     @property
     def layers(self) -> tuple[Any, ...]:
@@ -351,15 +371,15 @@ class Population(KnownAttributes, Asked):
     def _some(self, which: NDArray[np.intp]) -> Self:
         import copy
 
-        one = type(self).__new__(type(self))
-        Members.__init__(
-            one,
-            copy.deepcopy(self.prototype),
-            [copy.deepcopy(self.rngs[i]) for i in which.tolist()],
-            self.l1[which],
-            self.l2[which],
-            self.parameters[which],
-        )
+        rngs = [copy.deepcopy(self.rngs[i]) for i in which.tolist()]
+        prototype = copy.deepcopy(self.prototype)
+        one = self._of(prototype, rngs, self.l1[which], self.l2[which], self.parameters[which])
         one.diverged = self.diverged[which]
+        return one
+
+    @classmethod
+    def _of(cls, *parts: Any) -> Self:
+        one = cls.__new__(cls)
+        Members.__init__(one, *parts)
         one.history = None
         return one

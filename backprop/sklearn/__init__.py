@@ -1,4 +1,5 @@
-"""scikit-learn estimators: `BackpropClassifier` and `BackpropRegressor` (the extra ``sklearn``).
+"""scikit-learn estimators: `BackpropClassifier`, `BackpropRegressor` and a search over their settings,
+`PopulationSearchCV` (the extra ``sklearn``).
 
 Their parameters have the names of scikit-learn's ``MLPClassifier`` and ``MLPRegressor`` where they mean the
 same. ``import backprop`` does not import this package; ``backprop.sklearn`` does.
@@ -7,6 +8,7 @@ same. ``import backprop`` does not import this package; ``backprop.sklearn`` doe
 try:
     from backprop.sklearn.classifier import BackpropClassifier
     from backprop.sklearn.regressor import BackpropRegressor
+    from backprop.sklearn.search import PopulationSearchCV
 except ImportError as error:
     if not (error.name or "").startswith("sklearn"):
         raise
@@ -15,4 +17,4 @@ except ImportError as error:
         f"({error})"
     ) from error
 
-__all__ = ["BackpropClassifier", "BackpropRegressor"]
+__all__ = ["BackpropClassifier", "BackpropRegressor", "PopulationSearchCV"]

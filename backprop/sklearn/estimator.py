@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from backprop.layer import Layer
 from backprop.network import Network
 from backprop.sklearn import parameters
+from backprop.sklearn.fitted import Fitted
 from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
+from backprop.sklearn.training import UNITS, Job, Known, Shared, train_alone, train_together
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="Estimator")
 
 
-class Estimator(BaseEstimator):
+class Estimator(Fitted):
     """What classifier and regressor share: parameters, and training until it stops getting better."""
 
     _sums_of_squares: ClassVar[tuple[str, ...]] = ()  # of the losses, those that solver="lm" can have
@@ -103,33 +104,6 @@ class Estimator(BaseEstimator):
         self.dropout = dropout
         self.standardize = standardize
         self.threads = threads
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "network_" in vars(self)
-
-    @property
-    def coefs_(self) -> list[NDArray[Any]]:
-        """The weights of each layer, (inputs, outputs), live, in the units of X and y."""
-        check_is_fitted(self)
-        return [layer.weights.T for layer in self.network_.layers]
-
-    @property
-    def intercepts_(self) -> list[NDArray[Any] | None]:
-        """The biases of each layer, (outputs,), live, in the units of X and y."""
-        check_is_fitted(self)
-        return [layer.bias for layer in self.network_.layers]
-
-    @property
-    def n_layers_(self) -> int:
-        """The number of layers, the input layer included."""
-        check_is_fitted(self)
-        return len(self.network_.layers) + 1
-
-    @property
-    def out_activation_(self) -> str:
-        """The activation function of the output layer."""
-        check_is_fitted(self)
-        return str(self.network_.layers[-1].activation)
 
     # What differs between classifier and regressor.
 
@@ -218,13 +192,23 @@ class Estimator(BaseEstimator):
         return Samples(x, targets, weights)
 
     def _train(self, samples: Samples, goes_on: bool, incremental: bool) -> None:
+        job = self._job(samples, goes_on, incremental)
+        self._finish(job, train_alone(job, self._threads()), incremental)
+
+    def _job(self, samples: Samples, goes_on: bool, incremental: bool, shared: Shared | None = None) -> Job:
+        """What is to be trained; with `shared`, samples that other jobs have too are the same arrays."""
         random = check_random_state(self.random_state)
         held_out = None
         if self.early_stopping and not incremental:
             stratum = self._stratum(samples.y)
             samples, held_out = hold_out(samples, self.validation_fraction, stratum, random)
         forget = not (goes_on and incremental)
-        self._learn_units(samples, forget)
+        common = None if samples.weights is not None or held_out is not None else shared
+        known = None if common is None else common.get(bool(self.standardize))
+        if known is None:
+            self._learn_units(samples, forget)
+        else:
+            self.__dict__.update(known.units)
         n = len(samples.x)
         batch_size = parameters.batch_of(self, n)
         total = n if samples.weights is None else float(samples.weights.sum())
@@ -235,8 +219,10 @@ class Estimator(BaseEstimator):
         if forget:
             self.t_, self.loss_curve_ = 0, []
         optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None, self.t_)
-        x = self._inputs(samples.x, network)
-        y = self._targets(samples.y)
+        x, y = known.samples if known else (self._inputs(samples.x, network), self._targets(samples.y))
+        if common is not None and known is None:
+            units = {name: vars(self)[name] for name in UNITS if name in vars(self)}
+            common[bool(self.standardize)] = Known(units, (x, y))
         score = None
         if held_out is not None:
             held_out = held_out._replace(x=self._inputs(held_out.x, network))
@@ -245,36 +231,25 @@ class Estimator(BaseEstimator):
                 return self._score_of(network, held_out)
 
         watch = Watch(self, network, optimizer, before=self.t_, samples=n, batch_size=batch_size, score=score)
-        interrupted = False
-        try:
-            history = network.fit(
-                x,
-                y,
-                optimizer,
-                epochs=1 if incremental else self.max_iter,
-                batch_size=batch_size,
-                shuffle=bool(self.shuffle),
-                threads=self._threads(),
-                progress=False,
-                callbacks=[watch],
-                sample_weight=samples.weights,
-            )
-            watch.stopped |= history.stopped in ("gradient", "stalled")
-        except KeyboardInterrupt:
-            interrupted = True
+        epochs = 1 if incremental else self.max_iter
+        return Job(network, optimizer, x, y, samples.weights, batch_size, epochs, bool(self.shuffle), watch)
+
+    def _finish(self, job: Job, interrupted: bool, incremental: bool) -> None:
+        """What is left to do after training."""
+        network, watch = job.network, job.watch
         if not incremental:
-            watch.keep_the_best(network, lambda: _mean(network.losses(x, y), samples.weights))
+            watch.keep_the_best(network, lambda: _mean(job.losses, job.weights))
         to_units(network, self._of_x, self._of_y)
-        self._set_results(network, optimizer, watch)
+        self._set_results(network, job.optimizer, watch)
         if interrupted:
-            warnings.warn("training was interrupted; the best parameters so far are kept", stacklevel=4)
+            warnings.warn("training was interrupted; the best parameters so far are kept", stacklevel=5)
         elif not incremental and not watch.stopped:
             unit, rate = ("iterations", "") if watch.whole else ("epochs", " or learning_rate_init")
             warnings.warn(
                 f"training reached max_iter={self.max_iter} {unit} and has not converged; train for more, or "
                 f"raise tol{rate}",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _learn_units(self, samples: Samples, forget: bool) -> None:
@@ -352,9 +327,44 @@ class Estimator(BaseEstimator):
         nested = (get_active_backend()[0].nesting_level or 0) > 0
         return 1 if nested else None
 
-    def _outputs_of(self, X: ArrayLike) -> NDArray[Any]:
-        check_is_fitted(self)
-        return self.network_(validate_data(self, X, dtype=(np.float64, np.float32), reset=False))
+
+class Fit(NamedTuple):
+    """One call of fit: an estimator, what it is to be given, and what other fits on the same X share."""
+
+    estimator: Estimator
+    X: Any
+    y: Any
+    sample_weight: ArrayLike | None
+    shared: Shared
+
+
+def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | None]:
+    """Fits new estimators, each as its own fit would, but together; what went wrong with each.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+    threads : int or None
+
+    Returns
+    -------
+    list of Exception or None
+    """
+    errors: list[Exception | None] = [None] * len(fits)
+    jobs: dict[int, Job] = {}
+    for i, fit in enumerate(fits):
+        e = fit.estimator
+        try:
+            parameters.check(e, e._sums_of_squares)
+            samples = e._validated(fit.X, fit.y, fit.sample_weight, False, False, None)
+            jobs[i] = e._job(samples, False, False, fit.shared)
+        except (TypeError, ValueError) as error:
+            errors[i] = error
+    for i, failure in zip(jobs, train_together(list(jobs.values()), threads), strict=True):
+        errors[i] = failure
+        if failure is None:
+            fits[i].estimator._finish(jobs[i], False, False)
+    return errors
 
 
 def _mean(values: NDArray[Any], weights: NDArray[Any] | None) -> float:

@@ -112,4 +112,5 @@ class Watch:
 
 def penalty(network: Network) -> float:
     """½ l2 Σ w² over all layers."""
-    return sum(0.5 * layer.l2 * float(np.vdot(layer.weights, layer.weights)) for layer in network.layers)
+    squares = (float(np.square(layer.weights.T.reshape(-1)).sum()) for layer in network.layers)
+    return sum(0.5 * layer.l2 * square for layer, square in zip(network.layers, squares, strict=True))

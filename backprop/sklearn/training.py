@@ -1,0 +1,215 @@
+"""One training of an estimator's network, alone; or many of them together, as populations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backprop._core import DivergenceError
+from backprop.population import Population
+from backprop.sklearn.watching import MemberWatch
+from backprop.solvers import WholeBatch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backprop.network import Network
+    from backprop.optimizers import Optimizer
+    from backprop.sklearn.stopping import Watch
+
+
+# Attributes of an estimator that hold the units of its samples.
+UNITS = ("_moments_of_x", "_moments")
+
+
+class Known(NamedTuple):
+    """What trainings on the same samples have alike.
+
+    Attributes
+    ----------
+    units : dict
+        `UNITS` of an estimator.
+    samples : (x, y)
+        As networks are trained on them.
+    """
+
+    units: dict[str, Any]
+    samples: tuple[NDArray[Any], NDArray[Any]]
+
+
+Shared = dict[bool, Known]  # by whether samples are standardised
+
+
+@dataclass
+class Job:
+    """What one call of fit is to train, as far as it is known before training.
+
+    Attributes
+    ----------
+    network : Network
+        In standardised units.
+    optimizer : Optimizer or WholeBatch
+    x, y : ndarray
+        As the network is trained on them.
+    weights : ndarray of float64, (n,), or None
+    batch_size, epochs : int
+    shuffle : bool
+    watch : Watch
+        Is told of every epoch, and keeps the best parameters.
+    """
+
+    network: Network
+    optimizer: Optimizer | WholeBatch
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    batch_size: int
+    epochs: int
+    shuffle: bool
+    watch: Watch
+
+    @property
+    def losses(self) -> NDArray[Any]:
+        """C_0 of each sample with the parameters as they are, (n,)."""
+        return self.network.losses(self.x, self.y)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What jobs have alike that are trained in one population."""
+        layers = [
+            (layer.inputs, layer.outputs, str(layer.activation), layer.has_bias, layer.dropout)
+            for layer in self.network.layers
+        ]
+        nesterov = self.optimizer.settings.get("nesterov")
+        network = (*layers, self.network.loss_function, self.network.dtype)
+        data = (self.x.shape, self.x.dtype, self.y.shape[1:], self.y.dtype, self.weights is None)
+        return (network, data, type(self.optimizer), nesterov, self.batch_size, self.epochs, self.shuffle)
+
+
+def train_alone(job: Job, threads: int | None) -> bool:
+    """Trains one network; whether Ctrl-C ended it.
+
+    Raises
+    ------
+    DivergenceError
+        As from `Network.fit`.
+    """
+    try:
+        history = job.network.fit(
+            job.x,
+            job.y,
+            job.optimizer,
+            epochs=job.epochs,
+            batch_size=job.batch_size,
+            shuffle=job.shuffle,
+            threads=threads,
+            progress=False,
+            callbacks=[job.watch],
+            sample_weight=job.weights,
+        )
+        job.watch.stopped |= history.stopped in ("gradient", "stalled")
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def train_together(jobs: Sequence[Job], threads: int | None) -> list[Exception | None]:
+    """Trains all networks, those of one shape in one population, each with the bits that `train_alone` gives.
+
+    Those of solvers that look at all samples before they move are trained one by one.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    threads : int or None
+
+    Returns
+    -------
+    list of Exception or None
+        What went wrong with each.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C.
+    """
+    errors: list[Exception | None] = [None] * len(jobs)
+    groups: dict[Any, list[int]] = {}
+    for i, job in enumerate(jobs):
+        if not isinstance(job.optimizer, WholeBatch):
+            groups.setdefault(job.shape, []).append(i)
+            continue
+        try:
+            if train_alone(job, threads):
+                raise KeyboardInterrupt
+        except (DivergenceError, ValueError) as error:
+            errors[i] = error
+    for members in groups.values():
+        population = _train_population([jobs[i] for i in members], threads)
+        for member, i in enumerate(members):
+            if population.diverged[member]:
+                errors[i] = DivergenceError("the loss is no longer finite")
+    return errors
+
+
+def _train_population(jobs: list[Job], threads: int | None) -> Population:
+    """Trains networks of one shape, and gives each its parameters back."""
+    population = Population.of([job.network for job in jobs])
+    optimizer = _optimizer_of(jobs)
+    watch = MemberWatch([job.watch for job in jobs], population, optimizer)
+    x, y, weights, rows = _samples_of(jobs)
+    population.fit(
+        x,
+        y,
+        optimizer,
+        epochs=jobs[0].epochs,
+        batch_size=jobs[0].batch_size,
+        shuffle=jobs[0].shuffle,
+        samples=rows,
+        sample_weight=weights,
+        threads=threads,
+        progress=False,
+        callbacks=[watch],
+    )
+    watch.finish(population)
+    for i, job in enumerate(jobs):
+        job.network.parameters[:] = population.parameters[i]
+        job.network.rng = population.rngs[i]
+        job.optimizer = job.watch.optimizer = optimizer.of_member(i)
+    return population
+
+
+def _optimizer_of(jobs: list[Job]) -> Optimizer:
+    """One with the numbers of all, (members,)."""
+    settings: dict[str, Any] = {}
+    every = [job.optimizer.settings for job in jobs]
+    for name, first in every[0].items():
+        values = [each[name] for each in every]
+        if name == "betas":
+            settings[name] = tuple(np.array(values, np.float64).T)
+        else:
+            settings[name] = first if isinstance(first, bool) else np.array(values, np.float64)
+    kind: Any = type(jobs[0].optimizer)
+    optimizer: Optimizer = kind(**settings)
+    return optimizer
+
+
+def _samples_of(
+    jobs: list[Job],
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None, NDArray[np.uint32] | None]:
+    """The samples that jobs have, each set once, their weights, and which rows are whose."""
+    n = len(jobs[0].x)
+    sets: dict[tuple[int, ...], tuple[int, Job]] = {}
+    first = [
+        sets.setdefault((id(job.x), id(job.y), id(job.weights)), (len(sets) * n, job))[0] for job in jobs
+    ]
+    kept = [job for _, job in sets.values()]
+    if len(kept) == 1:
+        return kept[0].x, kept[0].y, kept[0].weights, None
+    weights = [job.weights for job in kept if job.weights is not None]
+    rows = (np.array(first)[:, np.newaxis] + np.arange(n)).astype(np.uint32)
+    together = np.concatenate([job.x for job in kept]), np.concatenate([job.y for job in kept])
+    return (*together, np.concatenate(weights) if weights else None, rows)

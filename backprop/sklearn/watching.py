@@ -1,0 +1,127 @@
+"""What `Watch` does for one network, for all members of a population at once."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop.layer import arrays_of
+from backprop.optimizers import SGD
+from backprop.sklearn.parameters import rate_after
+from backprop.sklearn.stopping import LEAST_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from backprop.optimizers import Optimizer
+    from backprop.population import Population
+    from backprop.sklearn.stopping import Watch
+
+
+class MemberWatch:
+    """The callback of a population's fit: each member's figures, patience, rate and best parameters.
+
+    Parameters
+    ----------
+    watches : sequence of Watch
+        One for each member; they get what each would have seen of its own fit.
+    population : Population
+    optimizer : Optimizer
+        Whose rates, (members,), it sets.
+    """
+
+    def __init__(self, watches: Sequence[Watch], population: Population, optimizer: Optimizer) -> None:
+        self._watches, self._optimizer = watches, optimizer
+        members = len(watches)
+        self._tol = np.array([watch.estimator.tol for watch in watches], np.float64)
+        self._patience = np.array([watch.patience for watch in watches])
+        self._waited = np.zeros(members, np.int64)
+        self._best = np.full(members, -np.inf)
+        self._has_score = np.array([watch.score is not None for watch in watches])
+        self._training = np.ones(members, np.bool_)
+        self._begun_with, self._begun_penalty = population.parameters.copy(), penalties(population)
+        self._kept = population.parameters.copy()
+        self._sgd = isinstance(optimizer, SGD)
+
+    def __call__(self, population: Population, record: dict[str, Any]) -> NDArray[np.bool_]:
+        """Takes one epoch's record; which members are to stop."""
+        training = self._training & ~population.diverged
+        penalty = penalties(population)
+        losses = record["loss"] + self._begun_penalty
+        values = self._note(population, losses, training)
+        with np.errstate(invalid="ignore"):
+            gained, better = values >= self._best + self._tol, training & (values > self._best)
+        self._waited = np.where(training, np.where(gained, 0, self._waited + 1), self._waited)
+        self._best[better] = values[better]
+        of_before = better & ~self._has_score
+        self._kept[of_before] = self._begun_with[of_before]
+        self._kept[better & self._has_score] = population.parameters[better & self._has_score]
+        for i in np.flatnonzero(training).tolist():  # those that rest keep what they ended with
+            self._watches[i].begun_penalty = float(penalty[i])
+        self._begun_with, self._begun_penalty = population.parameters.copy(), penalty
+        stop = self._set_rates(training)
+        self._training = training & ~stop
+        return stop
+
+    def finish(self, population: Population) -> None:
+        """Tells the watches what they would have kept."""
+        for i, watch in enumerate(self._watches):
+            watch.waited, watch.best = int(self._waited[i]), float(self._best[i])
+            if watch.best > -np.inf:
+                watch.parameters = self._kept[i]
+
+    def _note(
+        self, population: Population, losses: NDArray[np.float64], training: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Adds to the watches' figures; what is to rise, (members,)."""
+        values = -losses
+        network = copy.deepcopy(population.prototype) if self._has_score.any() else None
+        for i in np.flatnonzero(training).tolist():
+            watch = self._watches[i]
+            watch.losses.append(float(losses[i]))
+            text = f"Iteration {len(watch.losses)}, loss = {losses[i]:.8f}"
+            if watch.score is not None and network is not None:
+                network.parameters[:] = population.parameters[i]
+                values[i] = watch.score(network)
+                watch.scores.append(float(values[i]))
+                text += f", validation score = {values[i]:.6f}"
+            if watch.estimator.verbose:
+                print(text)
+        return values
+
+    def _set_rates(self, training: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Sets the rates of the next epoch; whose patience has run out, (members,)."""
+        late = training & (self._waited > self._patience)
+        if not self._sgd:
+            self._stop(late)
+            return late
+        rates = np.array(self._optimizer.lr)
+        rules = np.array([watch.estimator.learning_rate for watch in self._watches])
+        for i in np.flatnonzero(training & ~late & (rules == "invscaling")).tolist():
+            watch = self._watches[i]
+            rates[i] = rate_after(watch.estimator, watch.before + len(watch.losses) * watch.samples)
+        lowered = late & (rules == "adaptive") & (rates > LEAST_RATE)
+        rates[lowered] /= 5
+        self._waited[lowered] = 0
+        self._optimizer.lr = rates
+        ended: NDArray[np.bool_] = late & ~lowered
+        self._stop(ended)
+        return ended
+
+    def _stop(self, members: NDArray[np.bool_]) -> None:
+        for i in np.flatnonzero(members).tolist():
+            self._watches[i].stopped = True
+
+
+def penalties(population: Population) -> NDArray[np.float64]:
+    """½ l2 Σ w² over all layers of each member, (members,); with the bits of `stopping.penalty`."""
+    total = np.zeros(len(population))
+    arrays = arrays_of(population.layers, population.parameters)
+    for number, (weights, _) in enumerate(arrays):
+        flat = weights.swapaxes(-1, -2).reshape(len(population), -1)
+        total += 0.5 * population.l2[:, number] * np.square(flat).sum(axis=1).astype(np.float64)
+    return total

@@ -1,0 +1,182 @@
+"""PopulationSearchCV finds what scikit-learn's searches find, to the bit."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from backprop.sklearn import BackpropClassifier, BackpropRegressor, PopulationSearchCV
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of a fit that diverges, by scikit-learn
+]
+
+X, Y = make_classification(91, 6, n_informative=4, n_classes=3, random_state=0)
+XR, YR = make_regression(80, 4, noise=3, random_state=0)
+CLASSIFIER = BackpropClassifier((7,), max_iter=25, random_state=0)
+REGRESSOR = BackpropRegressor((5,), "tanh", max_iter=25, random_state=1)
+RATES = {"learning_rate_init": [1e-3, 1e-2, 0.1], "alpha": [0.0, 1.0, "auto"]}
+
+
+def network_estimator(estimator):
+    return getattr(estimator, "_final_estimator", estimator)
+
+
+def assert_same_search(mine, theirs):
+    """All scores, and the estimator that is refitted."""
+    assert mine.cv_results_.keys() == theirs.cv_results_.keys()
+    for name, values in theirs.cv_results_.items():
+        if "time" not in name:
+            np.testing.assert_array_equal(mine.cv_results_[name], values, err_msg=name)
+    assert mine.best_params_ == theirs.best_params_
+    assert mine.best_index_ == theirs.best_index_
+    one, other = (network_estimator(search.best_estimator_) for search in (mine, theirs))
+    np.testing.assert_array_equal(one.network_.parameters, other.network_.parameters)
+    assert type(mine.best_estimator_) is type(theirs.best_estimator_)
+
+
+CASES = {
+    "rates and penalties": (CLASSIFIER, RATES, {}),
+    "float32": (CLASSIFIER, RATES, {"dtype": "float32"}),
+    "architectures": (
+        CLASSIFIER,
+        {"hidden_layer_sizes": [(3,), (4, 4)], "activation": ["relu", "tanh"], "beta_1": [0.5, 0.9]}, {},
+    ),
+    "batches and lengths": (
+        CLASSIFIER, {"batch_size": [7, 50, "auto"], "max_iter": [3, 9], "tol": [0, 0.1]}, {}
+    ),
+    "descent": (
+        CLASSIFIER, {
+            "solver": ["sgd"], "momentum": [0.0, 0.9], "nesterovs_momentum": [False, True],
+            "learning_rate": ["constant", "invscaling", "adaptive"], "n_iter_no_change": [2],
+        }, {},
+    ),
+    "early stopping": (clone(CLASSIFIER).set_params(early_stopping=True, n_iter_no_change=1), RATES, {}),
+    "seeds and dropout": (
+        CLASSIFIER, {"random_state": [0, 1, 2], "dropout": [0, 0.4], "standardize": [True, False]}, {}
+    ),
+    "other solvers": (CLASSIFIER, {"solver": ["adam", "lbfgs"], "alpha": [0.1, 1]}, {}),
+    "weights of classes": (CLASSIFIER, {"class_weight": [None, "balanced"], "alpha": [0.1, 1]}, {}),
+    "regression": (REGRESSOR, RATES, {}),
+    "train scores": (REGRESSOR, RATES, {"return_train_score": True}),
+    "several scorers": (
+        CLASSIFIER, RATES, {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"}
+    ),
+    "a scorer": (
+        REGRESSOR, RATES, {"scoring": lambda e, x, y: -float(np.abs(e.predict(x) - y).max() + x[0, 0])}
+    ),
+    "a choice": (CLASSIFIER, RATES, {"refit": lambda results: 4}),
+    "splits": (CLASSIFIER, RATES, {"cv": ShuffleSplit(3, test_size=0.3, random_state=0)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_grid_has_scikit_learns_scores(case):
+    estimator, grid, settings = CASES[case]
+    x, y = (X, Y) if isinstance(estimator, BackpropClassifier) else (XR, YR)
+    settings = {"cv": 3} | settings
+    x = x.astype(settings.pop("dtype", "float64"))
+    theirs = GridSearchCV(clone(estimator), grid, **settings).fit(x, y)
+    mine = PopulationSearchCV(clone(estimator), grid, **settings).fit(x, y)
+    assert_same_search(mine, theirs)
+    np.testing.assert_array_equal(mine.predict(x), theirs.predict(x))
+    if "scoring" not in settings:
+        assert mine.score(x, y) == theirs.score(x, y)
+
+
+def test_drawn_settings_are_those_of_a_randomized_search():
+    drawn = {"learning_rate_init": loguniform(1e-4, 1), "alpha": loguniform(1e-2, 1e2)}
+    theirs = RandomizedSearchCV(CLASSIFIER, drawn, n_iter=6, random_state=3, cv=3).fit(X, Y)
+    mine = PopulationSearchCV(CLASSIFIER, drawn, n_iter=6, random_state=3, cv=3).fit(X, Y)
+    assert_same_search(mine, theirs)
+
+
+def test_a_pipeline_is_searched_with_the_steps_before_its_network():
+    pipeline = make_pipeline(StandardScaler(), SelectKBest(), CLASSIFIER)
+    grid = {"selectkbest__k": [2, 5], "backpropclassifier__learning_rate_init": [1e-3, 0.1]}
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(Y))
+    theirs = GridSearchCV(pipeline, grid, cv=3).fit(X, Y, backpropclassifier__sample_weight=weights)
+    mine = PopulationSearchCV(pipeline, grid, cv=3).fit(X, Y, backpropclassifier__sample_weight=weights)
+    assert_same_search(mine, theirs)
+    np.testing.assert_array_equal(mine.predict_proba(X), theirs.predict_proba(X))
+
+
+def test_groups_and_weights_reach_splitter_and_estimator():
+    groups = np.arange(len(Y)) % 5
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(Y))
+    given, cv = {"groups": groups, "sample_weight": weights}, GroupKFold(3)
+    theirs = GridSearchCV(CLASSIFIER, RATES, cv=cv).fit(X, Y, **given)
+    mine = PopulationSearchCV(CLASSIFIER, RATES, cv=cv).fit(X, Y, **given)
+    assert_same_search(mine, theirs)
+
+
+def test_labels_of_any_kind():
+    words = np.array(["a", "b", "c"])[Y]
+    mine = PopulationSearchCV(CLASSIFIER, {"alpha": [0.1, 1]}, cv=3).fit(X, words)
+    assert set(mine.classes_) == {"a", "b", "c"}
+    assert mine.n_features_in_ == 6
+    assert set(mine.predict(X)) <= {"a", "b", "c"}
+
+
+def test_settings_that_cannot_be_trained_are_scored_so():
+    grid = {"alpha": [-1, 0.1]}
+    with pytest.warns(FitFailedWarning):
+        mine = PopulationSearchCV(CLASSIFIER, grid, cv=3).fit(X, Y)
+    assert np.isnan(mine.cv_results_["mean_test_score"]).tolist() == [True, False]
+    with pytest.raises(ValueError, match="alpha must be at least 0"):
+        PopulationSearchCV(CLASSIFIER, grid, cv=3, error_score="raise").fit(X, Y)
+
+
+def test_a_fit_that_diverges_is_one_that_failed():
+    wild = clone(REGRESSOR).set_params(solver="sgd", momentum=0, standardize=False, activation="identity")
+    grid = {"learning_rate_init": [1e-3, 1e150]}
+    with pytest.warns(FitFailedWarning, match="no longer finite"):
+        mine = PopulationSearchCV(wild, grid, cv=3).fit(XR, YR)
+    assert np.isnan(mine.cv_results_["mean_test_score"]).tolist() == [False, True]
+    assert mine.best_params_ == {"learning_rate_init": 1e-3}
+
+
+def test_without_refit_there_is_no_estimator():
+    mine = PopulationSearchCV(CLASSIFIER, RATES, cv=3)
+    with pytest.raises(NotFittedError):
+        mine.predict(X)
+    mine.set_params(refit=False).fit(X, Y)
+    assert mine.best_params_ in mine.cv_results_["params"]
+    with pytest.raises(AttributeError, match="refit=False"):
+        mine.score(X, Y)
+
+
+def test_a_search_is_copied_and_pickled():
+    mine = PopulationSearchCV(CLASSIFIER, {"alpha": [0.1, 1]}, cv=3).fit(X, Y)
+    twin = pickle.loads(pickle.dumps(mine))
+    np.testing.assert_array_equal(twin.predict(X), mine.predict(X))
+    assert clone(mine).get_params().keys() == mine.get_params().keys()
+    assert not hasattr(mine, "transform")
+
+
+def test_warnings_of_fits_that_have_not_converged():
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        PopulationSearchCV(clone(CLASSIFIER).set_params(max_iter=2), {"alpha": [0.1]}, cv=3).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "given", "error", "text"),
+    [
+        (LogisticRegression(), {}, TypeError, "must be a BackpropClassifier or BackpropRegressor"),
+        (CLASSIFIER, {"weights": np.ones(91)}, TypeError, "groups and sample_weight, got 'weights'"),
+        (CLASSIFIER, {"sample_weight": np.ones(3)}, ValueError, r"shape \(91,\)|inconsistent"),
+    ],
+)
+def test_what_is_not_for_a_search(estimator, given, error, text):
+    with pytest.raises(error, match=text):
+        PopulationSearchCV(estimator, {"C": [1]} if not given else {"alpha": [1]}, cv=3).fit(X, Y, **given)
