@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from backprop.sklearn.estimator import Estimator, Fit, fit_together
+from backprop.sklearn.estimator import Estimator, fit_together
+from backprop.sklearn.training import Fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -40,6 +40,8 @@ class BackpropClassifier(ClassifierMixin, Estimator):
     __module__ = "backprop.sklearn"
 
     classes_: NDArray[Any]
+    oob_decision_function_: NDArray[np.float64]
+    oob_score_: float
     _labels: Labels
 
     def __init__(
@@ -71,6 +73,8 @@ class BackpropClassifier(ClassifierMixin, Estimator):
         dropout: float = 0.0,
         standardize: bool = True,
         threads: int | None = None,
+        members: int = 1,
+        bootstrap: bool = True,
         class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
     ) -> None:
         super().__init__(
@@ -100,6 +104,8 @@ class BackpropClassifier(ClassifierMixin, Estimator):
             dropout=dropout,
             standardize=standardize,
             threads=threads,
+            members=members,
+            bootstrap=bootstrap,
         )
         self.class_weight = class_weight
 
@@ -168,6 +174,13 @@ class BackpropClassifier(ClassifierMixin, Estimator):
     def _score_of(self, network: Network, held_out: Samples) -> float:
         guessed = self._labels.decoded(network(held_out.x))
         return float(accuracy_score(held_out.y, guessed, sample_weight=held_out.weights))
+
+    def _judge(self, a: NDArray[np.float64], samples: Samples) -> None:
+        known = np.isfinite(a).all(axis=1)
+        self.oob_decision_function_ = self._labels.probabilities(a)
+        guessed = self._labels.decoded(a[known])
+        weights = None if samples.weights is None else samples.weights[known]
+        self.oob_score_ = float(accuracy_score(samples.y[known], guessed, sample_weight=weights))
 
     def _stratum(self, y: NDArray[Any]) -> NDArray[Any] | None:
         return None if self._labels.multilabel else y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,12 +14,13 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from backprop.layer import Layer
 from backprop.network import Network
-from backprop.sklearn import parameters
+from backprop.sklearn import parameters, training
+from backprop.sklearn.bagging import OF_BAGS, out_of_bag, seeds_and_rows
 from backprop.sklearn.fitted import Fitted
 from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
-from backprop.sklearn.training import UNITS, Job, Known, Shared, train_alone, train_together
+from backprop.sklearn.training import UNITS, Begun, Fit, Job, Known, Shared
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -77,6 +78,8 @@ class Estimator(Fitted):
         dropout: float = 0.0,
         standardize: bool = True,
         threads: int | None = None,
+        members: int = 1,
+        bootstrap: bool = True,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -104,6 +107,8 @@ class Estimator(Fitted):
         self.dropout = dropout
         self.standardize = standardize
         self.threads = threads
+        self.members = members
+        self.bootstrap = bootstrap
 
     # What differs between classifier and regressor.
 
@@ -128,6 +133,10 @@ class Estimator(Fitted):
 
     def _score_of(self, network: Network, held_out: Samples) -> float:
         """What early stopping watches."""
+        raise NotImplementedError
+
+    def _judge(self, a: NDArray[np.float64], samples: Samples) -> None:
+        """Sets what the outputs of samples out of the bags, (n, outputs), say; NaN where there are none."""
         raise NotImplementedError
 
     def _stratum(self, y: NDArray[Any]) -> NDArray[Any] | None:
@@ -162,9 +171,19 @@ class Estimator(Fitted):
         before = self.__dict__.copy()
         try:
             parameters.check(self, self._sums_of_squares)
+            if self.members > 1 and (incremental or self.warm_start):
+                raise ValueError(
+                    f"members={self.members} are trained anew: partial_fit and warm_start are for members=1"
+                )
             goes_on = self.__sklearn_is_fitted__() and (incremental or bool(self.warm_start))
             samples = self._validated(X, y, sample_weight, goes_on, incremental, classes)
-            self._train(samples, goes_on, incremental)
+            if self.members == 1:
+                job = self._job(samples, goes_on, incremental)
+                self._finish(job, training.train_alone(job, training.threads_of(self)), incremental)
+                return self
+            begun = self._begin(samples, {})
+            failures = training.train_together([job for _, job in begun.jobs], training.threads_of(self))
+            self._end(begun, failures)
         except BaseException:
             self.__dict__ = before
             raise
@@ -190,10 +209,6 @@ class Estimator(Fitted):
         if of_class is not None:
             weights = of_class if weights is None else weights * of_class
         return Samples(x, targets, weights)
-
-    def _train(self, samples: Samples, goes_on: bool, incremental: bool) -> None:
-        job = self._job(samples, goes_on, incremental)
-        self._finish(job, train_alone(job, self._threads()), incremental)
 
     def _job(self, samples: Samples, goes_on: bool, incremental: bool, shared: Shared | None = None) -> Job:
         """What is to be trained; with `shared`, samples that other jobs have too are the same arrays."""
@@ -234,11 +249,46 @@ class Estimator(Fitted):
         epochs = 1 if incremental else self.max_iter
         return Job(network, optimizer, x, y, samples.weights, batch_size, epochs, bool(self.shuffle), watch)
 
+    def _begin(self, samples: Samples, shared: Shared) -> Begun:
+        """What is to be trained in a fit that begins anew: a network of its own, or those of all members."""
+        if self.members == 1:
+            return Begun([(self, self._job(samples, False, False, shared))], samples, [])
+        random = check_random_state(self.random_state)
+        bags = seeds_and_rows(random, self.members, len(samples.x), bool(self.bootstrap))
+        jobs = []
+        for seed, rows in bags:
+            one = copy.copy(self)
+            one.members, one.random_state = 1, seed
+            of_bag = samples.of(rows) if self.bootstrap else samples
+            jobs.append((one, one._job(of_bag, False, False, None if self.bootstrap else shared)))
+        return Begun(jobs, samples, [rows for _, rows in bags] if self.bootstrap else [])
+
+    def _end(self, begun: Begun, failures: Sequence[Exception | None]) -> None:
+        """What is left to do after training; raises what went wrong."""
+        for failure in failures:
+            if failure is not None:
+                raise failure
+        for one, job in begun.jobs:
+            one._finish(job, False, False)
+        if self.members == 1:
+            return
+        self._forget("network_", "optimizer_", "loss_curve_", *OF_BAGS)
+        self.estimators_ = [one for one, _ in begun.jobs]
+        self.n_iter_ = max(one.n_iter_ for one in self.estimators_)
+        self.loss_ = float(np.mean([one.loss_ for one in self.estimators_]))
+        if begun.bags:
+            networks = [one.network_ for one in self.estimators_]
+            self._judge(out_of_bag(networks, begun.bags, begun.samples.x), begun.samples)
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            self.__dict__.pop(name, None)
+
     def _finish(self, job: Job, interrupted: bool, incremental: bool) -> None:
         """What is left to do after training."""
         network, watch = job.network, job.watch
         if not incremental:
-            watch.keep_the_best(network, lambda: _mean(job.losses, job.weights))
+            watch.keep_the_best(network, lambda: job.mean_loss)
         to_units(network, self._of_x, self._of_y)
         self._set_results(network, job.optimizer, watch)
         if interrupted:
@@ -306,6 +356,7 @@ class Estimator(Fitted):
 
     def _set_results(self, network: Network, optimizer: Optimizer | WholeBatch, watch: Watch) -> None:
         """The attributes that a fit leaves."""
+        self._forget("estimators_", *OF_BAGS)
         epochs = len(watch.losses)
         goes_on = self.t_ > 0
         self.network_, self.optimizer_ = network, optimizer
@@ -318,25 +369,6 @@ class Estimator(Fitted):
         self.validation_scores_ = scores if watch.score else None
         self.best_validation_score_ = max(scores, default=None) if watch.score else None
 
-    def _threads(self) -> int | None:
-        """What fit takes; inside joblib's workers one thread, because the other cores have work."""
-        if self.threads is not None:
-            return self.threads
-        from joblib.parallel import get_active_backend
-
-        nested = (get_active_backend()[0].nesting_level or 0) > 0
-        return 1 if nested else None
-
-
-class Fit(NamedTuple):
-    """One call of fit: an estimator, what it is to be given, and what other fits on the same X share."""
-
-    estimator: Estimator
-    X: Any
-    y: Any
-    sample_weight: ArrayLike | None
-    shared: Shared
-
 
 def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | None]:
     """Fits new estimators, each as its own fit would, but together; what went wrong with each.
@@ -345,27 +377,22 @@ def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | N
     ----------
     fits : sequence of Fit
     threads : int or None
-
-    Returns
-    -------
-    list of Exception or None
     """
     errors: list[Exception | None] = [None] * len(fits)
-    jobs: dict[int, Job] = {}
+    begun: dict[int, Begun] = {}
     for i, fit in enumerate(fits):
         e = fit.estimator
         try:
             parameters.check(e, e._sums_of_squares)
             samples = e._validated(fit.X, fit.y, fit.sample_weight, False, False, None)
-            jobs[i] = e._job(samples, False, False, fit.shared)
+            begun[i] = e._begin(samples, fit.shared)
         except (TypeError, ValueError) as error:
             errors[i] = error
-    for i, failure in zip(jobs, train_together(list(jobs.values()), threads), strict=True):
-        errors[i] = failure
-        if failure is None:
-            fits[i].estimator._finish(jobs[i], False, False)
+    jobs = [job for each in begun.values() for _, job in each.jobs]
+    failures = iter(training.train_together(jobs, threads))
+    for i, each in begun.items():
+        try:
+            fits[i].estimator._end(each, [next(failures) for _ in each.jobs])
+        except (ArithmeticError, TypeError, ValueError) as error:
+            errors[i] = error
     return errors
-
-
-def _mean(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
-    return float(np.average(values, weights=weights))

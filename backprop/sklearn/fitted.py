@@ -18,9 +18,10 @@ class Fitted(BaseEstimator):
     """An estimator with a network, once it is fitted."""
 
     network_: Network
+    estimators_: list[Any]
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "network_" in vars(self)
+        return "network_" in vars(self) or "estimators_" in vars(self)
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:
@@ -46,6 +47,19 @@ class Fitted(BaseEstimator):
         check_is_fitted(self)
         return str(self.network_.layers[-1].activation)
 
-    def _outputs_of(self, X: ArrayLike) -> NDArray[Any]:
+    def __getattr__(self, name: str) -> Any:
+        if name == "network_" and "estimators_" in vars(self):
+            raise AttributeError("each of the members has a network: estimators_[i].network_")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _outputs_of_members(self, X: ArrayLike) -> NDArray[Any]:
+        """(members, n, outputs)"""
         check_is_fitted(self)
-        return self.network_(validate_data(self, X, dtype=(np.float64, np.float32), reset=False))
+        x = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        members = [self] if "network_" in vars(self) else self.estimators_
+        return np.stack([one.network_(x) for one in members])
+
+    def _outputs_of(self, X: ArrayLike) -> NDArray[Any]:
+        """(n, outputs), the mean over the members."""
+        a = self._outputs_of_members(X)
+        return a[0] if len(a) == 1 else np.asarray(a.mean(axis=0))

@@ -72,6 +72,7 @@ def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     fraction("dropout", e.dropout)
     if e.threads is not None:
         whole_number("threads", e.threads)
+    whole_number("members", e.members)
     if solver in WHOLE_BATCH:
         _check_whole_batch(e, sums_of_squares)
     elif solver == "sgd":
@@ -267,6 +268,13 @@ DOCUMENTED = """
         Whether training sees the columns of X less their means and divided by their deviations, but for a
         factor of up to 3 that a column keeps if it varies more or less than the others. ``network_``
         takes X as it is all the same. alpha is a penalty on the weights of what training sees.
+    members : int
+        How many networks to train, each with a seed of its own. The estimator is then their average, and
+        ``estimators_`` has the estimator of each instead of ``network_``. They are trained together, as a
+        `backprop.Population`; partial_fit and warm_start are for one.
+    bootstrap : bool
+        Whether each of several members has samples of its own, as many as there are, drawn with repetition.
+        What the others say of each sample is then out-of-bag: ``oob_score_`` is the accuracy or R² of that.
     threads : int, optional
         By default what `backprop.Network.fit` finds suitable, but one inside a parallel search of joblib's.
 
@@ -279,6 +287,11 @@ DOCUMENTED = """
     optimizer_ : Optimizer, LBFGS or LevenbergMarquardt
     n_iter_, t_ : int
         Epochs or iterations, and samples trained on.
+    estimators_ : list
+        With members > 1, the fitted estimator of each; there is then no ``network_``.
+    oob_score_ : float
+        With members > 1 and bootstrap; and ``oob_decision_function_`` of the classifier, the probabilities
+        (n, classes), or ``oob_prediction_`` of the regressor; NaN of samples that are in all bags.
     loss_, best_loss_ : float
         The mean over the last epoch of loss and penalty, and the lowest of all epochs; with "lbfgs" and "lm"
         those after the last iteration.

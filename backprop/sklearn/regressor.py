@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -38,6 +38,8 @@ class BackpropRegressor(RegressorMixin, Estimator):
 
     _sums_of_squares: ClassVar[tuple[str, ...]] = ("auto", "squared_error")
 
+    oob_prediction_: NDArray[np.float64]
+    oob_score_: float
     _is_column: bool
     _moments: Moments
 
@@ -52,10 +54,30 @@ class BackpropRegressor(RegressorMixin, Estimator):
         """Trains for one epoch on some samples, in the units of all samples so far; returns self."""
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The targets of each sample, (n,) or (n, targets)."""
-        y = self._outputs_of(X)
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> NDArray[Any]: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[NDArray[Any], NDArray[Any]]: ...
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
+        """The targets of each sample, (n,) or (n, targets); with return_std, which needs several members,
+        also the standard deviation of what these predict."""
+        if not return_std:
+            return self._shaped(self._outputs_of(X))
+        if self.members == 1:
+            raise ValueError("return_std needs several members, got members=1")
+        of_members = self._outputs_of_members(X)
+        return self._shaped(of_members.mean(axis=0)), self._shaped(of_members.std(axis=0))
+
+    def _shaped(self, y: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(y[:, 0] if self._is_column else y)
+
+    def _judge(self, a: NDArray[np.float64], samples: Samples) -> None:
+        known = np.isfinite(a).all(axis=1)
+        self.oob_prediction_ = self._shaped(a)
+        weights = None if samples.weights is None else samples.weights[known]
+        self.oob_score_ = float(r2_score(samples.y[known], a[known], sample_weight=weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

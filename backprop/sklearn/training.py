@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from backprop.network import Network
     from backprop.optimizers import Optimizer
+    from backprop.sklearn.samples import Samples
     from backprop.sklearn.stopping import Watch
 
 
@@ -72,9 +73,9 @@ class Job:
     watch: Watch
 
     @property
-    def losses(self) -> NDArray[Any]:
-        """C_0 of each sample with the parameters as they are, (n,)."""
-        return self.network.losses(self.x, self.y)
+    def mean_loss(self) -> float:
+        """C with the parameters as they are."""
+        return float(np.average(self.network.losses(self.x, self.y), weights=self.weights))
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -87,6 +88,34 @@ class Job:
         network = (*layers, self.network.loss_function, self.network.dtype)
         data = (self.x.shape, self.x.dtype, self.y.shape[1:], self.y.dtype, self.weights is None)
         return (network, data, type(self.optimizer), nesterov, self.batch_size, self.epochs, self.shuffle)
+
+
+class Begun(NamedTuple):
+    """A fit before its networks are trained: these, all samples, and of a bootstrap the rows of each bag."""
+
+    jobs: list[tuple[Any, Job]]
+    samples: Samples
+    bags: list[NDArray[np.int64]]
+
+
+class Fit(NamedTuple):
+    """One call of fit: an estimator, what it is to be given, and what other fits on the same X share."""
+
+    estimator: Any
+    X: Any
+    y: Any
+    sample_weight: Any
+    shared: Shared
+
+
+def threads_of(estimator: Any) -> int | None:
+    """What fit takes; inside joblib's workers one thread, because the other cores have work."""
+    if estimator.threads is not None:
+        return int(estimator.threads)
+    from joblib.parallel import get_active_backend
+
+    nested = (get_active_backend()[0].nesting_level or 0) > 0
+    return 1 if nested else None
 
 
 def train_alone(job: Job, threads: int | None) -> bool:
