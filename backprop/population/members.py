@@ -168,7 +168,9 @@ def _shape(network: Network) -> tuple[Any, ...]:
     for layer in network.layers:
         name = str(layer.activation)
         activation = name if name in _core.activations else id(layer.activation)
-        layers.append((layer.inputs, layer.outputs, activation, layer.has_bias, layer.dropout))
+        mask = None if layer.mask is None else layer.mask.tobytes()
+        freedom = (layer.dropout, layer.lr, layer.bias_lr, mask)
+        layers.append((layer.inputs, layer.outputs, activation, layer.has_bias, freedom))
     return tuple(layers), network.loss_function, network.dtype
 
 

@@ -37,6 +37,7 @@ class Parameters(Protocol):
     learning_rate_init: Any
     loss: Any
     max_iter: Any
+    members: Any
     momentum: Any
     n_iter_no_change: Any
     nesterovs_momentum: Any

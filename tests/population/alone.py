@@ -12,7 +12,7 @@ def first_network(network, seed, members, i, l1=None, l2=None):
     rng = generators_of(seed, members)[i]
     layers = []
     for number, layer in enumerate(network.layers):
-        of_layer = {"dropout": layer.dropout}
+        of_layer = {name: getattr(layer, name) for name in ("dropout", "lr", "bias_lr", "mask")}
         for name, given in (("l1", l1), ("l2", l2)):
             of_layers = None if given is None else np.ravel(given[i])
             own = getattr(layer, name) if given is None else of_layers[number % len(of_layers)]

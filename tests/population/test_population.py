@@ -70,11 +70,18 @@ def a_case(number):
         sizes[-1] = max(2, sizes[-1])
     hidden = str(r.choice(HIDDEN))
     dropout = float(r.choice([0, 0, 0.3]))
-    layers = [
-        bp.Layer(a, b, hidden if i < len(sizes) - 2 else output, bias=bool(r.random() < 0.8),
-                 dropout=dropout if i < len(sizes) - 2 else 0.0)
-        for i, (a, b) in enumerate(itertools.pairwise(sizes))
-    ]  # fmt: skip
+    layers = []
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
+        last = i == len(sizes) - 2
+        freedom = {}
+        if r.random() < 0.1:
+            freedom = {"lr": float(r.choice([0, 0.5])), "bias_lr": float(r.choice([0, 2]))}
+        if r.random() < 0.1:
+            freedom["mask"] = (r.random((b, a)) < 0.7) | (np.arange(a) == 0)
+        layers.append(
+            bp.Layer(a, b, output if last else hidden, bias=bool(r.random() < 0.8),
+                     dropout=0.0 if last else dropout, **freedom)
+        )  # fmt: skip
     network = bp.Network(*layers, loss=loss, dtype=str(r.choice(["float32", "float64"])), seed=0)
     n, chosen = int(r.integers(1, 30)), int(r.integers(1, 20))
     own_x, own_y = bool(r.random() < 0.3), bool(r.random() < 0.3)

@@ -198,6 +198,19 @@ def test_training_goes_on_from_a_file_bit_for_bit(tmp_path, optimizer):
     assert bp.Population.load(tmp_path / "without")[1] is None
 
 
+def test_masks_and_factors_of_rates_are_in_the_file(tmp_path):
+    mask = np.array([[True, False, True], [True, True, False]])
+    population = bp.Population(bp.Network(bp.Layer(3, 2, mask=mask, lr=0.5, bias_lr=0.0)), members=3, seed=0)
+    optimizer = bp.SGD([0.1, 0.2, 0.3])
+    population.fit(X, Y, optimizer, epochs=2)
+    population.save(tmp_path / "p", optimizer=optimizer)
+    twin, its_optimizer = bp.Population.load(tmp_path / "p")
+    assert repr(twin) == repr(population)
+    np.testing.assert_array_equal(twin.layers[0].mask, mask)
+    np.testing.assert_array_equal(go_on(twin, its_optimizer), go_on(population, optimizer))
+    assert not twin[1].layers[0].weights[~mask].any()
+
+
 def test_a_damaged_file_is_a_value_error(tmp_path):
     population, optimizer = trained()
     path = tmp_path / "p"
