@@ -90,3 +90,10 @@ def shown(value: Any) -> str:
         some = ", ".join(f"{number:g}" for number in value[:3])
         return f"[{some}{', …' if len(value) > 3 else ''}]"
     return repr(value)
+
+
+def state_count(kind: str, momentum: float) -> int:
+    """How many arrays a rule of the engine's remembers with such a momentum."""
+    if kind in ("sgd", "rmsprop"):
+        return (kind == "rmsprop") + (momentum > 0)
+    return 2

@@ -8,7 +8,15 @@ import numpy as np
 
 from backprop import _core
 from backprop._attributes import KnownAttributes
-from backprop._of_members import MemberStates, checked, checked_rates, members_of, of_member, shown
+from backprop._of_members import (
+    MemberStates,
+    checked,
+    checked_rates,
+    members_of,
+    of_member,
+    shown,
+    state_count,
+)
 from backprop._validate import index_below, positive
 
 if TYPE_CHECKING:
@@ -140,8 +148,7 @@ class Optimizer(KnownAttributes, _core.Optimizer):
     def state_count(self) -> int:
         """How many arrays the rule remembers: none of plain descent, one with momentum, two of Adam's."""
         kind, numbers = self._engine
-        momentum = numbers.get("momentum", 0.0) > 0
-        return {"sgd": 0, "rmsprop": 1}.get(kind, 2) + (momentum if kind in ("sgd", "rmsprop") else 0)
+        return state_count(kind, numbers.get("momentum", 0.0))
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -235,6 +235,19 @@ def by_hand(net: bp.Network, x: Floats, y: NDArray[np.int64]) -> None:
     print(before.shape)
 
 
+def many(x: Floats, y: NDArray[np.int64]) -> None:
+    """A population: training, figures, members, and what they say together."""
+    population = bp.Population.dense(64, 8, 10, members=3, seed=0, l2=[0.0, 1e-4, 1e-3])
+    optimizer = bp.SGD([0.1, 0.5, 1.0], momentum=0.9)
+    history = population.fit(x, y, optimizer, epochs=2, validation=0.2, patience=1)
+    best: int = int(history.best("validation_accuracy").argmax())
+    net: bp.Network = population[best]
+    kept: bp.Population = population[[best, best]]
+    outputs: Floats = population(x)
+    interval = population.predict_interval(x, share=0.8)
+    print(net.accuracy(x, y), len(kept), outputs.shape, interval.mean.shape, optimizer.of_member(best))
+
+
 def around(net: bp.Network, x: Floats, y: NDArray[np.int64]) -> None:
     """Data sets, plots, scikit-learn's interface, the widget."""
     plane: Floats
@@ -272,6 +285,7 @@ def main() -> None:
         results(net, x_test, y_test)
         files(net, x_test, Path(folder))
     by_hand(net, x, y)
+    many(x, y)
     around(net, x, y)
     print("backprop", bp.__version__)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core
+from backprop._of_members import state_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,10 @@ NUMBERS = {
 
 
 class Engine:
-    """Trains members for some epochs, all that are active in one call for each set of penalties.
+    """Trains members for some epochs, in one call for each group of members that are alike.
+
+    They have the same penalties, which a network's layers have, and the same kind of step: with a momentum or
+    without, with a decay, a limit, or none. The engine can then train them side by side.
 
     Parameters
     ----------
@@ -42,13 +46,15 @@ class Engine:
 
     def __init__(self, members: Members, plan: Plan) -> None:
         self._members, self._plan = members, plan
-        penalties = np.concatenate([members.l1, members.l2], axis=1)
-        _, first, groups = np.unique(penalties, axis=0, return_index=True, return_inverse=True)
-        self._groups = groups.reshape(-1)
-        self._networks = [members.network(i) for i in first.tolist()]
         self._numbers = np.empty((len(members), len(NUMBERS)))
         for place, (name, missing) in enumerate(NUMBERS.items()):
             self._numbers[:, place] = plan.optimizer.numbers.get(name, missing)
+        kinds = (self._numbers != list(NUMBERS.values()))[:, 1:]
+        alike = np.concatenate([members.l1, members.l2, kinds], axis=1)
+        _, first, groups = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        self._groups, self._first = groups.reshape(-1), first.tolist()
+        self._state_counts = [state_count(plan.optimizer.kind, self._numbers[i, 1]) for i in self._first]
+        self._networks = [members.network(i) for i in self._first]
         draws = bool(plan.shuffle) or any(layer.dropout for layer in members.prototype.layers)
         self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
         self._arrays = _arrays(plan, len(members))
@@ -84,13 +90,15 @@ class Engine:
             if state is not None and self._generators:
                 self._generators[0].state = state  # of the order that is one for all
             chosen = active.copy()
+            first = self._first[group]  # the rest of the numbers are of no member of this group
+            numbers = np.where((self._groups == group)[:, np.newaxis], self._numbers, self._numbers[first])
             network._train_population(
                 parameters=members.parameters,
-                states=plan.states.state,
+                states=plan.states.state[: self._state_counts[group]],
                 steps=plan.states.steps,
                 active=active,
                 optimizer=plan.optimizer,
-                numbers=self._numbers,
+                numbers=numbers,
                 rates=of_steps,
                 epochs=epochs,
                 batch_size=plan.batch_size,

@@ -92,7 +92,7 @@ def test_notebook_is_small_and_anonymous(path):
 
 
 def test_there_is_a_notebook_for_each_chapter():
-    assert [int(path.name[:2]) for path in NOTEBOOKS] == list(range(1, 12))
+    assert [int(path.name[:2]) for path in NOTEBOOKS] == list(range(1, 13))
 
 
 def test_numbers_are_compared():
