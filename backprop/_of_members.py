@@ -95,5 +95,5 @@ def shown(value: Any) -> str:
 def state_count(kind: str, momentum: float) -> int:
     """How many arrays a rule of the engine's remembers with such a momentum."""
     if kind in ("sgd", "rmsprop"):
-        return (kind == "rmsprop") + (momentum > 0)
+        return int(kind == "rmsprop") + int(momentum > 0)
     return 2
