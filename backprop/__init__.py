@@ -37,6 +37,7 @@ from backprop.rate_search import find_rate
 from backprop.solvers import LBFGS, LevenbergMarquardt
 
 if TYPE_CHECKING:
+    from backprop import lesson as lesson
     from backprop import sklearn as sklearn
     from backprop.widget import Widget as Widget
 
@@ -66,11 +67,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``bp.sklearn`` and ``bp.Widget``, imported when first used: they need scikit-learn, and anywidget."""
+    """``bp.lesson``, ``bp.sklearn`` and ``bp.Widget``, imported when first used; two need other packages."""
     import importlib
 
-    if name == "sklearn":
-        return importlib.import_module("backprop.sklearn")
+    if name in ("lesson", "sklearn"):
+        return importlib.import_module(f"backprop.{name}")
     if name == "Widget":
         return importlib.import_module("backprop.widget").Widget
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

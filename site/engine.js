@@ -59,6 +59,7 @@ export class Engine {
     if (message.do === "trace") return { trace: this.trace(message) };
     if (message.do === "outputs") return { outputs: this.outputs(message.x) };
     if (message.do === "activations") return { activations: this.activations(message.x) };
+    if (message.do === "losses") return { losses: this.losses(message) };
     if (message.do === "points") return { points: this.points() };
     if (!Object.hasOwn(does, message.do)) throw new Refused(`there is no message '${message.do}'`);
     does[message.do]();
@@ -283,6 +284,24 @@ export class Engine {
     this.wasm.release(from);
     this.wasm.release(to);
     return parts;
+  }
+
+  // C_0 of a sample, or C, if parameters `at` were each row of values.
+  losses({ set = "train", index = null, at, values }) {
+    const which = set === "test" ? TEST : TRAIN, parameters = this.real(this.wasm.parameters(this.session), this.count);
+    if (index !== null) within("sample", index, this.samples[which]);
+    if (!at.length || !at.every((place) => place >= 0 && place < this.count) || values.length % at.length) {
+      throw new Refused(`at must name some of ${this.count} parameters, and values be rows of them`);
+    }
+    const kept = at.map((place) => parameters[place]), found = [];
+    for (let row = 0; row < values.length; row += at.length) {
+      const now = this.real(this.wasm.parameters(this.session), this.count); // the memory may have grown
+      at.forEach((place, i) => { now[place] = values[row + i]; });
+      found.push(this.measure(which, index ?? 0, index === null ? this.samples[which] : 1).loss);
+    }
+    const now = this.real(this.wasm.parameters(this.session), this.count);
+    at.forEach((place, i) => { now[place] = kept[i]; });
+    return Float64Array.from(found);
   }
 
   points() {

@@ -39,6 +39,7 @@ sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters skl
            sklearn.candidates sklearn.search sklearn
 play:      play.page play.stage play.answers play.server play
 widget:    widget
+lesson:    lesson
 cli:       cli.dialect cli.tables cli.columns cli.classes cli.scaling cli.reading cli.data cli.arguments
            cli.parts cli.build cli.bench cli.train cli.use cli.train_options cli.options cli __main__
 """
@@ -46,7 +47,7 @@ cli:       cli.dialect cli.tables cli.columns cli.classes cli.scaling cli.readin
 C = ("kernels", "base", "network", "data", "passes", "evaluate", "train", "solve", "population", "python")
 APART = {("solve", "train"), ("population", "solve")}
 # What the package hands on when it is first asked for, since it needs other packages.
-HANDED_ON = {("backprop", "sklearn"), ("backprop", "widget")}
+HANDED_ON = {("backprop", "sklearn"), ("backprop", "widget"), ("backprop", "lesson")}
 
 
 def python_rooms():

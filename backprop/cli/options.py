@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import backprop as bp
+from backprop import _core
 from backprop.cli import use
 from backprop.cli.arguments import (
     Help,
@@ -17,6 +18,7 @@ from backprop.cli.arguments import (
     add_table,
     flag,
     integer,
+    names,
     number,
     sizes,
 )
@@ -153,7 +155,11 @@ def _add_play(commands: Any) -> None:
         "--layers", type=sizes, metavar="2-5-4-1",
         help="widths of a new network (default 2-5-4-1, or one hidden layer of 8 nodes for --data)",
     )
-    number(play, "--lr", "R", "learning rate (default 0.5)")
+    names(play, "--hidden", "activation", _core.activations, "of a new network's hidden layers, default tanh")
+    names(play, "--output", "activation", _core.activations, "of its output layer, default sigmoid")
+    names(play, "--loss", "loss", _core.losses, "default squared_error")
+    names(play, "--optimizer", "optimizer", ("adam", "rmsprop", "sgd"), "default sgd")
+    number(play, "--lr", "R", "learning rate (default 0.5; adam and rmsprop 0.01)")
     integer(play, "--batch-size", "samples a step", 10)
     integer(play, "--sample", "to begin with", 0)
     integer(play, "--nodes", "of a layer to draw", 8)

@@ -188,12 +188,15 @@ def _stage(options: argparse.Namespace) -> Stage:
     """What the page shows."""
     from backprop.play.stage import Stage
 
-    optimizer = bp.SGD(0.5 if options.lr is None else options.lr)
+    rule = {"adam": bp.Adam, "rmsprop": bp.RMSprop}.get(options.optimizer, bp.SGD)
+    usual = 0.5 if rule is bp.SGD else 0.01
+    optimizer = rule(usual if options.lr is None else options.lr)
     rest: dict[str, Any] = {"optimizer": optimizer, "batch_size": options.batch_size}
     rest |= {"nodes": options.nodes, "sample": options.sample}
     if options.model is not None:
-        if options.layers is not None:
-            raise ValueError("--layers is for a new network; this one is saved and has its layers")
+        for name in ("layers", "hidden", "output", "loss"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} is for a new network; this one is saved and has its layers")
         model = data.load(options.model)
         if options.data is None and model.network.layers[0].inputs == 2:
             return Stage(model.network, name=options.set or "moons", **rest)
@@ -203,20 +206,28 @@ def _stage(options: argparse.Namespace) -> Stage:
         return Stage(model.network, x, y, classes=tuple(model.class_names) or None, **rest)
     if options.set == "digits":
         x, y, *held_out = datasets.load_digits()
-        if options.layers is None:
-            network = _to_show(options).network
-        else:
-            network = bp.Network.dense(*options.layers, hidden="tanh", seed=0)
+        new = options.layers or options.hidden or options.output or options.loss
+        network = _new(options, [64, HIDDEN_NODES, 10]) if new else _to_show(options).network
         names = tuple(map(str, range(10)))
         return Stage(network, x, y, validation=(held_out[0], held_out[1]), classes=names, **rest)
     if options.data is None:
-        network = bp.Network.dense(*(options.layers or (2, 5, 4, 1)), hidden="tanh", seed=0)
+        network = _new(options, [2, 5, 4, 1])
         return Stage(network, name=options.set or "moons", builds=True, **rest)
     (x, y), tests, classes = parts.to_show(options)
-    sizes = options.layers or [x.shape[1], 8, len(classes.names)]
-    network = bp.Network.dense(*sizes, hidden="tanh", seed=0)
+    network = _new(options, [x.shape[1], 8, len(classes.names)])
     names = tuple(map(str, classes.names))
     return Stage(network, x, y, validation=tests, classes=names, builds=True, **rest)
+
+
+def _new(options: argparse.Namespace, sizes: list[int]) -> Network:
+    """A new network for the page, of these sizes unless --layers names others."""
+    return bp.Network.dense(
+        *(options.layers or sizes),
+        hidden=options.hidden or "tanh",
+        output=options.output or "sigmoid",
+        loss=options.loss or "squared_error",
+        seed=0,
+    )
 
 
 def bench(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_NODES = 1024  # of a layer that the page may ask for
 MOST_POINTS = 400  # samples that are drawn in the plane
+MOST_MOVED = 16  # parameters that one question may try other values of
 
 
 def answer(stage: Stage, message: object) -> Answer:
@@ -37,7 +38,8 @@ def answer(stage: Stage, message: object) -> Answer:
     stage : Stage
     message : dict
         ``{"do": name}`` and what else that needs. Asking: "state"; "trace" with "index" and perhaps "set",
-        "train" or "test"; "outputs" and "activations" with "x"; "points". Changing: "step" with "first" and
+        "train" or "test"; "outputs" and "activations" with "x"; "points";
+        "losses" with "at", "values" and perhaps "set" and "index". Changing: "step" with "first" and
         perhaps "count", samples as one batch; "train" with "epochs"; "undo"; "restart"; "set" with
         "parameters"; "data" with "name"; "own" with "name", "x", "y", "labels" and "classes"; "rate" with
         "lr"; "batch" with "size"; "build" with "sizes", "hidden", "output", "loss", "optimizer", "data".
@@ -64,6 +66,7 @@ def _answer(stage: Stage, message: object) -> Answer:
         "outputs": outputs,
         "activations": activations,
         "points": points,
+        "losses": losses,
     }
     changes: dict[str, Callable[[Message], None]] = {
         "step": lambda message: stage.step(_wanted(message, "first"), message.get("count", 1)),
@@ -201,6 +204,16 @@ def outputs(stage: Stage, message: Message) -> dict[str, str]:
 def activations(stage: Stage, message: Message) -> list[dict[str, str]]:
     """a of every layer of the rows of x, (n, nodes)."""
     return [sent(layer.a) for layer in stage.network.trace(_rows(stage, message)).layers]
+
+
+def losses(stage: Stage, message: Message) -> dict[str, str]:
+    """The loss for other values of some parameters, (n,)."""
+    at = _wanted(message, "at")
+    if not isinstance(at, list) or len(at) > MOST_MOVED:
+        raise TypeError(f"at must be a list of at most {MOST_MOVED} indices, got {type(at).__name__}")
+    places = np.array([whole_number("a parameter", each, 0) for each in at], np.int64)
+    values = numbers_of(_wanted(message, "values"))
+    return sent(stage.losses(message.get("set", "train"), message.get("index"), places, values))
 
 
 def points(stage: Stage, message: Message) -> dict[str, Any]:

@@ -241,6 +241,27 @@ class Stage:
         )
         self.epochs += epochs
 
+    def losses(self, which: str, index: object, at: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """C_0 of a sample, or C of the samples where index is None, if parameters ``at`` were each row of
+        values (n, len(at)); (n,) float64. Nothing has changed afterwards."""
+        x, y = self.part(which)
+        chosen = slice(MEASURED)
+        if index is not None:
+            i = index_below("sample", index, len(x), "samples")
+            chosen = slice(i, i + 1)
+        parameters = self.network.parameters
+        if at.size == 0 or at.min() < 0 or at.max() >= parameters.size or values.size % at.size:
+            raise ValueError(f"at must name some of {parameters.size} parameters, and values be rows of them")
+        kept = parameters[at].copy()
+        found = []
+        try:
+            for row in values.reshape(-1, at.size):
+                parameters[at] = row
+                found.append(self.network.loss(x[chosen], y[chosen]))
+        finally:
+            parameters[at] = kept
+        return np.array(found)
+
     def undo(self) -> None:
         """Takes the last step or training back."""
         if not self._undone:

@@ -220,6 +220,22 @@ def test_a_test_part_of_the_data_is_not_trained_on(tmp_path):
     assert (shown["samples"], shown["tests"]) == (30, 10)
 
 
+def test_the_spirals_of_the_readme_are_learned():
+    """The very command of the README, and 150 epochs: more than 0.97 are right, of new samples too."""
+    text = (Path(bp.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"python -m backprop play (--set two_spirals .*)", text)
+    process = play(*line.split())
+    port, token = address_of(process)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", f"/{token}/message", b'{"do": "train", "epochs": 150}', JSON)
+    shown = json.loads(connection.getresponse().read())["state"]
+    connection.close()
+    end(process)
+    assert shown["epochs"] == 150
+    assert shown["train"]["accuracy"] > 0.97
+    assert shown["test"]["accuracy"] > 0.97
+
+
 def run(capsys, *arguments):
     """The exit code, stdout and stderr of a command, run in this process."""
     try:

@@ -191,3 +191,43 @@ def test_the_settings_that_are_refused_say_why(page):
     open_at(page, "layers=2-4-1&rate=-1")
     assert json.dumps(page.find("[role=alert]").text)
     page.until(lambda: "lr must be greater than 0" in page.find("[role=alert]").text)
+
+
+def test_exercises_are_checked_by_the_engine(page):
+    from selenium.webdriver.support.select import Select
+
+    open_at(page, "layers=2-3-1&data=circles&sample=2&seed=1&epochs=3&done=6&weight=0.1.0")
+    figures = page.find(".bp-figures").text
+    choice = Select(page.find(".bp-exercise select"))
+    answered = lambda: page.find(".bp-answered").text  # noqa: E731
+
+    def asked(kind):
+        choice.select_by_value(kind)
+        page.press("Ask me")
+        page.until(lambda: page.all(".bp-exercise .bp-bar:nth-of-type(2) button") and answered() == "")
+
+    asked("gradient")
+    product = page.terms()["product"]
+    field = page.find("input.bp-answer")
+    field.send_keys(str(1.05 * float(product)))
+    page.press("Check")
+    page.until(lambda: answered().startswith("Not yet"))
+    field.clear()
+    field.send_keys(str(1.01 * float(product)))
+    page.press("Check")
+    page.until(lambda: answered().startswith("Right. The chain rule"))
+
+    ways = ["rise", "fall"]
+    for kind, choices in (("way", ways), ("bias", ways), ("wrong", ["1", "2", "3", "4"])):
+        asked(kind)
+        page.press("Show the answer")
+        right = page.until(answered).split(".")[0]
+        assert right in choices
+        for each in choices:
+            page.press(each)
+            says = "Right." if each == right else "Not yet"
+            page.until(lambda says=says: answered().startswith(says))
+    asked("largest")
+    page.press("Show the answer")
+    page.until(lambda: "They share" in answered())
+    assert page.find(".bp-figures").text == figures, "asking changes nothing"

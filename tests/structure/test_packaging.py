@@ -37,7 +37,7 @@ def test_import_brings_nothing_but_numpy(tmp_path):
 
 
 def test_package_has_its_data_and_types():
-    page = [f"play/page/{name}" for name in ("widget.css", "play.html", *MODULES)]
+    page = [f"play/page/{name}" for name in ("widget.css", "play.html", "exercises.json", *MODULES)]
     for name in ("py.typed", "_core.pyi", "data/SOURCE.txt", "data/digits-images-idx3-ubyte.gz", *page):
         assert (PACKAGE / name).is_file(), name
     source = (PACKAGE / "data/SOURCE.txt").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ MODULES = (  # each imports only from those before it
     "controls.js",
     "training.js",
     "settings.js",
+    "exercises.js",
     "widget.js",
 )
 
@@ -27,7 +28,7 @@ def text(name: str) -> str:
 
 def script() -> str:
     """All modules as one, as anywidget takes it: no imports, the last one's exports and `arrayOf`."""
-    parts = []
+    parts = [f"const EXERCISES = {text('exercises.json')};"]
     for name in MODULES:
         part = re.sub(r"^import [^;]+;\n", "", text(name), flags=re.MULTILINE)
         if name != MODULES[-1]:

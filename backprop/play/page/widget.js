@@ -8,6 +8,7 @@ import { drawNetwork, markPlace, moveByKey } from "./network.js";
 import { drawCurve, drawImage, drawPlane, mapGrid, mapsOf, nearest, planeOf, regionGrid } from "./plane.js";
 import { build, fill, showTerms } from "./controls.js";
 import { Loop, Runs, samplesOf } from "./training.js";
+import { mountExercises } from "./exercises.js";
 import { changesOf, hashOf, settingsOf } from "./settings.js";
 
 // options: start, settings as settings.js reads them, to begin with, and fallback, where these are refused; permalink, whether the address follows what is shown.
@@ -32,6 +33,7 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     return answer;
   }
 
+  send.arrayOf = arrayOf;
   const round = new Round(send);
 
   // One thing after the other; what is refused is said, and the fields show again what holds.
@@ -280,6 +282,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     const { set, index } = nearest(plane, page.plane, event);
     act(() => go(index, set));
   });
+
+  mountExercises(page.exercise, round, act, send, () => chosen);
 
   // Drawn again for another width or other colours, once both are what they will be.
   const redraw = () => requestAnimationFrame(() => ready && page.net.clientWidth > 0 && draw());
