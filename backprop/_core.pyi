@@ -68,6 +68,7 @@ class Optimizer:
         *,
         momentum: float = 0.0,
         nesterov: bool | float = False,
+        lazy: bool | float = False,
         weight_decay: float = 0.0,
         beta_1: float = 0.0,
         beta_2: float = 0.0,

@@ -39,6 +39,12 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         decay see it, as ``torch.nn.utils.clip_grad_norm_`` does.
     clip_value : float, optional
         Holds every entry of the gradient within ±clip_value instead. At most one of the two.
+    lazy : bool
+        Of a sparse x, matrices of scipy.sparse, moves in each step only the weights of the inputs that occur
+        in the batch, and remembers only of those, as ``torch.optim.SparseAdam`` does: momentum, weight decay
+        and penalties of all others rest. Adam's eps is then added to √v before it is corrected, for these
+        weights. Faster, and not the same: False moves all weights, as for ``x.toarray()``. Without meaning
+        for a dense x.
 
     ``optimizer.state`` is a tuple of what the rule remembers, each (parameters,) in the order of
     `Network.parameters`, and ``optimizer.steps`` the steps done. State belongs to the network first
@@ -54,6 +60,7 @@ class Optimizer(KnownAttributes, _core.Optimizer):
 
     remedies: ClassVar[dict[str, str]] = {
         "learning_rate": "the learning rate is optimizer.lr",
+        "lazy": "it is fixed; give it to a new optimizer, such as Adam(lazy=True)",
         "clip_norm": "it is fixed; give it to a new optimizer, such as SGD(0.1, clip_norm=...)",
         "clip_value": "it is fixed; give it to a new optimizer, such as SGD(0.1, clip_value=...)",
     }
@@ -65,6 +72,7 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         settings: dict[str, Any],
         clip_norm: Any,
         clip_value: Any,
+        lazy: bool,
         **engine: Any,
     ) -> None:
         """Checks what all have in common, and sets the engine up: with `engine`, the rest being checked."""
@@ -73,11 +81,12 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         limits = {name: checked(positive, name, value) for name, value in clips.items() if value is not None}
         if len(limits) > 1:
             raise ValueError(f"at most one of clip_norm and clip_value, got {clip_norm} and {clip_value}")
-        self._settings = {**settings, **limits}
+        flags = {"lazy": True} if lazy else {}
+        self._settings = {**settings, **limits, **flags}
         self._numbers = {**engine, **limits}
         self._members = members_of([lr, *self._numbers.values()])
         # The engine has a network's numbers; of a population's the largest, which say what state there is.
-        self._engine = kind, {name: float(np.max(value)) for name, value in self._numbers.items()}
+        self._engine = kind, {name: float(np.max(value)) for name, value in self._numbers.items()} | flags
         self._setup(kind, **self._engine[1], members=self._members or 0)
         self.lr = lr
 
@@ -118,6 +127,11 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         if count != self._members:
             raise ValueError(f"lr must have a rate for each of {self._members} members, got {count}")
         self._lr_of_members = rates
+
+    @property
+    def lazy(self) -> bool:
+        """Whether only the inputs that occur in a batch of a sparse x have their weights moved; fixed."""
+        return bool(self._settings.get("lazy", False))
 
     @property
     def members(self) -> int | None:

@@ -43,6 +43,8 @@ class SGD(Optimizer):
         ≥ 0.
     clip_norm, clip_value : float, optional
         Bounds of the gradient; see `Optimizer`.
+    lazy : bool
+        Moves only what occurs in a batch of a sparse x; see `Optimizer`.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class SGD(Optimizer):
         *,
         clip_norm: Number | None = None,
         clip_value: Number | None = None,
+        lazy: bool = False,
     ) -> None:
         settings = {
             "momentum": checked(fraction, "momentum", momentum),
@@ -67,7 +70,7 @@ class SGD(Optimizer):
         }
         if nesterov and np.min(settings["momentum"]) == 0:
             raise ValueError("nesterov=True needs a momentum greater than 0, got 0")
-        self._start("sgd", lr, settings, clip_norm, clip_value, **settings)
+        self._start("sgd", lr, settings, clip_norm, clip_value, lazy, **settings)
 
     @property
     def momentum(self) -> float:
@@ -104,6 +107,8 @@ class Adam(Optimizer):
         ≥ 0.
     clip_norm, clip_value : float, optional
         Bounds of the gradient; see `Optimizer`.
+    lazy : bool
+        Moves only what occurs in a batch of a sparse x; see `Optimizer`.
 
     Raises
     ------
@@ -122,6 +127,7 @@ class Adam(Optimizer):
         *,
         clip_norm: Number | None = None,
         clip_value: Number | None = None,
+        lazy: bool = False,
     ) -> None:
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
@@ -139,6 +145,7 @@ class Adam(Optimizer):
             settings,
             clip_norm,
             clip_value,
+            lazy,
             beta_1=settings["betas"][0],
             beta_2=settings["betas"][1],
             epsilon=settings["eps"],
@@ -164,7 +171,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, weight_decay, clip_norm, clip_value
+    lr, betas, eps, weight_decay, clip_norm, clip_value, lazy
         As for `Adam`.
 
     Raises
@@ -184,8 +191,9 @@ class AdamW(Adam):
         *,
         clip_norm: Number | None = None,
         clip_value: Number | None = None,
+        lazy: bool = False,
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay, clip_norm=clip_norm, clip_value=clip_value)
+        super().__init__(lr, betas, eps, weight_decay, clip_norm=clip_norm, clip_value=clip_value, lazy=lazy)
 
 
 class RMSprop(Optimizer):
@@ -212,6 +220,8 @@ class RMSprop(Optimizer):
         ≥ 0.
     clip_norm, clip_value : float, optional
         Bounds of the gradient; see `Optimizer`.
+    lazy : bool
+        Moves only what occurs in a batch of a sparse x; see `Optimizer`.
 
     Raises
     ------
@@ -229,6 +239,7 @@ class RMSprop(Optimizer):
         *,
         clip_norm: Number | None = None,
         clip_value: Number | None = None,
+        lazy: bool = False,
     ) -> None:
         settings = {
             "alpha": checked(fraction, "alpha", alpha),
@@ -242,6 +253,7 @@ class RMSprop(Optimizer):
             settings,
             clip_norm,
             clip_value,
+            lazy,
             beta_2=settings["alpha"],
             epsilon=settings["eps"],
             momentum=settings["momentum"],

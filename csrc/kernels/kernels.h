@@ -274,6 +274,11 @@ struct bp_kernels {
     void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w, const bp_real *g,
                      bp_real *const state[BP_STATES]);
 
+    /* The same for rows of P numbers: row r of w and of the states is at[r] numbers from their
+     * beginning, that of g is r P. */
+    void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, const size_t *at,
+                          bp_real *w, const bp_real *g, bp_real *const state[BP_STATES]);
+
     /* g[r][j] += l1 sign(w[r][j]) + l2 w[r][j], j < columns <= P; rows w_row and g_row apart */
     void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,
                      size_t w_row, bp_real *g, size_t g_row);

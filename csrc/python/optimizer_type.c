@@ -184,6 +184,7 @@ static const struct bp_argument setup_arguments[] = {
     {"kind", BP_ARG_TEXT, offsetof(struct given, kind), true, 0},
     {"momentum", BP_ARG_REAL, SETTING(momentum), false, 0},
     {"nesterov", BP_ARG_FLAG, SETTING(nesterov), false, 0},
+    {"lazy", BP_ARG_FLAG, SETTING(lazy), false, 0},
     {"weight_decay", BP_ARG_REAL, SETTING(decay), false, 0},
     {"beta_1", BP_ARG_REAL, SETTING(beta_1), false, 0},
     {"beta_2", BP_ARG_REAL, SETTING(beta_2), false, 0},

@@ -208,6 +208,145 @@ def test_a_broken_matrix_changes_nothing():
     assert optimizer.steps == 0
 
 
+LAZY = {
+    "sgd": lambda: bp.SGD(0.1, lazy=True),
+    "momentum": lambda: bp.SGD(0.1, momentum=0.9, lazy=True),
+    "nesterov and decay": lambda: bp.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1, lazy=True),
+    "adam": lambda: bp.Adam(0.01, eps=1e-3, lazy=True),
+    "adam and decay": lambda: bp.Adam(0.01, eps=1e-3, weight_decay=0.1, lazy=True),
+    "adamw": lambda: bp.AdamW(0.01, eps=1e-3, weight_decay=0.1, lazy=True),
+    "rmsprop": lambda: bp.RMSprop(0.01, eps=1e-3, lazy=True),
+    "rmsprop and momentum": lambda: bp.RMSprop(0.01, momentum=0.5, lazy=True),
+    "clip_value": lambda: bp.Adam(0.01, clip_value=0.001, lazy=True),
+    "clip_norm": lambda: bp.SGD(0.1, momentum=0.9, clip_norm=0.01, lazy=True),
+}
+
+
+def moved(optimizer, w, g, state, step, eps_of_root):
+    """Parameters after one step of PyTorch's rule; eps_of_root: eps is added to the root of the raw v."""
+    s = optimizer.settings
+    lr, decay = optimizer.lr, s.get("weight_decay", 0.0)
+    g = np.clip(g, -s.get("clip_value", np.inf), s.get("clip_value", np.inf))
+    if isinstance(optimizer, bp.AdamW):
+        w = w - lr * decay * w
+    else:
+        g = g + decay * w
+    if isinstance(optimizer, bp.Adam):
+        (beta_1, beta_2), t = s["betas"], step + 1
+        state[0][:] = beta_1 * state[0] + (1 - beta_1) * g
+        state[1][:] = beta_2 * state[1] + (1 - beta_2) * g * g
+        root = np.sqrt(1 - beta_2**t)
+        eps = s["eps"] if eps_of_root else s["eps"] * root
+        return w - lr * root / (1 - beta_1**t) * state[0] / (np.sqrt(state[1]) + eps)
+    if isinstance(optimizer, bp.RMSprop):
+        state[0][:] = s["alpha"] * state[0] + (1 - s["alpha"]) * g * g
+        move = g / (np.sqrt(state[0]) + s["eps"])
+        state[1][:] = s["momentum"] * state[1] + move
+        return w - lr * (state[1] if s["momentum"] else move)
+    state[0][:] = s["momentum"] * state[0] + g
+    return w - lr * (g + s["momentum"] * state[0] if s["nesterov"] else state[0])
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 7])
+@pytest.mark.parametrize("optimizer", LAZY)
+def test_lazy_moves_only_what_occurs(optimizer, threads):
+    """Against NumPy, with fit for a number of threads, and with net.step for None."""
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape, density=0.01)
+    net, optimizer = network_of(shape), LAZY[optimizer]()
+    inputs, hidden = shape[1:3]
+    before, state = net.parameters.copy(), [np.zeros(net.parameters.size) for _ in range(2)]
+    w = before.copy()
+    for step, (a, b) in enumerate([(0, 20), (20, 40), (40, 60), (60, 70)]):
+        reference = network_of(shape)
+        reference.parameters[:] = w
+        g = reference.gradient(x[a:b], y[a:b]).parameters
+        norm = np.linalg.norm(g)
+        g = g * min(1, optimizer.settings.get("clip_norm", np.inf) / (norm + 1e-6))
+        occurring = np.zeros(inputs, bool)
+        occurring[x[a:b].indices] = True
+        of_columns = np.zeros(w.size, bool)
+        of_columns[: inputs * hidden] = np.repeat(occurring, hidden)
+        rest = np.arange(w.size) >= inputs * hidden
+        for part, eps_of_root in ((of_columns, True), (rest, False)):
+            own = [each[part] for each in state]
+            w[part] = moved(optimizer, w[part], g[part], own, step, eps_of_root)
+            for each, new in zip(state, own, strict=True):
+                each[part] = new
+    if threads is None:
+        for a, b in [(0, 20), (20, 40), (40, 60), (60, 70)]:
+            net.step(x[a:b], y[a:b], optimizer)
+    else:
+        net.fit(x, y, optimizer, batch_size=20, shuffle=False, threads=threads)
+    never = ~np.isin(np.arange(inputs), x.indices)
+    assert 0 < never.sum() < inputs
+    np.testing.assert_array_equal(
+        net.layers[0].weights[:, never], before[: inputs * hidden].reshape(inputs, hidden)[never].T
+    )
+    np.testing.assert_allclose(net.parameters, w, rtol=0, atol=1e-13)
+
+
+def test_lazy_means_nothing_for_a_dense_x():
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    net, other = network_of(shape), network_of(shape)
+    net.fit(x.toarray(), y, bp.Adam(0.01, lazy=True), epochs=2)
+    other.fit(x.toarray(), y, bp.Adam(0.01), epochs=2)
+    np.testing.assert_array_equal(net.parameters, other.parameters)
+
+
+def test_lazy_is_kept(tmp_path):
+    import pickle
+
+    optimizer = bp.Adam(0.01, lazy=True)
+    assert optimizer.lazy
+    assert not bp.Adam().lazy
+    assert repr(optimizer).endswith(", lazy=True)")
+    assert pickle.loads(pickle.dumps(optimizer)).lazy
+    net = network_of(SHAPES["one panel"])
+    net.save(tmp_path / "net.safetensors", optimizer=optimizer)
+    assert bp.load(tmp_path / "net.safetensors", optimizer=True)[1].lazy
+    with pytest.raises(AttributeError, match="lazy"):
+        optimizer.lazy = False
+
+
+def test_lazy_adam_is_sparse_adam():
+    """PyTorch's EmbeddingBag with SparseAdam, and Adam for what follows it."""
+    torch = pytest.importorskip("torch")
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape, density=0.02)
+    net = bp.Network(
+        bp.Layer(shape[1], shape[2], "identity", bias=False),
+        bp.Layer(shape[2], shape[3]),
+        dtype="float64",
+        seed=0,
+    )
+    bag = torch.nn.EmbeddingBag(shape[1], shape[2], mode="sum", sparse=True, dtype=torch.float64)
+    last = torch.nn.Linear(shape[2], shape[3], dtype=torch.float64)
+    with torch.no_grad():
+        bag.weight[:] = torch.tensor(net.layers[0].weights.T.copy())
+        last.weight[:] = torch.tensor(net.layers[1].weights.copy())
+        last.bias[:] = torch.tensor(net.layers[1].bias.copy())
+    settings = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-4}
+    optimizers = (
+        torch.optim.SparseAdam(bag.parameters(), **settings),
+        torch.optim.Adam(last.parameters(), **settings),
+    )
+    own = bp.Adam(**settings, lazy=True)
+    for a in (0, 20, 40, 0, 20):
+        part, targets = x[a : a + 20], y[a : a + 20]
+        net.step(part, targets, own)
+        indices, offsets = torch.tensor(part.indices.astype(np.int64)), torch.tensor(part.indptr[:-1])
+        out = torch.sigmoid(last(bag(indices, offsets, per_sample_weights=torch.tensor(part.data))))
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        ((out - torch.tensor(targets)) ** 2).sum(1).mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    np.testing.assert_allclose(net.layers[0].weights, bag.weight.detach().numpy().T, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(net.layers[1].weights, last.weight.detach().numpy(), rtol=0, atol=1e-12)
+
+
 MEMORY = """
 import resource
 import numpy as np, scipy.sparse as sp
@@ -228,7 +367,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts KiB on Linux")
-@pytest.mark.parametrize("optimizer", ["bp.SGD(0.1)", "bp.Adam()"])
+@pytest.mark.parametrize("optimizer", ["bp.SGD(0.1)", "bp.Adam()", "bp.Adam(lazy=True)"])
 def test_memory(optimizer):
     """x.toarray() would be 8 GB: less than 120 MB beside the data."""
     done = subprocess.run(

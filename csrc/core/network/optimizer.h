@@ -8,7 +8,7 @@ struct bp_optimizer {
     enum bp_rule rule;
     double rate, momentum, decay;
     double beta_1, beta_2, epsilon; /* beta_2 is RMSprop's alpha */
-    bool nesterov;
+    bool nesterov, lazy; /* lazy: of a sparse x, only the columns that occur in a batch move */
     double clip_norm, clip_value; /* INFINITY for none */
     uint64_t steps;               /* done so far */
     /* [bp_room] in storage order, zeros at first; NULL past bp_state_count */

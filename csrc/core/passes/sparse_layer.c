@@ -5,6 +5,7 @@
 
 #include "core/data/sparse.h"
 #include "core/network/freedom.h"
+#include "lazy.h"
 
 /* Before the next batch is grouped: every column is one of zeros again. */
 static void
@@ -123,37 +124,13 @@ bp_sparse_sums(const struct bp_pass *pass, struct bp_weights weights, size_t fir
     });
 }
 
-/* The sums for these groups and all outputs, into c; with delta [rows][outputs]. */
-static struct bp_sparse_outer
-sums_of(const struct bp_pass *pass, const bp_real *delta, const struct bp_group *groups,
-        size_t count, struct bp_weights c)
-{
-    const struct bp_nonzeros *nz = pass->ws->scratch.nonzeros;
-
-    return (struct bp_sparse_outer){
-        .count = count,
-        .columns = pass->net->layers[0].outputs,
-        .groups = groups,
-        .rows = nz->sorted_rows,
-        .values = nz->sorted_values,
-        .delta = delta,
-        .delta_stride = pass->ws->stride,
-        .c = c.w,
-        .c_row = c.row,
-        .c_stride = c.stride,
-        .one = pass->rows == 1,
-        .block_rows = pass->sums.block,
-        .group_rows = pass->sums.group,
-    };
-}
-
 void
 bp_sparse_gradient(const struct bp_pass *pass, const bp_real *delta, struct bp_weights c, bool add)
 {
     const struct bp_network *net = pass->net;
     const struct bp_nonzeros *nz = pass->ws->scratch.nonzeros;
     const struct bp_groups_of_thread *own = &nz->of_thread[pass->me];
-    struct bp_sparse_outer outer = sums_of(pass, delta, nz->groups + own->first, own->count, c);
+    struct bp_sparse_outer outer = bp_sums_of_columns(pass, delta, nz->groups + own->first, own->count, c);
 
     outer.add = add;
     net->kernels->sparse_outer(&outer);
@@ -179,7 +156,7 @@ bp_sparse_gradient_of_row(const struct bp_pass *pass, size_t n, struct bp_weight
         const size_t count = end - i < TOGETHER ? end - i : TOGETHER;
         for (size_t g = 0; g < count; g++)
             groups[g] = (struct bp_group){.k = nz->k[i + g], .count = 1, .first = g};
-        struct bp_sparse_outer outer = sums_of(pass, delta, groups, count, c);
+        struct bp_sparse_outer outer = bp_sums_of_columns(pass, delta, groups, count, c);
         outer.rows = same_row;
         outer.block_rows = 0;
         outer.values = bp_const_at(net, nz->values, i);
@@ -215,7 +192,7 @@ store_rows(const struct bp_pass *pass, size_t k, size_t rows, struct bp_vector g
             memset(bp_at(net, c.w, q * c.stride), 0, rows * panel * net->kernels->size);
     else
         memset(c.w, 0, rows * c.row * net->kernels->size);
-    struct bp_sparse_outer outer = sums_of(pass, pass->ws->nodes[0].delta, groups, count, c);
+    struct bp_sparse_outer outer = bp_sums_of_columns(pass, pass->ws->nodes[0].delta, groups, count, c);
     outer.k_first = k;
     net->kernels->sparse_outer(&outer);
     bp_mask_part(net, 0, k, rows, 0, outer.columns, c);
@@ -239,7 +216,7 @@ optimize_rows(const struct bp_pass *pass, size_t k, size_t rows, const struct bp
     for (size_t q = 0; q < bp_panels(net, outputs); q += BP_GRADIENT_PANELS) {
         const size_t left = outputs - q * panel, most = BP_GRADIENT_PANELS * panel;
         const bp_real *delta = bp_at(net, pass->ws->nodes[0].delta, q * pass->ws->stride);
-        struct bp_sparse_outer outer = sums_of(pass, delta, groups, count, chunk);
+        struct bp_sparse_outer outer = bp_sums_of_columns(pass, delta, groups, count, chunk);
         outer.columns = left < most ? left : most;
         outer.k_first = k;
         for (size_t i = 0; i < bp_panels(net, outer.columns); i++)
@@ -281,6 +258,8 @@ update_weights(const struct bp_pass *pass, const struct bp_update *update)
         bp_sparse_gradient(pass, delta, bp_layer_weights(net, 0, pass->parameters), true);
     else if (update->what == BP_STORE && (update->add || update->zeros))
         bp_sparse_gradient(pass, delta, bp_layer_weights(net, 0, update->gradient), update->add);
+    else if (update->what == BP_OPTIMIZE && update->lazy)
+        bp_update_columns(pass, update);
     else
         update_every_row(pass, update);
 }

@@ -1,5 +1,5 @@
 /* sparse_layer.h: the first layer where x is sparse: all is in proportion to the non-zeros, but for
- * rules that move every weight. Depends on nonzeros.h, update.h, pass.h and data/. */
+ * rules that move every weight. Depends on lazy.h, nonzeros.h, update.h, pass.h and data/. */
 #ifndef BP_SPARSE_LAYER_H
 #define BP_SPARSE_LAYER_H
 

@@ -19,6 +19,7 @@ struct bp_update {
     const struct bp_optimizer_step *rule; /* for BP_OPTIMIZE */
     bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES packed vectors */
     bool moving; /* leaves out what is frozen, and what only that needs: it is not written */
+    bool lazy;   /* for BP_OPTIMIZE: columns of a sparse x that do not occur stay */
     bool inputs;                          /* leaves ∂C/∂x in ws->dC_dx */
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
+#include "core/passes/lazy.h"
 #include "core/passes/whole_gradient.h"
 
 double
@@ -37,7 +38,11 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
             const double norm = bp_finish_gradient(&pass, whole, 1);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
         }
-        bp_optimize(net, &rule, pass.parameters, optimizer->state, 0, net->parameters, gradient);
+        if (optimizer->lazy && ws->scratch.nonzeros)
+            bp_optimize_columns(&pass, &rule, whole, optimizer->state);
+        else
+            bp_optimize(net, &rule, pass.parameters, optimizer->state, 0, net->parameters,
+                        gradient);
     }
     optimizer->steps++;
     return total / weight;

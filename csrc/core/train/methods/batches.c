@@ -3,6 +3,7 @@
 #include "core/passes/backward.h"
 #include "core/passes/forward.h"
 #include "core/passes/input_layer.h"
+#include "core/passes/lazy.h"
 #include "core/passes/whole_gradient.h"
 #include "core/train/feed.h"
 #include "core/train/methods/batch.h"
@@ -37,7 +38,10 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
     const double norm = bp_finish_gradient(pass, gradient, 1);
     worker->sums.norm += norm;
     rule->scale = bp_clip_scale(norm, run->asked->optimizer->clip_norm);
-    bp_optimize_share(pass, rule, gradient.numbers, run->vectors.state);
+    if (run->asked->optimizer->lazy && pass->ws->scratch.nonzeros)
+        bp_optimize_columns(pass, rule, gradient, run->vectors.state);
+    else
+        bp_optimize_share(pass, rule, gradient.numbers, run->vectors.state);
 }
 
 static bool
@@ -66,6 +70,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
                               .rule = &rule,
                               .state = run->vectors.state,
                               .moving = bp_forgets(&optimizer),
+                              .lazy = optimizer.lazy,
                           });
     bp_meet(pass->team);
     bp_count_step(worker);
