@@ -22,25 +22,25 @@ class Exportable(BaseNetwork):
     def to_onnx(self, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
         """The network as an ONNX model, "x" (n, inputs) to "a" (n, outputs), n being free.
 
-        onnxruntime runs it in float32 and float64, except gelu in float64: it has no such Erf. Other
-        runtimes do.
+        onnxruntime runs it in float32 and float64.
 
         Parameters
         ----------
         path : str or path, optional
-            Where to write it, all of it or nothing.
+            Where to write it, all of it or nothing. Of a model with more than 2 GiB, which no single
+            file of ONNX can hold, the numbers go into a second one, ``path + ".data"``.
 
         Returns
         -------
         onnx.ModelProto
-            The model.
+            The model; without its numbers where these are in a second file.
 
         Raises
         ------
         ImportError
             If onnx, the extra ``onnx``, is missing.
         ValueError
-            If the network has an activation of your own.
+            If the network has an activation of your own, or more than 2 GiB of numbers and no path.
         """
         from backprop.exports.onnx import to_onnx
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,11 @@ from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
-    import os
-
     import onnx
 
     from backprop._base import BaseNetwork
 
+MOST_IN_ONE_FILE = 2**31 - 2**24  # bytes of numbers: a message of Protocol Buffers has less than 2 GiB
 OPSET = 13  # what any runtime since 2020 reads
 IR_VERSION = 7
 
@@ -61,10 +61,32 @@ def to_onnx(network: BaseNetwork, path: str | os.PathLike[str] | None) -> onnx.M
         ir_version=IR_VERSION,
         producer_name="backprop",
     )
+    if network.parameters.nbytes > MOST_IN_ONE_FILE:
+        if path is None:
+            raise ValueError(
+                "a model of more than 2 GiB needs a path: ONNX keeps its numbers in a second file beside it"
+            )
+        _write_in_two_files(model, path)
+        checker.check_model(os.fspath(path), full_check=True)
+        return onnx.load(path, load_external_data=False)
     checker.check_model(model, full_check=True)
     if path is not None:
         write_whole(path, model.SerializeToString())
     return model
+
+
+def _write_in_two_files(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    """The numbers into path + ".data", and what says where each is into path."""
+    from onnx.external_data_helper import set_external_data
+
+    beside, at, numbers = f"{os.fspath(path)}.data", 0, []
+    for tensor in model.graph.initializer:
+        numbers.append(tensor.raw_data)
+        set_external_data(tensor, os.path.basename(beside), offset=at, length=len(numbers[-1]))
+        tensor.ClearField("raw_data")
+        at += len(numbers[-1])
+    write_whole(beside, b"".join(numbers))
+    write_whole(path, model.SerializeToString())
 
 
 class _Graph:
@@ -88,10 +110,45 @@ class _Graph:
 
 
 def _gelu(graph: _Graph, z: str) -> str:
-    """z · (1 + erf(z/√2)) / 2; ONNX has a Gelu from opset 20 on only."""
-    erf = graph.add("Erf", graph.add("Mul", z, graph.constant("sqrt_half", math.sqrt(0.5))))
-    half_z = graph.add("Mul", z, graph.constant("half", 0.5))
-    return graph.add("Add", half_z, graph.add("Mul", half_z, erf))
+    """z · Φ(z); ONNX has a Gelu from opset 20 on only."""
+    root = graph.constant("sqrt_half", math.sqrt(0.5))
+    if graph.dtype == np.float32:  # Φ(z) = (1 + erf(z/√2)) / 2
+        erf = graph.add("Erf", graph.add("Mul", z, root))
+        half_z = graph.add("Mul", z, graph.constant("half", 0.5))
+        return graph.add("Add", half_z, graph.add("Mul", half_z, erf))
+    tail = graph.add(
+        "Mul", _erfc(graph, graph.add("Mul", graph.add("Abs", z), root)), graph.constant("half", 0.5)
+    )
+    below = graph.add("Less", z, graph.constant("zero", 0.0))
+    above = graph.add("Sub", graph.constant("one", 1.0), tail)
+    return graph.add("Mul", z, graph.add("Where", below, tail, above))
+
+
+# ln(erfc(u) exp(u²) / t) in Chebyshev polynomials of 2t − 1, t = 2 / (2 + u), u ≥ 0, by interpolation in
+# 60 nodes in 200-bit arithmetic; the first one counts half. What is left out is below 2e-18.
+ERFC = (
+    -1.3026537197817094, 0.6419697923564903, 0.019476473204185836, -0.009561514786808632,
+    -0.0009465953444820369, 0.00036683949785276145, 4.2523324806907772e-05, -2.0278578112534243e-05,
+    -1.6242900046470255e-06, 1.3036558355805232e-06, 1.5626441722066143e-08, -8.523809591492655e-08,
+    6.529054439098852e-09, 5.059343495551469e-09, -9.913641564933031e-10, -2.273651222931836e-10,
+    9.646791102015529e-11, 2.394038083039092e-12, -6.886027526497531e-12, 8.944879273090508e-13,
+    3.1309213993431723e-13, -1.1270822361369361e-13, 3.810905255396653e-16, 7.106097713588855e-15,
+    -1.5230282014370956e-15, -9.457494573253267e-17, 1.2102371894164836e-16, -2.816663089627822e-17,
+)  # fmt: skip
+
+
+def _erfc(graph: _Graph, u: str) -> str:
+    """t exp(−u² + f(t)) for u ≥ 0, f by Clenshaw's recurrence: onnxruntime has no Erf in float64."""
+    two = graph.constant("two", 2.0)
+    t = graph.add("Div", two, graph.add("Add", u, two))
+    twice = graph.add("Sub", graph.add("Mul", t, graph.constant("four", 4.0)), two)  # 2 (2t − 1)
+    before, sums = graph.constant("zero", 0.0), graph.constant(f"erfc{len(ERFC) - 1}", ERFC[-1])
+    for i in range(len(ERFC) - 2, 0, -1):
+        term = graph.add("Sub", graph.constant(f"erfc{i}", ERFC[i]), before)
+        before, sums = sums, graph.add("Add", graph.add("Mul", twice, sums), term)
+    half = graph.add("Mul", graph.add("Mul", twice, sums), graph.constant("half", 0.5))
+    f = graph.add("Add", half, graph.add("Sub", graph.constant("erfc0", ERFC[0] / 2), before))
+    return graph.add("Mul", t, graph.add("Exp", graph.add("Sub", f, graph.add("Mul", u, u))))
 
 
 # onnxruntime has LeakyRelu, Elu and Softplus in float32 only, so in float64 they are made of what it has.

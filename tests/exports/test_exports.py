@@ -1,6 +1,7 @@
 """Networks in other formats give the same outputs: ONNX, PyTorch and C."""
 
 import ctypes
+import math
 import re
 import shutil
 import subprocess
@@ -36,22 +37,42 @@ def samples(net):
 def test_onnx_runtime_gives_the_same_outputs(net, tmp_path):
     onnx = pytest.importorskip("onnx")
     x = samples(net)
-    tolerance = TOLERANCE[str(net.dtype)]
     model = net.to_onnx(tmp_path / "net.onnx")
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
     assert onnx.load(tmp_path / "net.onnx") == model
-    if str(net.dtype) == "float64" and str(net.layers[0].activation) == "gelu":
-        # onnxruntime has no Erf in float64; onnx's own evaluator has one that rounds to float32.
-        from onnx.reference import ReferenceEvaluator
-
-        a = ReferenceEvaluator(model).run(None, {"x": x})[0]
-        tolerance = TOLERANCE["float32"]
-    else:
-        runtime = pytest.importorskip("onnxruntime")
-        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        a = session.run(["a"], {"x": x})[0]
+    a = run_onnx(model.SerializeToString(), x)
     assert a.dtype == net.dtype
-    assert_close(a, net(x), tolerance)
+    assert_close(a, net(x), TOLERANCE[str(net.dtype)])
+
+
+def run_onnx(model, x):
+    """What onnxruntime makes of a model, as bytes or as a path."""
+    runtime = pytest.importorskip("onnxruntime")
+    return runtime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(["a"], {"x": x})[0]
+
+
+def test_onnx_gelu_in_float64_is_math_erfc_far_out():
+    pytest.importorskip("onnx")
+    net = bp.Network(bp.Layer(1, 1, "gelu", bias=False), dtype="float64")
+    net.parameters[:] = 1
+    z = np.concatenate([np.linspace(-36, 8, 4001), [0.0, -0.0, 1e-300, 700.0, -700.0]])
+    exact = [0.5 * v * math.erfc(-v * math.sqrt(0.5)) for v in z]
+    # u² is rounded in the exponent: u² ε/2 relative, u = z/√2, beside some rounding errors of f and exp
+    bound = (np.minimum(z, 0) ** 2 / 2 + 16) * np.finfo(float).eps * np.abs(exact)
+    assert np.all(np.abs(run_onnx(net.to_onnx().SerializeToString(), z[:, None])[:, 0] - exact) <= bound)
+
+
+def test_onnx_keeps_numbers_beside_a_model_that_is_too_large_for_one_file(tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    monkeypatch.setattr("backprop.exports.onnx.MOST_IN_ONE_FILE", 100)
+    net = make_network((5, 6, 3), "tanh", dtype="float32")
+    with pytest.raises(ValueError, match=r"more than 2 GiB needs a path"):
+        net.to_onnx()
+    assert not any(tmp_path.iterdir())
+    net.to_onnx(tmp_path / "net.onnx")
+    assert (tmp_path / "net.onnx.data").stat().st_size == net.parameters.nbytes
+    x = samples(net)
+    assert_close(run_onnx(tmp_path / "net.onnx", x), net(x), TOLERANCE["float32"])
 
 
 def test_onnx_names_the_extra(monkeypatch):
@@ -200,9 +221,24 @@ def compiled(net, folder, name="network"):
     text = net.to_c(folder / "net.c", name=name)
     assert (folder / "net.c").read_text() == text
     subprocess.run(
-        [compiler, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off",
-         "-shared", "-fPIC", "-o", folder / "net.so", folder / "net.c", "-lm"],
-        check=True, capture_output=True,
+        [
+            compiler,
+            "-std=c99",
+            "-pedantic",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-O1",
+            "-ffp-contract=off",
+            "-shared",
+            "-fPIC",
+            "-o",
+            folder / "net.so",
+            folder / "net.c",
+            "-lm",
+        ],
+        check=True,
+        capture_output=True,
     )
     library = ctypes.CDLL(str(folder / "net.so"))
 
