@@ -107,6 +107,7 @@ def _add_export(commands: Any) -> None:
     export.add_argument(
         "--name", default="network", help="what names in C begin with (default network)"
     )
+    export.add_argument("--header", metavar="FILE", help="with .c: a header that declares its functions")
     flag(export, "--as-trained", "leave the parameters as they are: inputs must be scaled as in training")
 
 

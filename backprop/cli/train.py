@@ -164,9 +164,8 @@ class _PrintEpoch:
     """Prints a line for each epoch."""
 
     def __init__(self, parts: Parts, scheduled: bool) -> None:
-        self.keys = ["loss", "accuracy", "validation_loss", "validation_accuracy"]
-        if parts.scaling.is_regression:
-            self.keys = ["loss", "validation_loss"]
+        quality = "r2" if parts.scaling.is_regression else "accuracy"
+        self.keys = ["loss", quality, "validation_loss", f"validation_{quality}"]
         if scheduled:
             self.keys.append("lr")
         self.keys += ["weight_norm", "gradient_norm"]

@@ -23,7 +23,7 @@ from backprop.cli.arguments import (
 from backprop.cli.build import HIDDEN_NODES, OPTIMIZERS, REGRESSION_RATE, SCHEDULES, WHOLE_BATCH
 from backprop.cli.train import train
 
-MONITORED = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+MONITORED = ("loss", "accuracy", "r2", "validation_loss", "validation_accuracy", "validation_r2")
 
 
 def add_train(commands: Any) -> None:

@@ -106,10 +106,12 @@ def export(options: argparse.Namespace) -> None:
     if not options.as_trained:
         network = _unscaled(network, scaling)
     path: str = options.file
+    if options.header is not None and not path.endswith(".c"):
+        raise ValueError(f"--header is for C, but {path!r} does not end in .c")
     if path.endswith(".onnx"):
         network.to_onnx(path)
     elif path.endswith(".c"):
-        network.to_c(path, name=options.name)
+        network.to_c(path, name=options.name, header=options.header)
     elif path.endswith(".pt"):
         save_torch_state(network, path)
     else:

@@ -4,6 +4,7 @@ that use a saved network do with it."""
 import csv
 import ctypes
 import json
+import re
 import shutil
 import subprocess
 
@@ -203,7 +204,10 @@ def train_regression(capsys, path, model, *options):
 
 def test_regression(capsys, tmp_path, regression):
     model = tmp_path / "net"
-    train_regression(capsys, regression, model, "--validation", 0.1)
+    out = train_regression(
+        capsys, regression, model, "--validation", 0.1, "--early-stopping", 30, "--monitor", "validation_r2"
+    )
+    assert re.search(r"^epoch +1  loss \S+  r2 \S+  validation loss \S+  validation r2 \S+", out, re.MULTILINE)
     with np.load(regression) as file:
         x, y = file["x"], file["y"]
     code, out, err = run(capsys, "evaluate", model, "--data", regression)
@@ -250,7 +254,13 @@ def test_export_takes_data_as_they_are(capsys, tmp_path):
     raw = (16 * x_test).astype(np.float32)
     outputs = bp.load(tmp_path / "net")(x_test)
 
-    assert run(capsys, "export", tmp_path / "net", tmp_path / "net.c", "--name", "digits")[0] == 0
+    header = tmp_path / "net.h"
+    named = ["--name", "digits", "--header", header]
+    assert run(capsys, "export", tmp_path / "net", tmp_path / "net.c", *named)[0] == 0
+    assert "digits_predict" in header.read_text(encoding="utf-8")
+    code, _, err = run(capsys, "export", tmp_path / "net", tmp_path / "net.pt", "--header", header)
+    assert code == 1
+    assert "--header is for C" in err
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-shared", "-fPIC"]
     subprocess.run(["cc", *flags, tmp_path / "net.c", "-o", tmp_path / "net.so", "-lm"], check=True)
     library = ctypes.CDLL(str(tmp_path / "net.so"))
