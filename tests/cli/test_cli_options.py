@@ -207,7 +207,8 @@ def test_regression(capsys, tmp_path, regression):
     out = train_regression(
         capsys, regression, model, "--validation", 0.1, "--early-stopping", 30, "--monitor", "validation_r2"
     )
-    assert re.search(r"^epoch +1  loss \S+  r2 \S+  validation loss \S+  validation r2 \S+", out, re.MULTILINE)
+    line = r"^epoch +1  loss \S+  r2 \S+  validation loss \S+  validation r2 \S+"
+    assert re.search(line, out, re.MULTILINE)
     with np.load(regression) as file:
         x, y = file["x"], file["y"]
     code, out, err = run(capsys, "evaluate", model, "--data", regression)

@@ -1,4 +1,4 @@
-"""Any order of calls on networks, optimizers, streams and files, from two threads: nothing is lost or hangs.
+"""Any order of calls on networks, optimizers, streams and files, from two threads, with signals.
 
 hypothesis draws the calls; BACKPROP_STEPS and BACKPROP_EXAMPLES set how many. ``make fuzz-stateful`` draws
 thousands.
@@ -7,11 +7,13 @@ thousands.
 import copy
 import os
 import pickle
+import signal
 import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -29,6 +31,29 @@ OPTIMIZERS = {
     "Adam": lambda: bp.Adam(0.01),
     "RMSprop": lambda: bp.RMSprop(0.001),
 }
+
+
+class Interrupted(Exception):
+    """What the handler of a signal raises."""
+
+
+def interrupted_after(seconds, function):
+    """Calls a function, in which a signal comes; whether it did."""
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        function()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except Interrupted:
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return False
 
 
 class Calls(RuleBasedStateMachine):
@@ -101,6 +126,46 @@ class Calls(RuleBasedStateMachine):
         else:
             self.net, self.optimizer = copy.deepcopy((self.net, self.optimizer))
 
+    @rule(rate=st.sampled_from((0, 0.5, 1)), layer=st.integers(0, 1))
+    def freeze(self, rate, layer):
+        def set_rate(net, optimizer, first):
+            net.layers[layer].lr = rate
+
+        self.both(set_rate)
+
+    @rule(seed=st.integers(0, 3))
+    def mask(self, seed):
+        def set_mask(net, optimizer, first):
+            net.layers[0].mask = np.random.default_rng(seed).random((5, 3)) < 0.8
+
+        self.both(set_mask)
+
+    @rule(
+        milliseconds=st.floats(0.05, 20),
+        threads=st.integers(1, 3),
+        what=st.sampled_from(("fit", "stream", "loss", "gradient")),
+    )
+    def interrupt(self, milliseconds, threads, what):
+        """Whole steps are done, as many as the optimizer has counted, and all of them."""
+        batches = [(X[i : i + 8], Y[i : i + 8]) for i in range(0, 24, 8)]
+        long_x, long_y = np.tile(X, (2000, 1)), np.tile(Y, (2000, 1))
+        settings = {"epochs": 3000, "shuffle": False, "batch_size": 8, "threads": threads}
+        calls = {
+            "fit": lambda: self.net.fit(X, Y, self.optimizer, **settings),
+            "stream": lambda: self.net.fit(lambda: iter(batches), None, self.optimizer, epochs=3000),
+            "loss": lambda: [self.net.loss(long_x, long_y) for _ in range(20)],
+            "gradient": lambda: [self.net.gradient(long_x, long_y) for _ in range(20)],
+        }
+        before = self.optimizer.steps
+        interrupted_after(milliseconds / 1000, calls[what])
+        steps = self.optimizer.steps - before
+        if any(layer.dropout for layer in self.net.layers):  # what was drawn for steps not done is gone
+            self.twin, self.its_optimizer = copy.deepcopy((self.net, self.optimizer))
+            assert np.isfinite(self.net.parameters).all()
+            return
+        for i in range(steps):
+            self.twin.step(*batches[i % 3], self.its_optimizer)
+
     @rule()
     def stop_by_callback(self):
         def call(net, optimizer, first):
@@ -158,7 +223,8 @@ class Calls(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TestCalls = Calls.TestCase
+# A signal in Thread.start makes CPython forget the thread, which then ends with a KeyError of its own.
+TestCalls = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(Calls.TestCase)
 TestCalls.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
