@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import onnx
     import torch
+    from numpy.typing import ArrayLike
 
     from backprop._types import Seed
 
@@ -106,6 +107,8 @@ class Exportable(BaseNetwork):
         *,
         name: str = "network",
         header: str | os.PathLike[str] | None = None,
+        integers: bool = False,
+        x: ArrayLike | None = None,
     ) -> str:
         """The network as one C99 file that predicts and needs the C standard library only.
 
@@ -122,6 +125,15 @@ class Exportable(BaseNetwork):
             What its names begin with: a C identifier.
         header : str or path, optional
             Where to write a header that declares the functions, for C and C++.
+        integers : bool
+            Whether to write it in whole numbers, for processors without floating point: int8 weights, int32
+            sums, tables for sigmoid, tanh and the like, and no library at all. Then it is ``void
+            <name>_predict(const int8_t *x, int32_t *a)`` and ``int32_t <name>_classify(const int8_t *x)``;
+            the macros ``<NAME>_X_SCALE``, ``<NAME>_X_ZERO`` and ``<NAME>_A_BITS`` say what x and a stand
+            for, and the head how far outputs and classes are from the network's.
+        x : array_like, (n, inputs), optional
+            For integers=True: samples as those to come, some hundred of them, from which follows what inputs
+            and layers span. Inputs should be of one size, as for training: all have one scale.
 
         Returns
         -------
@@ -131,8 +143,11 @@ class Exportable(BaseNetwork):
         Raises
         ------
         ValueError
-            If the name is none, a parameter is not finite, or an activation is of your own.
+            If the name is none, a parameter is not finite, or an activation is of your own; if integers and x
+            do not go together, x does not fit, or a layer has more than 32768 inputs.
+        TypeError
+            If x does not hold real numbers.
         """
         from backprop.exports.c99 import to_c
 
-        return to_c(self, path, name, header)
+        return to_c(self, path, name, header, bool(integers), x)

@@ -22,7 +22,7 @@ check:     check.differences check.rounding check.gradient check
 plots:     plots
 history:   history
 callbacks: callbacks
-exports:   exports.c99 exports.onnx exports.torch exports
+exports:   exports.fixed_point exports.integers exports.c99 exports.onnx exports.torch exports
 draw:      draw.shapes draw.scales draw.svg draw.png draw.drawing draw.scene draw
 explain:   explain.terms explain.wording explain.text explain.latex explain.html explain.check
            explain.explanation explain.moves explain

@@ -10,13 +10,14 @@ import numpy as np
 
 from backprop._classes import has_classes
 from backprop._version import __version__
+from backprop.exports.integers import integer_source
 from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.layer import arrays_of
 
 if TYPE_CHECKING:
     import os
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from backprop._base import BaseNetwork
     from backprop.layer import Layer
@@ -133,22 +134,33 @@ def to_c(
     path: str | os.PathLike[str] | None,
     name: str,
     header: str | os.PathLike[str] | None,
+    integers: bool,
+    x: ArrayLike | None,
 ) -> str:
     """`Network.to_c`, which documents it."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
+    if integers != (x is not None):
+        raise ValueError(
+            "integers=True needs x=, samples that say what its numbers span"
+            if integers
+            else "x is for integers=True, of which it says what the numbers span"
+        )
     refuse_own_functions(network)
     parameters = network._locked(network.parameters.copy)
     if not np.isfinite(parameters).all():
         raise ValueError("the network has parameters that are not finite")
-    text = _source(network, parameters, name)
-    if header is not None:
+    if x is not None:
+        text, declared = integer_source(network, parameters, name, x)
+    else:
+        text = _source(network, parameters, name)
         declared = HEADER.format(
             name=name,
             version=__version__,
             guard=f"{name.upper()}_H",
             declarations=_of_type(network, _declarations(network, name)),
         )
+    if header is not None:
         write_whole(header, declared.encode())
     if path is not None:
         write_whole(path, text.encode())
