@@ -200,6 +200,19 @@ struct bp_kernels {
     void (*lanes_product)(const struct bp_lanes_product *);
     void (*lanes_outer)(const struct bp_lanes_outer *);
 
+    /* softmax, loss (of z where fused), loss_derivative, fused_delta, scale_rows and classify for
+     * all samples of such panels that lie one after the other, losses[n] being sample n's */
+    void (*lanes_softmax)(size_t panels, size_t nodes, const bp_real *z, bp_real *a);
+    void (*lanes_loss)(enum bp_loss, bool fused, size_t panels, size_t nodes, const bp_real *z,
+                       const bp_real *a, const bp_real *y, double *losses);
+    void (*lanes_loss_derivative)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
+                                  const bp_real *y, bp_real *dC_da);
+    void (*lanes_fused_delta)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
+                              const bp_real *y, bp_real *delta);
+    void (*lanes_scale)(size_t panels, size_t nodes, const double *factors, bp_real *m);
+    void (*lanes_classify)(size_t panels, size_t nodes, const bp_real *a, int64_t undecided,
+                           int64_t *out);
+
     void (*descend_and_sum)(const struct bp_descent *);
 
     /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out is

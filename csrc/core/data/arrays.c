@@ -57,7 +57,16 @@ row_of(const struct bp_array *array, struct bp_rows rows, size_t n)
     return array->data + (ptrdiff_t)row * array->row_stride;
 }
 
-/* Rows of numbers of type SOURCE, to panels of TARGET. The loop over neighbours in the native byte
+/* Past the last byte of all rows, where numbers are neighbours. */
+static const char *
+end_of(const struct bp_array *array)
+{
+    const ptrdiff_t last = array->row_stride > 0 ? (ptrdiff_t)array->rows - 1 : 0;
+    return array->data + last * array->row_stride + array->columns * bytes_of[array->type];
+}
+
+/* Rows of numbers of type SOURCE, to panels of TARGET. Where a row ends within a panel, what follows
+ * it in memory goes into the pads: a whole panel takes less time than some numbers. The loop over neighbours in the native byte
  * order is the one that compilers turn into vectors; it asks for the same place of a row to come, as
  * no processor foresees where a random row lies. */
 enum { ROWS_AHEAD = 2 };
@@ -69,13 +78,15 @@ enum { ROWS_AHEAD = 2 };
         const ptrdiff_t apart = x->column_stride;                                                  \
         const bool neighbours = apart == sizeof(SOURCE) && !x->swapped;                            \
         const size_t columns = x->columns;                                                         \
+        const char *const end = end_of(x);                                                         \
         for (size_t n = 0; n < rows.count; n++) {                                                  \
             const char *from = row_of(x, rows, n);                                                 \
             const size_t left = rows.count - 1 - n;                                                \
             const char *ahead = row_of(x, rows, n + (left < ROWS_AHEAD ? left : ROWS_AHEAD));      \
             TARGET *to_row = (TARGET *)to + n * P;                                                 \
             size_t k = 0;                                                                          \
-            for (; neighbours && k + P <= columns; k += P, from += P * apart) {                    \
+            for (; neighbours && k < columns && end - from >= P * apart;                           \
+                 k += P, from += P * apart) {                                                      \
                 TARGET *out = to_row + k / P * stride;                                             \
                 SOURCE in[P];                                                                      \
                 __builtin_prefetch(ahead + k * sizeof(SOURCE));                                    \

@@ -1,12 +1,15 @@
 #include "lanes.h"
 
+#include "backward.h"
 #include "core/network/functions.h"
 #include "input_layer.h"
+#include "losses.h"
 
 bool
 bp_fits_lanes(const struct bp_network *net, size_t rows)
 {
-    if (bp_grouping_of(net, rows).block == 0 || net->custom || net->dropout)
+    if (bp_grouping_of(net, rows).block == 0 || net->custom || net->dropout ||
+        net->restraint.rated || net->restraint.masked)
         return false;
     for (size_t l = 0; l + 1 < net->count; l++)
         if (net->layers[l].activation == BP_SOFTMAX)
@@ -24,6 +27,16 @@ static struct turned
 layer_at(const struct bp_network *net, bp_real *numbers, size_t nodes)
 {
     return (struct turned){numbers, nodes * net->kernels->panel};
+}
+
+/* Whether the last layer is turned round, too: its functions know missing targets, and softmax with
+ * other losses than its own, in panels only. */
+static bool
+is_turned(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    return !pass->masked &&
+           (net->layers[net->count - 1].activation != BP_SOFTMAX || net->fused);
 }
 
 /* What layer l reads. */
@@ -48,6 +61,12 @@ turn_back(const struct bp_pass *pass, size_t nodes, struct turned from, bp_real 
                                   pass->ws->stride);
 }
 
+static struct turned
+y_at(const struct bp_pass *pass)
+{
+    return layer_at(pass->net, pass->ws->turned.delta[1], bp_targets(pass->net));
+}
+
 void
 bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows, bool targets)
 {
@@ -62,6 +81,25 @@ bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows r
     }
     bp_load_batch(pass, data, (struct bp_rows){order, 0, pass->rows}, targets);
     turn(pass, net->layers[0].inputs, pass->ws->x, input_at(pass, 0));
+    if (targets && is_turned(pass))
+        turn(pass, bp_targets(net), pass->ws->y, y_at(pass));
+}
+
+/* The last layer's z, turned back, and a. */
+static void
+finish_in_panels(const struct bp_pass *pass, struct turned z)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t last = net->count - 1, outputs = net->layers[last].outputs;
+    const struct bp_nodes *nodes = &ws->nodes[last];
+
+    turn_back(pass, outputs, z, nodes->z);
+    if (net->layers[last].activation == BP_SOFTMAX)
+        net->kernels->softmax(pass->rows, outputs, nodes->z, nodes->a, ws->stride);
+    else
+        bp_apply_activation(net, last, 0, bp_panels(net, outputs), pass->rows, nodes->z, nodes->a,
+                            ws->stride);
 }
 
 void
@@ -77,8 +115,9 @@ bp_lanes_forward(const struct bp_pass *pass)
         const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
         const struct bp_nodes *nodes = &ws->nodes[l];
         const struct turned a = input_at(pass, l);
+        const bool turned = l < last || is_turned(pass);
         const struct turned z =
-            layer_at(net, l == last ? ws->turned.delta[0] : nodes->z, layer->outputs);
+            layer_at(net, turned ? nodes->z : ws->turned.delta[0], layer->outputs);
 
         kernels->lanes_product(&(struct bp_lanes_product){
             .nodes = layer->outputs,
@@ -93,25 +132,34 @@ bp_lanes_forward(const struct bp_pass *pass)
             .z = z.numbers,
             .z_stride = z.stride,
         });
-        if (l < last) {
-            kernels->activate(layer->activation, panels * z.stride, z.numbers, nodes->a);
-            continue;
-        }
-        turn_back(pass, layer->outputs, z, nodes->z);
-        if (layer->activation == BP_SOFTMAX)
-            kernels->softmax(pass->rows, layer->outputs, nodes->z, nodes->a, ws->stride);
+        if (!turned)
+            finish_in_panels(pass, z);
+        else if (layer->activation == BP_SOFTMAX)
+            kernels->lanes_softmax(panels, layer->outputs, nodes->z, nodes->a);
         else
-            bp_apply_activation(net, l, 0, bp_panels(net, layer->outputs), pass->rows, nodes->z,
-                                nodes->a, ws->stride);
+            kernels->activate(layer->activation, panels * z.stride, nodes->z, nodes->a);
     }
 }
 
 struct bp_loss_sums
 bp_lanes_losses(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows)
 {
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
     const struct bp_workspace *ws = pass->ws;
+    const struct bp_nodes *nodes = &ws->nodes[net->count - 1];
+    const size_t outputs = net->layers[net->count - 1].outputs, panels = pass->rows / kernels->panel;
     struct bp_loss_sums group = {0};
 
+    if (!is_turned(pass))
+        bp_losses(pass);
+    else { /* a NaN is no class, neither as an output nor as a target */
+        const bp_real *y = y_at(pass).numbers;
+        kernels->lanes_loss(net->loss, net->fused, panels, outputs, nodes->z, nodes->a, y,
+                            ws->losses);
+        kernels->lanes_classify(panels, outputs, nodes->a, -1, ws->classes);
+        kernels->lanes_classify(panels, outputs, y, -2, ws->wanted);
+    }
     for (size_t first = 0; first < rows.count; first += BP_BLOCK_ROWS) {
         const size_t left = rows.count - first, row = bp_lanes_row(pass->net, first);
         const size_t count = left < BP_BLOCK_ROWS ? left : BP_BLOCK_ROWS;
@@ -126,6 +174,43 @@ bp_lanes_losses(const struct bp_pass *pass, const struct bp_data *data, struct b
         bp_add_loss_sums(&group, &block);
     }
     return group;
+}
+
+/* delta of the last layer. */
+static struct turned
+last_delta(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const size_t outputs = net->layers[net->count - 1].outputs;
+    const struct bp_workspace *ws = pass->ws;
+
+    return layer_at(net, is_turned(pass) ? ws->nodes[net->count - 1].delta : ws->turned.delta[1],
+                    outputs);
+}
+
+void
+bp_lanes_delta(const struct bp_pass *pass)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_kernels *kernels = net->kernels;
+    const struct bp_layer *layer = &net->layers[net->count - 1];
+    const struct bp_nodes *nodes = &pass->ws->nodes[net->count - 1];
+    const size_t panels = pass->rows / kernels->panel;
+    const bp_real *y = y_at(pass).numbers;
+
+    if (!is_turned(pass)) {
+        bp_delta_from_loss(pass);
+        turn(pass, layer->outputs, nodes->delta, last_delta(pass));
+        return;
+    }
+    if (net->fused)
+        kernels->lanes_fused_delta(net->loss, panels, layer->outputs, nodes->a, y, nodes->delta);
+    else {
+        kernels->lanes_loss_derivative(net->loss, panels, layer->outputs, nodes->a, y, nodes->dC_da);
+        kernels->derivative(layer->activation, pass->rows * layer->outputs, nodes->z, nodes->a,
+                            nodes->dC_da, nodes->delta);
+    }
+    kernels->lanes_scale(panels, layer->outputs, pass->ws->factors, nodes->delta);
 }
 
 /* ∂C/∂a of what layer l reads. */
@@ -156,10 +241,9 @@ bp_lanes_backward(const struct bp_pass *pass, struct bp_vector gradient, bool in
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_workspace *ws = pass->ws;
-    const size_t panels = pass->rows / kernels->panel, last = net->count - 1;
-    struct turned delta = layer_at(net, ws->turned.delta[1], net->layers[last].outputs);
+    const size_t panels = pass->rows / kernels->panel;
+    struct turned delta = last_delta(pass);
 
-    turn(pass, net->layers[last].outputs, ws->nodes[last].delta, delta);
     for (size_t l = net->count; l-- > 0;) {
         const struct bp_layer *layer = &net->layers[l];
         const struct bp_weights target = bp_layer_weights(net, l, gradient);
@@ -200,10 +284,10 @@ bp_lanes_first_not_finite(const struct bp_pass *pass)
     const struct bp_network *net = pass->net;
     const size_t last = net->count - 1;
 
-    for (size_t l = 0; l < last; l++)
+    for (size_t l = 0; l < last + is_turned(pass); l++)
         if (!net->kernels->all_finite(pass->rows * net->layers[l].outputs, pass->ws->nodes[l].a))
             return l;
-    for (size_t q = 0; q < bp_panels(net, net->layers[last].outputs); q++)
+    for (size_t q = 0; !is_turned(pass) && q < bp_panels(net, net->layers[last].outputs); q++)
         if (!net->kernels->all_finite(pass->rows * net->kernels->panel,
                                       bp_at(net, pass->ws->nodes[last].a, q * pass->ws->stride)))
             return last;

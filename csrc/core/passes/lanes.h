@@ -3,9 +3,8 @@
  * lane, and then over the lanes, are the group's. Depends on sums.h and below.
  *
  * A thread does a group by itself: `pass` has a workspace of its own, with room for a group and
- * without BP_FORWARD_ONLY, and no team. Row i of block b is row i P + b of the workspace, where x, y
- * and all of the last layer lie in panels as in any pass; the layers before it are turned round, in
- * the same memory. The bits are those of the other passes. */
+ * without BP_FORWARD_ONLY, and no team. Row i of block b is row i P + b of the workspace, where layers
+ * are turned round, in the memory of their panels. The bits are those of the other passes. */
 #ifndef BP_LANES_H
 #define BP_LANES_H
 
@@ -31,9 +30,13 @@ bp_lanes_load(struct bp_pass *, const struct bp_data *, struct bp_rows, bool tar
 void
 bp_lanes_forward(const struct bp_pass *);
 
-/* What the first `rows.count` samples' losses add up to, which bp_losses has computed. */
+/* C_0 of each sample, as bp_losses has it, and what those of `rows`, which were loaded, add up to. */
 struct bp_loss_sums
 bp_lanes_losses(const struct bp_pass *, const struct bp_data *, struct bp_rows rows);
+
+/* delta of the last layer, each sample's multiplied by its ws->factors. */
+void
+bp_lanes_delta(const struct bp_pass *);
 
 /* From delta of the last layer back: Σ over the group of delta_j a_k into `gradient`, whose pads are
  * not touched; and, with `inputs`, ∂C/∂x in panels of ws->dC_dx. */

@@ -120,14 +120,13 @@ add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t g, 
 
     bp_lanes_load(pass, data, rows, true);
     bp_lanes_forward(pass);
-    bp_losses(pass);
     group->losses = bp_lanes_losses(pass, data, rows);
     if (!isfinite(group->losses.loss))
         group->bad_layer = bp_lanes_first_not_finite(pass);
     memset(factors, 0, pass->rows * sizeof(*factors));
     for (size_t n = 0; n < rows.count && batch_weight != 0; n++)
         factors[bp_lanes_row(net, n)] = sign * bp_weight_of(data, rows, n) / batch_weight;
-    bp_delta_from_loss(pass);
+    bp_lanes_delta(pass);
     bp_lanes_backward(pass, (struct bp_vector){bp_at(net, own->gradients, g * net->packed), true},
                       false);
 }
