@@ -73,6 +73,12 @@ class Network(Explainable, Exportable):
     >>> net = Network.dense(784, 30, 10, seed=0)  # the same, shorter
     """
 
+    def _usable_threads(self) -> int:
+        """How many threads may compute with many samples in net(x), loss, accuracy, gradient and the like."""
+        from backprop.fit.threads import threads_at_hand
+
+        return threads_at_hand()
+
     def fit(
         self,
         x: ArrayLike | Iterable[Batch] | Callable[[], Iterable[Batch]],

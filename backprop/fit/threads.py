@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,12 @@ def suitable_threads(parameters: int, batch: int, usable: int, samples: float = 
 
 def usable_threads() -> int:
     """The cores that this process may use: those of its affinity, as far as its cgroup's quota lets it."""
-    if hasattr(os, "process_cpu_count"):  # Python 3.13, which heeds -X cpu_count too
-        cores = os.process_cpu_count()
-    elif hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count()
-    return max(1, min(cores or 1, whole_quota()))
+    return max(1, min(_affine_cores(), whole_quota()))
+
+
+def threads_at_hand() -> int:
+    """`usable_threads` by the quota that was there when it was first asked for: a matter of microseconds."""
+    return min(_affine_cores(), _first_quota())
 
 
 def whole_quota() -> int:
@@ -87,6 +87,21 @@ def cgroup_quota(root: Path = Path("/")) -> float:
                 of_period = (_read(folder / f"cpu.cfs_{word}_us").strip() for word in ("quota", "period"))
                 quota = min(quota, _ratio(list(of_period)))
     return quota
+
+
+def _affine_cores() -> int:
+    if hasattr(os, "process_cpu_count"):  # Python 3.13, which heeds -X cpu_count too
+        cores = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
+    return cores or 1
+
+
+@cache
+def _first_quota() -> int:
+    return max(1, whole_quota())
 
 
 def _read(path: Path) -> str:

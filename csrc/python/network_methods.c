@@ -87,12 +87,9 @@ evaluate(PyObject *object, enum quantity quantity, const struct bp_given_samples
                         "holds no labels; net.r2(x, y) says how well they fit");
         goto done;
     }
-    status = bp_begin(self, &samples, 0);
-    if (status == BP_OK)
-        bp_evaluate(bp_pass_alone(net, &self->ws, self->parameters.at, &samples.data),
-                    &samples.data, given->y != NULL, &results);
-    status = bp_end(self, status);
-
+    status = bp_evaluate_samples(self, &samples, given->y != NULL, 0, NULL, &results);
+    if (PyErr_Occurred())
+        goto done;
     if (status != BP_OK)
         bp_raise(status);
     else if (quantity == LOSS)
@@ -122,6 +119,13 @@ EVALUATING_METHOD(classify, CLASSES)
 EVALUATING_METHOD(loss, LOSS)
 EVALUATING_METHOD(losses, LOSSES)
 EVALUATING_METHOD(accuracy, ACCURACY)
+
+/* _usable_threads(): one, unless the class above knows of more */
+PyObject *
+bp_network_usable_threads(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(nothing))
+{
+    return PyLong_FromLong(1);
+}
 
 /* _has_classes(labels) */
 PyObject *
@@ -291,15 +295,9 @@ outputs_as_asked(Network *self, const struct bp_given_samples *given, const stru
     if (array && (keys || !asked->dropout)) {
         dropout.keys = keys;
         results.outputs = PyArray_DATA(array);
-        status = bp_begin(self, &samples, keys ? BP_DROPOUT : 0);
-        if (status == BP_OK) {
-            struct bp_pass pass =
-                bp_pass_alone(net, &self->ws, self->parameters.at, &samples.data);
-            pass.dropout = keys ? &dropout : NULL;
-            bp_evaluate(pass, &samples.data, false, &results);
-        }
-        status = bp_end(self, status);
-        if (status != BP_OK)
+        status = bp_evaluate_samples(self, &samples, false, keys ? BP_DROPOUT : 0,
+                                  keys ? &dropout : NULL, &results);
+        if (status != BP_OK && !PyErr_Occurred())
             bp_raise(status);
     }
     if (PyErr_Occurred())

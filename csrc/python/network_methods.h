@@ -13,6 +13,7 @@ PyObject *bp_network_classify(PyObject *self, PyObject *const *args, Py_ssize_t,
 PyObject *bp_network_loss(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_losses(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_has_classes(PyObject *self, PyObject *labels);
+PyObject *bp_network_usable_threads(PyObject *self, PyObject *nothing);
 PyObject *bp_network_accuracy(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 PyObject *bp_network_step(PyObject *self, PyObject *const *args, Py_ssize_t, PyObject *names);
 

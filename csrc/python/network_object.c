@@ -1,6 +1,7 @@
 #include "network_object.h"
 
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 
 /* Bytes that a workspace may keep between two calls. */
 enum { BYTES_KEPT = 1 << 20 };
@@ -162,6 +163,39 @@ bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
     return status;
 }
 
+Py_ssize_t
+bp_threads_for(Network *self, const struct bp_samples *samples, double operations)
+{
+    enum { FEW_ROWS = 512 };
+    const double least = 3e7; /* operations: about a third of a millisecond */
+    const size_t rows = samples->data.x.rows;
+
+    if (rows < FEW_ROWS || self->net.custom || !bp_may_divide(&samples->data))
+        return 0;
+    if (operations * (double)rows < least)
+        return bp_gradient_may_divide(&self->net, &samples->data); /* in lanes */
+    PyObject *usable = PyObject_CallMethod((PyObject *)self, "_usable_threads", NULL);
+    const Py_ssize_t threads = usable ? PyLong_AsSsize_t(usable) : -1;
+    Py_XDECREF(usable);
+    if (threads < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "_usable_threads() must be at least 1");
+    return threads < 0 ? -1 : threads;
+}
+
+struct bp_many
+bp_begin_many(Network *self, const struct bp_samples *samples, Py_ssize_t threads)
+{
+    self->watch = (struct bp_watch){0};
+    bp_give_up_gil(&self->gil);
+    return (struct bp_many){
+        .net = &self->net,
+        .parameters = self->parameters.at,
+        .data = &samples->data,
+        .threads = (size_t)threads,
+        .poll = {ask, self},
+    };
+}
+
 enum bp_status
 bp_end(Network *self, enum bp_status status)
 {
@@ -170,6 +204,31 @@ bp_end(Network *self, enum bp_status status)
     if (status == BP_OK && bp_failed(&self->net))
         return BP_FAILED;
     return status == BP_OK && self->watch.stopped ? BP_INTERRUPTED : status;
+}
+
+enum bp_status
+bp_evaluate_samples(Network *self, const struct bp_samples *samples, bool targets, unsigned flags,
+                    const struct bp_dropout *dropout, struct bp_results *results)
+{
+    const struct bp_network *net = &self->net;
+    const Py_ssize_t threads =
+        dropout ? 0 : bp_threads_for(self, samples, 2 * (double)net->parameters);
+    enum bp_status status;
+
+    if (threads < 0)
+        return BP_FAILED;
+    if (threads > 0) {
+        const struct bp_many many = bp_begin_many(self, samples, threads);
+        status = bp_evaluate_many(&many, targets, results);
+    }
+    else {
+        status = bp_begin(self, samples, flags);
+        struct bp_pass pass = bp_pass_alone(net, &self->ws, self->parameters.at, &samples->data);
+        pass.dropout = dropout;
+        if (status == BP_OK)
+            bp_evaluate(pass, &samples->data, targets, results);
+    }
+    return bp_end(self, status);
 }
 
 PyArrayObject *

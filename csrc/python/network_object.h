@@ -8,6 +8,7 @@
 #include "gil.h"
 #include "numbers.h"
 
+#include "core/evaluate/many.h"
 #include "core/network/grouping.h"
 #include "core/passes/workspace.h"
 
@@ -57,6 +58,19 @@ enum bp_status bp_begin(Network *, const struct bp_samples *, unsigned flags);
 
 /* Takes the GIL back; the status of what was computed, which a handler may have interrupted, or a function failed. */
 enum bp_status bp_end(Network *, enum bp_status);
+
+/* How many threads may do about `operations` multiplications and additions for each sample, as the object's
+ * _usable_threads() says where they are many; 0 where they go the ordinary way, on the caller's thread; -1 with an
+ * exception. */
+Py_ssize_t bp_threads_for(Network *, const struct bp_samples *, double operations);
+
+/* Gives the GIL up, for many samples on so many threads; then bp_end. */
+struct bp_many bp_begin_many(Network *, const struct bp_samples *, Py_ssize_t threads);
+
+/* What the network says of the samples, on as many threads as pay, on one with dropout; the status, or an
+ * exception. flags: of the workspace. */
+enum bp_status bp_evaluate_samples(Network *, const struct bp_samples *, bool targets, unsigned flags,
+                                   const struct bp_dropout *, struct bp_results *);
 
 /* A new array for results of n samples: (n, ...), or (...) for a single one. `shape` is that of
  * one sample's. */

@@ -42,6 +42,32 @@ const struct bp_signature bp_trace_signature = {"Network._trace()", trace_argume
 const struct bp_signature bp_hessian_vector_signature =
     BP_SIGNATURE("Network._hessian_vector()", hessian_vector_arguments, 3);
 
+/* Of narrow networks on as many threads as pay; the status, or an exception. */
+static enum bp_status
+compute_gradient(Network *self, const struct bp_samples *samples, bp_real *gradient, bp_real *inputs,
+                 double *loss)
+{
+    const struct bp_network *net = &self->net;
+    const struct bp_data *data = &samples->data;
+    Py_ssize_t threads = 0;
+    enum bp_status status;
+
+    if (bp_gradient_may_divide(net, data))
+        threads = bp_threads_for(self, samples, 6 * (double)net->parameters);
+    if (threads < 0)
+        return BP_FAILED;
+    if (threads > 0) {
+        const struct bp_many many = bp_begin_many(self, samples, threads);
+        status = bp_gradient_many(&many, gradient, inputs, loss);
+    }
+    else {
+        status = bp_begin(self, samples, bp_is_sparse(&data->x) ? 0 : BP_INPUT_GRADIENT);
+        if (status == BP_OK)
+            *loss = bp_gradient(net, &self->ws, self->parameters.at, data, gradient, inputs);
+    }
+    return bp_end(self, status);
+}
+
 /* The mean over the samples: (gradient, inputs, C). */
 static PyObject *
 mean_gradient(Network *self, const struct bp_samples *samples)
@@ -57,14 +83,11 @@ mean_gradient(Network *self, const struct bp_samples *samples)
     if (!inputs)
         return NULL;
     if (bp_new_numbers(&gradient, net->parameters, dtype) == 0) {
-        status = bp_begin(self, samples, bp_is_sparse(&samples->data.x) ? 0 : BP_INPUT_GRADIENT);
-        if (status == BP_OK)
-            loss = bp_gradient(net, &self->ws, self->parameters.at, &samples->data, gradient.at,
-                               PyArray_DATA((PyArrayObject *)inputs));
-        status = bp_end(self, status);
-        if (status != BP_OK)
+        status = compute_gradient(self, samples, gradient.at, PyArray_DATA((PyArrayObject *)inputs),
+                                  &loss);
+        if (status != BP_OK && !PyErr_Occurred())
             bp_raise(status);
-        else
+        else if (status == BP_OK)
             result = Py_BuildValue("NOd", bp_array_of_numbers(&gradient), inputs, loss);
         bp_release_numbers(&gradient);
     }

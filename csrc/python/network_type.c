@@ -260,6 +260,7 @@ static PyMethodDef network_methods[] = {
     {"vector_jacobian", BP_FAST(bp_network_vector_jacobian), bp_vector_jacobian_doc},
     {"_hessian_vector", BP_FAST(bp_network_hessian_vector), NULL},
     {"_has_classes", bp_network_has_classes, METH_O, NULL},
+    {"_usable_threads", bp_network_usable_threads, METH_NOARGS, NULL},
     {"classify", BP_FAST(bp_network_classify), bp_classify_doc},
     {"loss", BP_FAST(bp_network_loss), bp_loss_doc},
     {"losses", BP_FAST(bp_network_losses), bp_losses_doc},

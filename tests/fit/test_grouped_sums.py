@@ -34,7 +34,7 @@ def flat(gradient):
     )
 
 
-@pytest.mark.parametrize("rows", [512, 1000, 1024, 2048])
+@pytest.mark.parametrize("rows", [512, 1000, 1024, 2048, 131072])
 def test_gradient_is_the_sum_in_groups(rows, dtype):
     """Weights of samples add up to a power of two in each block and in all, so that means are exact sums."""
     net = make_network(SIZES, ACTIVATIONS, "squared_error", dtype)

@@ -176,6 +176,40 @@ bp_lanes_losses(const struct bp_pass *pass, const struct bp_data *data, struct b
     return group;
 }
 
+void
+bp_lanes_outputs(const struct bp_pass *pass, size_t count, bp_real *out)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t last = net->count - 1, outputs = net->layers[last].outputs;
+    const bp_real *panels = ws->nodes[last].a;
+
+    if (is_turned(pass)) {
+        turn_back(pass, outputs, layer_at(net, ws->nodes[last].a, outputs), ws->y);
+        panels = ws->y;
+    }
+    for (size_t n = 0; n < count; n++)
+        bp_read_panels(net, 1, outputs,
+                       bp_const_at(net, panels, bp_lanes_row(net, n) * net->kernels->panel),
+                       ws->stride, bp_at(net, out, n * outputs), outputs);
+}
+
+void
+bp_lanes_classes(const struct bp_pass *pass, size_t count, int64_t *out)
+{
+    const struct bp_kernels *kernels = pass->net->kernels;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t last = pass->net->count - 1, outputs = pass->net->layers[last].outputs;
+
+    if (is_turned(pass))
+        kernels->lanes_classify(pass->rows / kernels->panel, outputs, ws->nodes[last].a, 0,
+                                ws->classes);
+    else
+        kernels->classify(pass->rows, outputs, ws->nodes[last].a, ws->stride, 0, ws->classes);
+    for (size_t n = 0; n < count; n++)
+        out[n] = ws->classes[bp_lanes_row(pass->net, n)];
+}
+
 /* delta of the last layer. */
 static struct turned
 last_delta(const struct bp_pass *pass)
@@ -236,7 +270,7 @@ propagate(const struct bp_pass *pass, size_t l, struct turned delta, struct turn
 }
 
 void
-bp_lanes_backward(const struct bp_pass *pass, struct bp_vector gradient, bool inputs)
+bp_lanes_backward(const struct bp_pass *pass, struct bp_vector gradient, bp_real *inputs)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
@@ -273,7 +307,13 @@ bp_lanes_backward(const struct bp_pass *pass, struct bp_vector gradient, bool in
         else if (inputs) {
             const struct turned dC_dx = layer_at(net, ws->turned.delta[0], layer->inputs);
             propagate(pass, l, delta, dC_dx);
-            turn_back(pass, layer->inputs, dC_dx, ws->dC_dx);
+            kernels->lanes_outer(&(struct bp_lanes_outer){
+                .columns = layer->inputs,
+                .panels = panels,
+                .delta = dC_dx.numbers,
+                .delta_stride = dC_dx.stride,
+                .bias = inputs,
+            });
         }
     }
 }

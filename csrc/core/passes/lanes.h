@@ -39,9 +39,16 @@ void
 bp_lanes_delta(const struct bp_pass *);
 
 /* From delta of the last layer back: Σ over the group of delta_j a_k into `gradient`, whose pads are
- * not touched; and, with `inputs`, ∂C/∂x in panels of ws->dC_dx. */
+ * not touched; and Σ over the group of ∂C/∂x into `inputs`, unless that is NULL. */
 void
-bp_lanes_backward(const struct bp_pass *, struct bp_vector gradient, bool inputs);
+bp_lanes_backward(const struct bp_pass *, struct bp_vector gradient, bp_real *inputs);
+
+/* a of the last layer of the first `count` samples, and their classes, 0 with a NaN: (count, outputs)
+ * and (count,). The first needs no delta any more. */
+void
+bp_lanes_outputs(const struct bp_pass *, size_t count, bp_real *out);
+void
+bp_lanes_classes(const struct bp_pass *, size_t count, int64_t *out);
 
 /* The row of the workspace that sample n of a group lies in. */
 static inline size_t

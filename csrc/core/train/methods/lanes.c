@@ -128,7 +128,7 @@ add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t g, 
         factors[bp_lanes_row(net, n)] = sign * bp_weight_of(data, rows, n) / batch_weight;
     bp_lanes_delta(pass);
     bp_lanes_backward(pass, (struct bp_vector){bp_at(net, own->gradients, g * net->packed), true},
-                      false);
+                      NULL);
 }
 
 /* The groups that this thread gets hold of. */
