@@ -91,7 +91,7 @@ docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is 
 	.docs/bin/pip install --quiet $(BUILD_NEEDS) -e '.[docs]'
 	touch $@
 
-site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc
+site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc and pip install -e '.[site]'
 	PYTHONPATH=. $(PYTHON) site/build.py build/site
 
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md

@@ -8,9 +8,11 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,8 +84,7 @@ def test_nothing_is_asked_of_other_places(page, site_folder):
     asked = page.script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert len(asked) >= 5
     assert [name for name in asked if not name.startswith(page.address)] == []
-    files = [path for path in site_folder.rglob("*") if path.is_file() and path.suffix != ".mjs"]
-    assert sum(path.stat().st_size for path in files) < 1_500_000
+    files = [path for path in site_folder.rglob("*") if path.suffix != ".mjs"]
     for path in files:
         if path.suffix in (".js", ".css"):
             text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
@@ -231,3 +232,79 @@ def test_exercises_are_checked_by_the_engine(page):
     page.press("Show the answer")
     page.until(lambda: "They share" in answered())
     assert page.find(".bp-figures").text == figures, "asking changes nothing"
+
+
+def test_every_link_of_the_site_leads_somewhere(site_folder):
+    anchors, links = {}, []
+    for path in site_folder.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        anchors[path.name] = set(re.findall(r'\bid="([^"]+)"', text))
+        links += [(path.name, url) for url in re.findall(r'\b(?:href|src)="([^"]+)"', text)]
+        assert text.count("<h1") == 1, path.name
+    assert len(anchors) > 100
+    assert len(links) > 1000
+    for page, url in links:
+        if url.startswith(("https://", "data:")):
+            continue
+        name, _, anchor = url.partition("#")
+        assert not name or (site_folder / name).is_file(), f"{page} links to {url}"
+        assert not anchor or anchor in anchors[name or page], f"{page} links to {url}"
+
+
+def test_a_visit_costs_less_than_one_and_a_half_megabytes(site_folder):
+    shared = ["widget.js", "widget.css", "site.css", "search.js", "play.js", "engine.js", "engine.wasm"]
+    size = sum((site_folder / name).stat().st_size for name in (*shared, "sets.json", "search.json"))
+    assert size + max(path.stat().st_size for path in site_folder.glob("*.html")) < 1_500_000
+
+
+def test_mathematics_is_set_when_the_site_is_built(site_folder):
+    for name in ("06_what_puts_the_back_in_backprop.html", "glossary.html", "handout.html"):
+        text = (site_folder / name).read_text(encoding="utf-8")
+        assert text.count("<math") >= 5
+        assert "\\frac" not in re.sub(r"<annotation.*?</annotation>", "", text)
+
+
+def test_the_search_finds_pages(page):
+    page.driver.get(f"{page.address}/index.html")
+    field = page.driver.find_element("css selector", "#search")
+    for words, url in (
+        ("getting started", "getting_started.html"),
+        ("learning rate", "choose_a_rate.html"),
+        ("glossary", "glossary.html"),
+        ("early stopping", "stop_early.html"),
+        ("Network.fit", "Network.fit.html"),
+    ):
+        field.clear()
+        field.send_keys(words)
+        link = f"#found a[href='{url}']"
+        page.until(lambda link=link: page.driver.find_elements("css selector", link))
+    field.clear()
+    field.send_keys("xyzzy")
+    page.until(lambda: "Nothing" in page.driver.find_element("css selector", "#found").text)
+
+
+def test_chapters_show_the_state_that_they_are_about(page):
+    page.driver.get(f"{page.address}/06_what_puts_the_back_in_backprop.html")
+    page.until(lambda: page.all(".bp-edge"))
+    assert page.terms()["product"] is not None
+    assert "Backward through layer L-1" in page.told()
+
+
+CHAPTER = "06_what_puts_the_back_in_backprop.html"
+
+
+@pytest.mark.parametrize("name", ["play.html", "index.html", CHAPTER, "Network.html"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_serious_fault(page, name, dark):
+    axe = pytest.importorskip("axe_core_python", reason="needs axe-core-python, which has axe.min.js")
+    script = next(Path(axe.__path__[0]).rglob("axe.min.js")).read_text(encoding="utf-8")
+    emulate(page.driver, DESKTOP, dark)
+    page.driver.get(f"{page.address}/{name}")
+    if name != "Network.html":
+        page.until(lambda: page.all(".bp-edge"))
+    page.script(script)
+    found = page.driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then((result) => done(result.violations))"
+    )
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []

@@ -145,7 +145,8 @@ def test_readme_opens_with_the_two_commands():
         assert lines.index(command) < 50
 
 
-PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+DOCS = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/howto").glob("*.md"))]
+PAGES = ["README.md", *(path.relative_to(ROOT).as_posix() for path in DOCS)]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>>" in (ROOT / page).read_text("utf-8")])
