@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,9 @@ Seed = (
 
 # One step of an iterable that fit is given: x and y, or x, y and the weights of the samples.
 Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+
+# How the products of a training are rounded.
+Precision = Literal["float32", "bfloat16", "bfloat16-emulated"]
 
 # A learning rate: a number, or a function of the number of steps done.
 Rate = float | Callable[[int], float]

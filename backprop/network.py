@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from backprop import _core
-    from backprop._types import Batch, Seed
+    from backprop._types import Batch, Precision, Seed
     from backprop.history import History
     from backprop.optimizers import Optimizer
     from backprop.solvers import WholeBatch
@@ -99,6 +99,7 @@ class Network(Explainable, Exportable):
         metrics: Mapping[str, Metric] | None = None,
         norms: bool = False,
         record: Literal["epochs", "steps"] = "epochs",
+        precision: Precision | None = None,
         target: float | None = None,
         comm: object = None,
         sharded: bool = False,
@@ -166,6 +167,14 @@ class Network(Explainable, Exportable):
             the whole gradient before it moves the weights, which may change their last bits.
         record : "epochs" or "steps"
             With "steps" ``history.steps`` has the loss and the rate of every step; not with comm.
+        precision : "float32", "bfloat16" or "bfloat16-emulated", optional
+            Of the products of a float32 network, by default "float32". With "bfloat16" each product of two
+            matrices takes its factors rounded to bfloat16, which has 8 bits of mantissa, and adds up in
+            float32; weights, biases, activation functions, loss, optimizer and validation are float32's.
+            On wide layers and processors with AMX, or AMD's with AVX512-BF16 (Zen 4 and later), that is
+            faster; on others it is a ValueError. "bfloat16-emulated" rounds alike on any processor, and
+            is slow: it is for comparing. The bits do not depend on threads, but on the instructions, which
+            add up in different orders; see docs/precision.md.
         target : float, optional
             Training ends after an epoch whose loss is at most this; ``history.stopped`` is then "target".
         comm : mpi4py.MPI.Comm, optional
@@ -220,6 +229,7 @@ class Network(Explainable, Exportable):
             metrics=metrics,
             norms=norms,
             record=record,
+            precision=precision,
             target=target,
             comm=comm,
             sharded=sharded,

@@ -26,9 +26,9 @@ exports:   exports.fixed_point exports.integers exports.c99 exports.onnx exports
 draw:      draw.shapes draw.scales draw.svg draw.png draw.drawing draw.scene draw
 explain:   explain.terms explain.wording explain.text explain.latex explain.html explain.check
            explain.explanation explain.moves explain
-fit:       fit.threads fit.progress fit.rates fit.streams fit.reader fit.ranks fit.finite fit.samples
-           fit.quality fit.metrics fit.figures fit.observers fit.plan fit.blame fit.whole_batch fit.engine
-           fit.loop fit
+fit:       fit.threads fit.precision fit.progress fit.rates fit.streams fit.reader fit.ranks fit.finite
+           fit.samples fit.quality fit.metrics fit.figures fit.observers fit.plan fit.blame fit.whole_batch
+           fit.engine fit.loop fit
 face:      _explainable _exportable network rate_search
            population.members population.samples population.evaluate population.asked population.rates
            population.plan population.patience population.history population.engine population.loop

@@ -44,6 +44,7 @@ def train(options: argparse.Namespace) -> None:
         shuffle=options.shuffle,
         validation=parts.validation,
         threads=options.threads,
+        precision=options.precision,
         progress=progress,
         callbacks=[*callbacks, *_callbacks(options, parts, optimizer)],
         sample_weight=parts.weight,

@@ -22,6 +22,7 @@ from backprop.cli.arguments import (
 )
 from backprop.cli.build import HIDDEN_NODES, OPTIMIZERS, REGRESSION_RATE, SCHEDULES, WHOLE_BATCH
 from backprop.cli.train import train
+from backprop.fit.precision import PRECISIONS
 
 MONITORED = ("loss", "accuracy", "r2", "validation_loss", "validation_accuracy", "validation_r2")
 
@@ -134,6 +135,7 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
         "--no-shuffle", dest="shuffle", action="store_false", help="keep the order of the samples"
     )
     integer(course, "--threads", "(default: as many as pay)")
+    names(course, "--precision", "precision", PRECISIONS, "of the products, default float32")
     flag(course, "--norms", "measure the norms of weights and gradient too")
     course.add_argument(
         "--progress", action=argparse.BooleanOptionalAction,

@@ -265,4 +265,13 @@ def info(options: argparse.Namespace) -> None:
     print(f"python           {sys.version.split()[0]}")
     print(f"numpy            {np.__version__}")
     print(f"instruction set  {_core.isa}  (this processor has {', '.join(_core.candidates)})")
+    print(f"bfloat16         {_bfloat16()}")
     print(f"threads          {usable_threads()}")
+
+
+def _bfloat16() -> str:
+    """The instructions of fit(precision="bfloat16"), or why there are none."""
+    try:
+        return _core.products("float32", "bfloat16")
+    except ValueError as error:
+        return f"no: {error}"

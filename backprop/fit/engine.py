@@ -73,6 +73,7 @@ def train(
                 threads=plan.threads,
                 sparing=plan.sparing,
                 norms=plan.norms,
+                precision=plan.precision,
                 record=record,
                 losses=losses,
                 first_epoch=first_epoch,

@@ -105,7 +105,7 @@ def _start_alike(plan: Plan, ranks: Ranks) -> Plan:
     plan = dataclasses.replace(plan, steps=max(steps), observed=any(observed))
     ranks.require_same(plan.settings(ranks) | {"the schedule's first rates": rates[ranks.rank]})
     ranks.broadcast_state(plan.network, plan.optimizer, plan.generator)
-    if not (plan.norms or ranks.average_every):
+    if not (plan.norms or ranks.average_every or plan.precision != "float32"):
         rows = plan.batch_size if ranks.sharded else -(-plan.batch_size // ranks.size)
         whole = plan.source is not None and plan.source.whole
         sparse = plan.samples is not None and is_sparse(plan.samples.x)

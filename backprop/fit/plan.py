@@ -15,6 +15,7 @@ from backprop._sparse import density_of, is_sparse
 from backprop._validate import name_among, whole_number
 from backprop.fit.metrics import Metrics, metrics_of
 from backprop.fit.observers import callables
+from backprop.fit.precision import precision_of
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.samples import held_out_of, samples_of
 from backprop.fit.streams import Batches, Blocks, is_mapped
@@ -66,6 +67,8 @@ class Plan:
     shuffle : bool or "blocks"
     norms : bool
         Whether the norms of weights and gradient are measured.
+    precision : str
+        Of the products.
     threads : int
         At most.
     sparing : bool
@@ -89,6 +92,7 @@ class Plan:
     steps: int
     shuffle: bool | str
     norms: bool
+    precision: str
     threads: int
     sparing: bool
     callbacks: tuple[Callback, ...]
@@ -112,6 +116,8 @@ class Plan:
             "shuffle": self.shuffle,
             "norms": self.norms,
             "the metrics' names": tuple(self.metrics.of_names),
+            "precision": self.precision,
+            "the instructions of its products": _core.products(str(self.network.dtype), self.precision),
             "whether there is validation": self.held_out is not None,
             "the kind of data": type(self.source).__name__,
             "sharded": ranks.sharded,
@@ -141,6 +147,7 @@ def plan_of(
     callbacks: Sequence[Callback],
     norms: bool,
     metrics: object,
+    precision: str | None,
     **of_data: Any,
 ) -> Plan:
     """fit's arguments as a plan; `of_data` are those that describe x and y.
@@ -154,6 +161,7 @@ def plan_of(
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
     generator = network.rng if rng is None else np.random.default_rng(rng)
     epochs = whole_number("epochs", epochs)
+    precision = precision_of(network.dtype, precision)
     batch_size = DEFAULT_BATCH if batch_size is None else whole_number("batch_size", batch_size)
     shuffle = name_among("shuffle", shuffle, ("blocks",)) if isinstance(shuffle, str) else bool(shuffle)
     asked, callbacks = threads_asked(threads), callables(callbacks)
@@ -178,6 +186,7 @@ def plan_of(
         generator=generator,
         epochs=epochs,
         norms=bool(norms),
+        precision=precision,
         threads=asked,
         sparing=sparing,
         callbacks=callbacks,

@@ -15,6 +15,7 @@ from backprop._sparse import is_sparse
 from backprop._validate import whole_number
 from backprop.fit.metrics import Metrics, metrics_of
 from backprop.fit.observers import Observers, callables
+from backprop.fit.precision import precision_of
 from backprop.fit.progress import Progress, is_watched
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.ranks import Alone
@@ -116,6 +117,7 @@ def _plan(
     threads: int | None,
     norms: bool,
     metrics: object,
+    precision: str | None,
     target: float,
     comm: Any,
     sharded: bool,
@@ -135,6 +137,8 @@ def _plan(
         raise ValueError(
             f"{name} takes all {samples.count} samples at once: batch_size must be None, got {batch_size}"
         )
+    if precision_of(network.dtype, precision) != "float32":
+        raise ValueError(f"{name} needs exact gradients: precision must be 'float32', got {precision!r}")
     _refuse_layers(network, name)
     work = samples.count
     if isinstance(optimizer, LevenbergMarquardt):

@@ -134,9 +134,9 @@ class _Transformed:
 
     def __init__(self, X: Any, y: Any) -> None:
         self._X, self._y = X, y
-        self._ways: list[tuple[dict[str, Any], Any, Any, dict[bool, Any]]] = []
+        self._ways: list[tuple[dict[str, Any], Any, Any, dict[tuple[bool, bool], Any]]] = []
 
-    def by(self, candidate: Any) -> tuple[Any, dict[bool, Any]]:
+    def by(self, candidate: Any) -> tuple[Any, dict[tuple[bool, bool], Any]]:
         """X as the last step takes it, and what fits on it share; the steps before it are fitted."""
         if not isinstance(candidate, Pipeline):
             return self._way({}, None)[1:]
@@ -151,7 +151,7 @@ class _Transformed:
         candidate.steps[:-1] = fitted.steps
         return x, shared
 
-    def _way(self, settings: dict[str, Any], steps: Any) -> tuple[Any, Any, dict[bool, Any]]:
+    def _way(self, settings: dict[str, Any], steps: Any) -> tuple[Any, Any, dict[tuple[bool, bool], Any]]:
         for known, fitted, x, shared in self._ways:
             if _same(known, settings):
                 return fitted, x, shared

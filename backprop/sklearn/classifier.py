@@ -19,6 +19,7 @@ from backprop.sklearn.parameters import DOCUMENTED, is_stochastic
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from backprop._types import Precision
     from backprop.network import Network
     from backprop.sklearn.samples import Samples
 
@@ -75,6 +76,7 @@ class BackpropClassifier(ClassifierMixin, Estimator):
         threads: int | None = None,
         members: int = 1,
         bootstrap: bool = True,
+        precision: Precision | None = None,
         class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
     ) -> None:
         super().__init__(
@@ -106,6 +108,7 @@ class BackpropClassifier(ClassifierMixin, Estimator):
             threads=threads,
             members=members,
             bootstrap=bootstrap,
+            precision=precision,
         )
         self.class_weight = class_weight
 

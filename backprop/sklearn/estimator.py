@@ -25,6 +25,7 @@ from backprop.sklearn.training import UNITS, Begun, Fit, Job, Known, Shared
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from backprop._types import Precision
     from backprop.losses import Loss
     from backprop.optimizers import Optimizer
     from backprop.solvers import WholeBatch
@@ -80,6 +81,7 @@ class Estimator(Fitted):
         threads: int | None = None,
         members: int = 1,
         bootstrap: bool = True,
+        precision: Precision | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -109,6 +111,7 @@ class Estimator(Fitted):
         self.threads = threads
         self.members = members
         self.bootstrap = bootstrap
+        self.precision = precision
 
     # What differs between classifier and regressor.
 
@@ -172,9 +175,8 @@ class Estimator(Fitted):
         try:
             parameters.check(self, self._sums_of_squares)
             if self.members > 1 and (incremental or self.warm_start):
-                raise ValueError(
-                    f"members={self.members} are trained anew: partial_fit and warm_start are for members=1"
-                )
+                anew = f"members={self.members} are trained anew"
+                raise ValueError(f"{anew}: partial_fit and warm_start are for members=1")
             goes_on = self.__sklearn_is_fitted__() and (incremental or bool(self.warm_start))
             samples = self._validated(X, y, sample_weight, goes_on, incremental, classes)
             if self.members == 1:
@@ -182,8 +184,8 @@ class Estimator(Fitted):
                 self._finish(job, training.train_alone(job, training.threads_of(self)), incremental)
                 return self
             begun = self._begin(samples, {})
-            failures = training.train_together([job for _, job in begun.jobs], training.threads_of(self))
-            self._end(begun, failures)
+            jobs = [job for _, job in begun.jobs]
+            self._end(begun, training.train_together(jobs, training.threads_of(self)))
         except BaseException:
             self.__dict__ = before
             raise
@@ -219,7 +221,8 @@ class Estimator(Fitted):
             samples, held_out = hold_out(samples, self.validation_fraction, stratum, random)
         forget = not (goes_on and incremental)
         common = None if samples.weights is not None or held_out is not None else shared
-        known = None if common is None else common.get(bool(self.standardize))
+        kind = (bool(self.standardize), self.precision is None)
+        known = None if common is None else common.get(kind)
         if known is None:
             self._learn_units(samples, forget)
         else:
@@ -236,8 +239,7 @@ class Estimator(Fitted):
         optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None, self.t_)
         x, y = known.samples if known else (self._inputs(samples.x, network), self._targets(samples.y))
         if common is not None and known is None:
-            units = {name: vars(self)[name] for name in UNITS if name in vars(self)}
-            common[bool(self.standardize)] = Known(units, (x, y))
+            common[kind] = Known({n: vars(self)[n] for n in UNITS if n in vars(self)}, (x, y))
         score = None
         if held_out is not None:
             held_out = held_out._replace(x=self._inputs(held_out.x, network))
@@ -246,8 +248,8 @@ class Estimator(Fitted):
                 return self._score_of(network, held_out)
 
         watch = Watch(self, network, optimizer, before=self.t_, samples=n, batch_size=batch_size, score=score)
-        epochs = 1 if incremental else self.max_iter
-        return Job(network, optimizer, x, y, samples.weights, batch_size, epochs, bool(self.shuffle), watch)
+        how = (batch_size, 1 if incremental else self.max_iter, bool(self.shuffle), self.precision)
+        return Job(network, optimizer, x, y, samples.weights, *how, watch)
 
     def _begin(self, samples: Samples, shared: Shared) -> Begun:
         """What is to be trained in a fit that begins anew: a network of its own, or those of all members."""
@@ -339,7 +341,7 @@ class Estimator(Fitted):
         ]
         if before is None:
             units = [u for u in (self._of_x, self._of_y) if u is not None]
-            single = x.dtype == np.float32 and all(u.fits_float32 for u in units)
+            single = self.precision or (x.dtype == np.float32 and all(u.fits_float32 for u in units))
             return Network(
                 *layers,
                 loss=loss,

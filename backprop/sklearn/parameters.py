@@ -10,6 +10,7 @@ import numpy as np
 
 from backprop import _core
 from backprop._validate import finite_number, fraction, name_among, not_negative, positive, whole_number
+from backprop.fit.precision import precision_of
 from backprop.optimizers import SGD, Adam, Optimizer
 from backprop.sklearn.samples import even_batch
 from backprop.solvers import LBFGS, LevenbergMarquardt, WholeBatch
@@ -42,6 +43,7 @@ class Parameters(Protocol):
     n_iter_no_change: Any
     nesterovs_momentum: Any
     power_t: Any
+    precision: Any
     solver: Any
     threads: Any
     tol: Any
@@ -74,6 +76,7 @@ def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     if e.threads is not None:
         whole_number("threads", e.threads)
     whole_number("members", e.members)
+    precision_of(np.dtype(np.float32), e.precision)
     if solver in WHOLE_BATCH:
         _check_whole_batch(e, sums_of_squares)
     elif solver == "sgd":
@@ -278,6 +281,9 @@ DOCUMENTED = """
         What the others say of each sample is then out-of-bag: ``oob_score_`` is the accuracy or R² of that.
     threads : int, optional
         By default what `backprop.Network.fit` finds suitable, but one inside a parallel search of joblib's.
+    precision : "float32", "bfloat16" or "bfloat16-emulated", optional
+        Of the products of adam and sgd, see `backprop.Network.fit`; ``network_`` is of float32 then, whatever
+        X is. Where this processor has no bfloat16 faster than float32, "bfloat16" is a ValueError.
 
     Attributes
     ----------

@@ -16,6 +16,7 @@ from backprop.solvers import WholeBatch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._types import Precision
     from backprop.network import Network
     from backprop.optimizers import Optimizer
     from backprop.sklearn.samples import Samples
@@ -41,7 +42,8 @@ class Known(NamedTuple):
     samples: tuple[NDArray[Any], NDArray[Any]]
 
 
-Shared = dict[bool, Known]  # by whether samples are standardised
+# by whether samples are standardised, and whether the network is of the samples' precision
+Shared = dict[tuple[bool, bool], Known]
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Job:
     weights : ndarray of float64, (n,), or None
     batch_size, epochs : int
     shuffle : bool
+    precision : str or None
+        Of the products, as `Network.fit` takes it.
     watch : Watch
         Is told of every epoch, and keeps the best parameters.
     """
@@ -70,7 +74,13 @@ class Job:
     batch_size: int
     epochs: int
     shuffle: bool
+    precision: Precision | None
     watch: Watch
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is nothing that a population can do."""
+        return isinstance(self.optimizer, WholeBatch) or self.precision not in (None, "float32")
 
     @property
     def mean_loss(self) -> float:
@@ -135,6 +145,7 @@ def train_alone(job: Job, threads: int | None) -> bool:
             batch_size=job.batch_size,
             shuffle=job.shuffle,
             threads=threads,
+            precision=job.precision,
             progress=False,
             callbacks=[job.watch],
             sample_weight=job.weights,
@@ -148,7 +159,7 @@ def train_alone(job: Job, threads: int | None) -> bool:
 def train_together(jobs: Sequence[Job], threads: int | None) -> list[Exception | None]:
     """Trains all networks, those of one shape in one population, each with the bits that `train_alone` gives.
 
-    Those of solvers that look at all samples before they move are trained one by one.
+    Those of solvers that look at all samples before they move, and those in bfloat16, are trained one by one.
 
     Parameters
     ----------
@@ -168,7 +179,7 @@ def train_together(jobs: Sequence[Job], threads: int | None) -> list[Exception |
     errors: list[Exception | None] = [None] * len(jobs)
     groups: dict[Any, list[int]] = {}
     for i, job in enumerate(jobs):
-        if not isinstance(job.optimizer, WholeBatch):
+        if not job.is_alone:
             groups.setdefault(job.shape, []).append(i)
             continue
         try:

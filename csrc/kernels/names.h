@@ -42,6 +42,12 @@
     X(BP_ADAMW, "adamw")                                                                           \
     X(BP_RMSPROP, "rmsprop")
 
+/* of the products of a training */
+#define BP_EACH_PRECISION(X)                                                                       \
+    X(BP_AS_NETWORK, "float32")                                                                    \
+    X(BP_BFLOAT16, "bfloat16")                                                                     \
+    X(BP_BFLOAT16_EMULATED, "bfloat16-emulated")
+
 #define BP_ENUMERATOR(enumerator, ...) enumerator,
 #define BP_ONE(enumerator, ...) +1
 
@@ -49,6 +55,7 @@ enum bp_dtype { BP_EACH_DTYPE(BP_ENUMERATOR) };
 enum bp_activation { BP_EACH_ACTIVATION(BP_ENUMERATOR) };
 enum bp_loss { BP_EACH_LOSS(BP_ENUMERATOR) };
 enum bp_rule { BP_EACH_RULE(BP_ENUMERATOR) };
+enum bp_precision { BP_EACH_PRECISION(BP_ENUMERATOR) };
 
 enum {
     BP_DTYPES = BP_EACH_DTYPE(BP_ONE),
@@ -62,7 +69,7 @@ enum {
 
 /* in the order of the enumerators; NULL ends each */
 extern const char *const bp_dtype_names[], *const bp_activation_names[], *const bp_loss_names[],
-    *const bp_rule_names[];
+    *const bp_rule_names[], *const bp_precision_names[];
 
 /* Whether g' is computed from z; from a = g(z) otherwise. */
 static inline bool

@@ -1,5 +1,5 @@
-/* select_kernels.c: which table this processor uses. Depends on kernels.h and libc. */
-#include "isa/isa.h"
+/* select_kernels.c: which tables this processor uses. Depends on kernels.h, mixed.h and libc. */
+#include "isa/bf16.h"
 
 #define TABLES(isa) extern const struct bp_kernels bp_kernels_f32_##isa, bp_kernels_f64_##isa;
 TABLES(baseline)
@@ -46,4 +46,42 @@ bp_select_kernels(enum bp_dtype dtype, const char *isa)
     while (*candidate && isa && strcmp((*candidate)->isa, isa) != 0)
         candidate++;
     return *candidate;
+}
+
+/* bfloat16 on this processor; NULL with *why_not */
+static const struct bp_mixed *
+select_bfloat16(const char **why_not)
+{
+#if BP_AMX
+    if (bp_has_amx()) {
+        *why_not = "this processor has AMX, but the system refuses to let this process use it";
+        return bp_may_use_amx() ? &bp_mixed_amx : NULL;
+    }
+#endif
+#if BP_X86_BF16
+    if (bp_has_avx512_bf16()) {
+        *why_not = "this processor has AVX512-BF16, which is slower than float32 on it, and no AMX "
+                   "that its system allows";
+        return bp_is_fast_avx512_bf16() ? &bp_mixed_avx512_bf16 : NULL;
+    }
+#endif
+    *why_not = "this processor has neither AMX nor AVX512-BF16";
+    return NULL;
+}
+
+const struct bp_mixed *
+bp_select_mixed(const struct bp_kernels *kernels, enum bp_precision precision, const char **why_not)
+{
+    switch (precision) {
+    case BP_AS_NETWORK:
+        return NULL;
+    case BP_BFLOAT16_EMULATED:
+        return &bp_mixed_emulated;
+    case BP_BFLOAT16:
+        break;
+    }
+    if (strcmp(kernels->isa, bp_kernel_candidates(kernels->dtype)[0]->isa) == 0)
+        return select_bfloat16(why_not);
+    *why_not = "BACKPROP_ISA asks for other instructions than the best";
+    return NULL;
 }

@@ -18,6 +18,7 @@
 #include "network_type.h"
 #include "optimizer_type.h"
 #include "population_methods.h"
+#include "precision.h"
 #include "rank_hooks.h"
 #include "sparse.h"
 #include "stream_hooks.h"
@@ -161,6 +162,7 @@ argument_names(PyObject *module, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
+    {"products", bp_products_function, METH_VARARGS, NULL},
     {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},
     {"_allocations", allocations, METH_NOARGS, NULL},

@@ -5,6 +5,7 @@
 #include "generator.h"
 #include "network_object.h"
 #include "optimizer_type.h"
+#include "precision.h"
 #include "rank_hooks.h"
 #include "stream_hooks.h"
 
@@ -16,6 +17,7 @@ struct given {
     } data;
     PyObject *optimizer, *rates, *bit_generator, *record, *losses, *stream, *ranks;
     size_t epochs, batch_size, threads, first_epoch;
+    const char *precision;
     double budget;
     bool shuffle, norms, sparing;
 };
@@ -41,6 +43,7 @@ static const struct bp_argument train_arguments[] = {
     {"norms", BP_ARG_FLAG, GIVEN(norms), false, 0},
     {"sparing", BP_ARG_FLAG, GIVEN(sparing), false, 0},
     {"losses", BP_ARG_OPTIONAL, GIVEN(losses), false, 0},
+    {"precision", BP_ARG_TEXT, GIVEN(precision), false, 0},
     {"stream", BP_ARG_OPTIONAL, GIVEN(stream), false, 0},
     {"ranks", BP_ARG_OPTIONAL, GIVEN(ranks), false, 0},
 };
@@ -120,6 +123,8 @@ read_settings(struct call *call, Network *self)
         .losses = given->losses != NULL,
         .budget = given->budget,
     };
+    if (bp_read_precision(self->net.kernels, given->precision, &t->settings.mixed) < 0)
+        return -1;
     t->record = bp_doubles(given->record, "record", bp_size_product(given->epochs, BP_FIGURES));
     if (!t->record)
         return -1;
@@ -144,7 +149,13 @@ read_settings(struct call *call, Network *self)
     if (t->random && bp_hold_generator(&call->generator, given->bit_generator,
                                        calls_python ? &call->gil : NULL) < 0)
         return -1;
-    return t->ranks ? bp_hook_common_memory(&call->ranks, t) : 0;
+    if (t->ranks && bp_hook_common_memory(&call->ranks, t) < 0)
+        return -1;
+    if (t->settings.mixed && t->ranks && t->ranks->shared) {
+        PyErr_SetString(PyExc_ValueError, "ranks with memory in common need precision 'float32'");
+        return -1;
+    }
+    return 0;
 }
 
 static PyObject *
@@ -234,7 +245,7 @@ bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
 {
     Network *self = (Network *)object;
     PyObject *result = NULL;
-    struct call call = {.given = {.threads = 1, .budget = Py_HUGE_VAL}};
+    struct call call = {.given = {.threads = 1, .budget = Py_HUGE_VAL, .precision = "float32"}};
     struct bp_training *t = &call.training;
 
     t->poll = (struct bp_poll){poll, &call};

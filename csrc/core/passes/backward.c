@@ -1,6 +1,7 @@
 #include "backward.h"
 
 #include "core/network/functions.h"
+#include "rounded.h"
 #include "sparse_layer.h"
 
 /* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */
@@ -74,11 +75,26 @@ bp_delta_from_loss(const struct bp_pass *pass)
     net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->stride);
 }
 
+/* delta of panels [first, last) of layer l, turned round for propagate() */
+static void
+turn_round(const struct bp_pass *pass, size_t l, size_t first, size_t last)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const size_t panel = net->kernels->panel;
+
+    if (first < last)
+        net->kernels->transpose(pass->rows,
+                                bp_end_of(net, last, net->layers[l].outputs) - first * panel,
+                                bp_at(net, ws->nodes[l].delta, first * ws->stride), ws->stride,
+                                bp_at(net, ws->turned.delta[l % 2], first * panel * panel),
+                                ws->turned.stride);
+}
+
 /* ∂C/∂a_k^(l-1) = Σ_j delta_j w_jk for the nodes k in panels [first, last) of the layer before,
  * turned round: [rows / P][k][P] */
 static void
-propagate(const struct bp_pass *pass, size_t l, const bp_real *delta_turned, size_t first,
-          size_t last)
+propagate(const struct bp_pass *pass, size_t l, size_t first, size_t last)
 {
     const struct bp_network *net = pass->net;
     const struct bp_layer *layer = &net->layers[l];
@@ -97,7 +113,7 @@ propagate(const struct bp_pass *pass, size_t l, const bp_real *delta_turned, siz
                                   .a = bp_at(net, weights.w, k * weights.row),
                                   .a_row = weights.row,
                                   .a_stride = weights.stride,
-                                  .b = delta_turned,
+                                  .b = ws->turned.delta[l % 2],
                                   .b_row = panel,
                                   .b_stride = ws->turned.stride,
                                   .c = bp_at(net, ws->turned.dC_da, k * panel),
@@ -126,7 +142,6 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_workspace *ws = pass->ws;
-    const size_t panel = net->kernels->panel;
     const bool sparse = ws->scratch.nonzeros != NULL;
     const size_t lowest = update->moving && !update->inputs ? net->restraint.lowest : 0;
 
@@ -137,27 +152,27 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         const size_t inputs = bp_panels(net, layer->inputs),
                      outputs = bp_panels(net, layer->outputs);
         const bool carry = l > lowest || update->inputs;
-        bp_real *delta_turned =
-            ws->turned.delta[l % 2]; /* others may still read the layer above's */
         size_t first, last, k_first, k_last;
 
         bp_share(outputs, pass->threads, pass->me, &first, &last);
-        if (carry && first < last) {
-            net->kernels->transpose(
-                pass->rows, bp_end_of(net, last, layer->outputs) - first * panel,
-                bp_at(net, ws->nodes[l].delta, first * ws->stride), ws->stride,
-                bp_at(net, delta_turned, first * panel * panel), ws->turned.stride);
+        bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
+        if (pass->mixed && !(l == 0 && sparse)) {
+            bp_round_delta(pass, l, first, last);
+            bp_round_turned(pass, l, k_first, k_last);
         }
+        else if (carry)
+            turn_round(pass, l, first, last);
         bp_meet(pass->team); /* all of delta is there */
 
-        bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
-        if (carry)
-            propagate(pass, l, delta_turned, k_first, k_last);
+        if (carry && pass->mixed)
+            bp_rounded_delta_sums(pass, l, k_first, k_last);
+        else if (carry)
+            propagate(pass, l, k_first, k_last);
         if (l == 0 && sparse && update->what != BP_NO_GRADIENT)
             bp_sparse_update(pass, update);
         else if (update->what != BP_NO_GRADIENT)
             bp_update_layer(pass, l, 1, 0, bp_by_columns(pass, l, carry), update);
-        if (carry)
+        if (carry && !pass->mixed)
             turn_back(pass, layer->inputs, k_first, k_last,
                       l > 0 ? ws->nodes[l - 1].dC_da : ws->dC_dx);
         if (l == 0 || !carry)

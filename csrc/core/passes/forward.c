@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include "core/network/functions.h"
+#include "rounded.h"
 #include "sparse_layer.h"
 
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
@@ -17,6 +18,8 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
 
     if (l == 0 && ws->scratch.nonzeros)
         bp_sparse_sums(pass, weights, first, last, rows, z, ws->stride);
+    else if (pass->mixed)
+        bp_rounded_sums(pass, l, first, last, rows);
     else
         bp_product_over_depth(
             pass, (struct bp_product){
@@ -37,8 +40,11 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
     bp_apply_activation(net, l, first, last, rows.count,
                         bp_at(net, ws->nodes[l].z, first * ws->stride + at),
                         bp_at(net, ws->nodes[l].a, first * ws->stride + at), ws->stride);
-    if (layer->activation != BP_SOFTMAX && bp_drops(pass, l))
+    if (layer->activation == BP_SOFTMAX)
+        return;
+    if (bp_drops(pass, l))
         bp_drop_nodes(pass, l, first, last, rows, ws->nodes[l].a, ws->nodes[l].dropped);
+    bp_round_input(pass, l + 1, first, last, rows);
 }
 
 void
@@ -69,6 +75,7 @@ bp_forward(const struct bp_pass *pass)
                                   bp_at(net, nodes->a, at), ws->stride);
             if (bp_drops(pass, l))
                 bp_drop_nodes(pass, l, 0, panels, own, nodes->a, nodes->dropped);
+            bp_round_input(pass, l + 1, 0, panels, own);
         }
     }
 }

@@ -1,5 +1,6 @@
 #include "input_layer.h"
 
+#include "rounded.h"
 #include "sparse_layer.h"
 
 void
@@ -14,8 +15,10 @@ bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_
 
     if (bp_is_sparse(&data->x))
         bp_load_nonzeros(pass, &data->x, rows);
-    else
+    else {
         bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->stride);
+        bp_round_input(pass, 0, 0, bp_panels(net, net->layers[0].inputs), own);
+    }
     if (targets)
         bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->stride);
     if (targets && pass->masked) {

@@ -23,6 +23,7 @@ struct bp_pass {
     size_t rows;                      /* of this batch, at most ws->rows */
     struct bp_grouping sums;          /* how sums over them associate */
     const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
+    const struct bp_mixed *mixed;     /* products of rounded factors; NULL for exact ones */
     bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
     /* rows of the next batch that bp_backward asks for, and bytes of a number in them */
     const char *const *ahead;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/network/freedom.h"
+#include "rounded.h"
 
 /* The optimizer's rule on `count` packed parameters at w. */
 static void
@@ -95,6 +96,17 @@ use_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
            weights.row, weights.stride);
 }
 
+/* outer->c, rows k ... and panels q ... of layer l's weights, = its sum over the batch, or += */
+static void
+sum_outer(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct bp_outer *outer,
+          bp_real *const spare[2])
+{
+    if (pass->mixed)
+        bp_rounded_outer(pass, l, k, q, outer);
+    else
+        bp_sum_outer(pass, outer, spare);
+}
+
 /* The gradient of a part of layer l's weights, and what is to be done with it. */
 static void
 update_weights(const struct bp_pass *pass, size_t l, struct part part,
@@ -130,7 +142,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     };
 
     if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
-        kernels->outer(&outer);
+        sum_outer(pass, l, first, part.j_first, &outer, spare);
         bp_mask_part(net, l, first, outer.rows, part.j_first * panel, outer.columns,
                      (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
         return;
@@ -152,7 +164,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
             outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
             outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);
-            bp_sum_outer(pass, &outer, spare);
+            sum_outer(pass, l, k, q, &outer, spare);
             use_chunk(pass, l, k, q, &outer, update);
         }
     }

@@ -62,6 +62,25 @@ take_panels(struct block *block, const struct bp_network *net, size_t columns, s
     return take(block, bp_panels(net, columns), stride * net->kernels->size);
 }
 
+/* Rounded factors of `rows` rows of layers of at most `nodes` nodes. */
+static void
+take_rounded(struct block *block, const struct bp_network *net, size_t rows, size_t nodes,
+             size_t threads, struct bp_rounded *rounded)
+{
+    const size_t row_panels = bp_panels(net, rows), node_panels = bp_panels(net, nodes);
+    const size_t row_strips = (row_panels + 1) / 2, node_strips = (node_panels + 1) / 2;
+
+    rounded->rows_stride = bp_padded(rows + BP_ROWS_BEYOND) * BP_STRIP;
+    rounded->turned_stride = bp_padded(nodes + BP_ROWS_BEYOND) * BP_STRIP;
+    rounded->delta_stride = bp_padded(row_strips * BP_STRIP / 2) * BP_STRIP;
+    for (size_t i = 0; i < 2; i++) {
+        rounded->rows[i] = take(block, node_strips, rounded->rows_stride * sizeof(bp_bfloat16));
+        rounded->turned[i] = take(block, row_strips, rounded->turned_stride * sizeof(bp_bfloat16));
+        rounded->delta[i] = take(block, node_panels, rounded->delta_stride * sizeof(bp_bfloat16));
+    }
+    rounded->pieces = take(block, threads, BP_PIECE * sizeof(bp_bfloat16));
+}
+
 static void
 carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net, size_t threads,
       unsigned flags)
@@ -95,14 +114,17 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         if (ws->nodes)
             ws->nodes[l] = nodes;
     }
-    if (!(flags & BP_FORWARD_ONLY)) {
+    if (flags & BP_ROUNDED)
+        take_rounded(block, net, rows, ws->turned.stride / net->kernels->panel, threads,
+                     &ws->rounded);
+    else if (!(flags & BP_FORWARD_ONLY)) {
         ws->turned.delta[0] = take_panels(block, net, rows, ws->turned.stride);
         ws->turned.delta[1] = take_panels(block, net, rows, ws->turned.stride);
         ws->turned.dC_da = take_panels(block, net, rows, ws->turned.stride);
-        ws->scratch.gradient_chunks = take(block, threads, 3 * bp_gradient_chunk(net) * size);
     }
     if (!(flags & BP_FORWARD_ONLY)) {
         size_t parts = 0;
+        ws->scratch.gradient_chunks = take(block, threads, 3 * bp_gradient_chunk(net) * size);
         for (size_t l = 0; l < net->count; l++)
             parts += bp_parts(net, l);
         ws->scratch.partial_sums = take(block, parts, sizeof(*ws->scratch.partial_sums));

@@ -6,6 +6,7 @@
 #include "core/base/poll.h"
 #include "core/data/arrays.h"
 #include "core/network/layout.h"
+#include "kernels/mixed.h"
 #include "nonzeros.h"
 
 /* Panels of one layer, [nodes / P][rows][P]. Some share memory: z with a where nothing asks for z
@@ -21,6 +22,16 @@ struct bp_nodes {
 struct bp_turned {
     bp_real *delta[2], *dC_da;
     size_t stride;
+};
+
+/* Factors rounded to bfloat16, as kernels/mixed.h says; two of each in turn, as others may still read
+ * the last layer's. NULL without BP_ROUNDED. */
+struct bp_rounded {
+    bp_bfloat16 *rows[2];  /* left: what a layer reads; on the way back its delta */
+    bp_bfloat16 *turned[2]; /* left: what a layer reads, turned round */
+    bp_bfloat16 *delta[2]; /* right */
+    size_t rows_stride, turned_stride, delta_stride;
+    bp_bfloat16 *pieces; /* right: of weights, one per thread */
 };
 
 /* What a pass puts down and takes up again on its way. */
@@ -47,6 +58,7 @@ struct bp_workspace {
     bp_real *mask, *present; /* 1 where there is a target, else 0; a or z of these; or both NULL */
     struct bp_nodes *nodes;  /* one per layer */
     struct bp_turned turned;
+    struct bp_rounded rounded;
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
     struct bp_scratch scratch;
@@ -60,6 +72,7 @@ enum {
     BP_MASK = 8,           /* mask and present too */
     BP_DROPOUT = 16,       /* for passes with bp_pass.dropout, and for no others */
     BP_SPARSE = 32,        /* scratch.nonzeros, and no x */
+    BP_ROUNDED = 64,       /* for passes with bp_pass.mixed, and for no others */
 };
 
 /* Rows of weights that are worked on at a time. */

@@ -47,6 +47,7 @@ validate(const struct worker *worker, struct bp_results *results)
     pass.ws = &run->held_out;
     pass.dropout = NULL;
     pass.masked = false;
+    pass.mixed = NULL;
     bp_evaluate(pass, &data, true, results);
     return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
 }

@@ -57,8 +57,9 @@ open_workspaces(struct run *run)
     const struct bp_training *t = run->asked;
     const struct applied *a = &run->applied;
     const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch) : a->method->rows(a->batch);
-    const enum bp_status status = bp_workspace_for(&run->ws, t->net, &t->data, rows, a->threads,
-                                                   t->net->dropout ? BP_DROPOUT : 0);
+    const enum bp_status status =
+        bp_workspace_for(&run->ws, t->net, &t->data, rows, a->threads,
+                         (t->net->dropout ? BP_DROPOUT : 0) | (t->settings.mixed ? BP_ROUNDED : 0));
 
     if (status != BP_OK || !t->validation)
         return status;

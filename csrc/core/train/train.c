@@ -82,7 +82,8 @@ train_on_team(struct run *run)
         .pass = {.net = run->asked->net,
                  .ws = &run->ws,
                  .parameters = {run->vectors.parameters, true},
-                 .threads = 1},
+                 .threads = 1,
+                 .mixed = run->asked->settings.mixed},
     };
 
     run->stretches.position = &position;

@@ -7,6 +7,7 @@
 #include "core/base/random.h"
 #include "core/data/arrays.h"
 #include "core/network/optimizer.h"
+#include "kernels/mixed.h"
 
 /* What one epoch left behind, in the order of a row of bp_training.record: an enumerator and its
  * name. */
@@ -68,6 +69,7 @@ struct bp_settings {
     bool shuffle;  /* else samples come in their own order */
     bool norms;    /* measures BP_GRADIENT_NORM */
     bool losses;   /* keeps the loss of every step; not with ranks */
+    const struct bp_mixed *mixed; /* products of rounded factors, for float32 networks; or NULL */
     double budget; /* seconds after which no further epoch is begun */
 };
 

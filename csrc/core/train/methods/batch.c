@@ -15,7 +15,7 @@ bp_begin_batch(struct worker *worker, struct bp_workspace *ws, struct bp_rows ro
     struct bp_pass *pass = &worker->pass;
 
     pass->rows = rows.count;
-    pass->sums = bp_grouping_of(pass->net, rows.count);
+    pass->sums = pass->mixed ? (struct bp_grouping){0} : bp_grouping_of(pass->net, rows.count);
     pass->ws = ws;
     pass->masked = run->feed.data.mask.data != NULL;
     pass->ahead_rows = 0;

@@ -8,6 +8,8 @@ bp_best_method(const struct bp_training *t, size_t batch)
                                                       &bp_batches};
     size_t i = 0;
 
+    if (t->settings.mixed)
+        return &bp_batches; /* alone knows of rounded factors */
     while (!methods[i]->suits(t, batch))
         i++;
     return methods[i];
