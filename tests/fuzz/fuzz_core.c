@@ -18,6 +18,7 @@
 #include "core/train/step.h"
 #include "core/train/train.h"
 #include "from_bytes.h"
+#include "kernels/isa/bf16.h"
 
 #define PROMISE(condition)                                                                         \
     do {                                                                                           \
@@ -434,6 +435,9 @@ make_plan(struct bytes *bytes, const struct call *call, struct plan *plan)
                                   .batch = draw(bytes, 1, 40),
                                   .shuffle = flags & 1,
                                   .norms = (flags & 6) == 6,
+                                  .mixed = (flags & 40) == 40 && call->size == sizeof(float)
+                                               ? &bp_mixed_emulated
+                                               : NULL,
                                   .budget = INFINITY}},
         .blocks = {.patience = -1},
         .exchange = {.patience = -1},
