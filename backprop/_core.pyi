@@ -237,6 +237,7 @@ class Network:
         shuffle: bool = False,
         norms: bool = False,
         threads: int = 1,
+        way: str = "fastest",  # or "one by one", "in lanes"; the bits are the same
     ) -> None: ...
     def _population_outputs(
         self,

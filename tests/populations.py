@@ -1,6 +1,6 @@
 """Random trainings of populations, and of the same networks by fit, one after the other.
 
-``python populations.py FIRST LAST`` compares the cases of these numbers, with the instruction set of
+``python populations.py FIRST LAST WAY`` compares the cases of these numbers, with the instruction set of
 BACKPROP_ISA.
 """
 
@@ -174,7 +174,7 @@ def random_settings(rng, optimizer):
     return settings
 
 
-def train_population(case):
+def train_population(case, way="fastest"):
     """(the networks, whose generators were drawn from, what the engine was given to write to)."""
     nets = [case.network(i) for i in range(case.members)]
     optimizers = [case.optimizer_of(i) for i in range(case.members)]
@@ -213,6 +213,7 @@ def train_population(case):
         bit_generators=shared if case.shuffle == "shared" else [net.rng.bit_generator for net in nets],
         norms=case.norms,
         threads=case.threads,
+        way=way,
     )
     return nets, result
 
@@ -248,9 +249,9 @@ def train_alone(case, member):
     return net, optimizer, seen, True
 
 
-def compare(case):
+def compare(case, way="fastest"):
     """Whether all members have the bits that fit alone gives them."""
-    nets, result = train_population(case)
+    nets, result = train_population(case, way)
     for i in range(case.members):
         net, optimizer, seen, finite = train_alone(case, i)
         where = f"case {case.seed}, member {i}"
@@ -270,7 +271,7 @@ def compare(case):
 
 
 if __name__ == "__main__":
-    first, last = int(sys.argv[1]), int(sys.argv[2])
+    first, last, way_asked = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     for number in range(first, last):
-        compare(random_case(number))
+        compare(random_case(number), way_asked)
     print(f"{last - first} cases with {_core.isa}")

@@ -1,5 +1,5 @@
 /* kernels.h: the arithmetic on vectors and matrices, one table of it per instruction set and
- * precision. Depends on names.h and libc. Nothing here knows of layers, allocates, or can fail.
+ * precision. Depends on block_step.h, names.h and libc. Nothing here knows of layers, allocates, or can fail.
  *
  * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
  * panel is a cache line. `stride` is the distance in numbers from one panel to the next, at least
@@ -13,15 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block_step.h"
 #include "names.h"
 
 enum { BP_PANEL_BYTES = 64 };
 
 /* numbers in a row of a panel */
 #define BP_PANEL(type) (BP_PANEL_BYTES / sizeof(type))
-
-/* A number of the table's precision: float or double. */
-typedef void bp_real;
 
 /* C[r][j] = start[j] + Σ_s A(r, s) B[s][j], the sum over s in order.
  *   A(r, s) = a[(s / P) * a_stride + r * a_row + s % P]      r < rows, s < depth
@@ -166,8 +164,6 @@ struct bp_chain {
     size_t stride;
 };
 
-enum { BP_STATES = 2 }; /* vectors that a rule remembers, at most */
-
 struct bp_optimizer_step {
     enum bp_rule rule;
     bool nesterov;
@@ -191,6 +187,7 @@ struct bp_kernels {
     enum bp_dtype dtype;
     size_t size;  /* bytes of a number */
     size_t panel; /* numbers in a row of a panel */
+    size_t lanes; /* numbers in a vector */
 
     void (*product)(const struct bp_product *);
     void (*outer)(const struct bp_outer *);
@@ -291,6 +288,19 @@ struct bp_kernels {
      * beginning, that of g is r P. */
     void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, const size_t *at,
                           bp_real *w, const bp_real *g, bp_real *const state[BP_STATES]);
+
+    /* numbers[BP_RULE_NUMBERS] of a step */
+    void (*rule_numbers)(const struct bp_optimizer_step *, bp_real *numbers);
+
+    /* For each of the networks, steps on `samples` samples, `batch` of them each: forward, backward,
+     * update. A network's numbers have the bits that the other kernels would give it alone. */
+    void (*population_steps)(const struct bp_block_step *, size_t samples, size_t batch);
+
+    /* Forward and sums alone; losses are added one by one. */
+    void (*population_forward)(const struct bp_block_step *, size_t samples);
+
+    /* out[k][i] = rows[i][k] for k < count and the i-th of `group` networks, group whole vectors */
+    void (*interleave)(size_t group, size_t count, const bp_real *const rows[], bp_real *out);
 
     /* g[r][j] += l1 sign(w[r][j]) + l2 w[r][j], j < columns <= P; rows w_row and g_row apart */
     void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,

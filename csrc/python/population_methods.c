@@ -22,6 +22,7 @@ struct given {
         PyObject *object, *numbers, *rates;
     } optimizer;
     PyObject *chosen, *bit_generators, *record;
+    const char *way;
     struct bp_settings settings;
 };
 
@@ -47,6 +48,7 @@ static const struct bp_argument train_arguments[] = {
     {"shuffle", BP_ARG_FLAG, GIVEN(settings.shuffle), false, 0},
     {"norms", BP_ARG_FLAG, GIVEN(settings.norms), false, 0},
     {"threads", BP_ARG_SIZE, GIVEN(settings.threads), false, 1},
+    {"way", BP_ARG_TEXT, GIVEN(way), false, 0},
 };
 const struct bp_signature bp_train_population_signature =
     BP_SIGNATURE("Network._train_population()", train_arguments, 0);
@@ -279,8 +281,13 @@ read_generators(struct call *call, const Network *self)
 static int
 read_training(struct call *call, const Network *self)
 {
+    static const char *const ways[] = {"fastest", "one by one", "in lanes", NULL};
     struct bp_population *p = &call->population;
+    const int way = bp_find_name(ways, call->given.way, "way");
 
+    if (way < 0)
+        return -1;
+    p->way = (enum bp_way)way;
     p->net = &self->net;
     p->poll = (struct bp_poll){poll, call};
     p->settings = call->given.settings;
@@ -312,7 +319,7 @@ bp_network_train_population(PyObject *object, PyObject *const *args, Py_ssize_t 
                             PyObject *names)
 {
     Network *self = (Network *)object;
-    struct call call = {.given = {.settings = {.threads = 1, .budget = Py_HUGE_VAL}}};
+    struct call call = {.given = {.settings = {.threads = 1, .budget = Py_HUGE_VAL}, .way = "fastest"}};
     enum bp_status status = BP_FAILED;
 
     if (bp_read_arguments(&bp_train_population_signature, args, count, names, &call.given) < 0 ||

@@ -18,10 +18,23 @@ from backprop import _core
 pytestmark = pytest.mark.filterwarnings("ignore:loss 'cross_entropy' with 'sigmoid'")
 
 
-@pytest.mark.parametrize("first", range(0, 200, 20))
-def test_members_have_the_bits_of_their_own_fit(first):
-    for number in range(first, first + 20):
-        compare(random_case(number))
+@pytest.mark.parametrize("way", ["fastest", "one by one", "in lanes"])
+@pytest.mark.parametrize("first", range(0, 200, 40))
+def test_members_have_the_bits_of_their_own_fit(first, way):
+    for number in range(first, first + 40):
+        compare(random_case(number), way)
+
+
+def test_several_vectors_side_by_side():
+    """The smallest networks, enough of them for a block of several vectors, and for one that is not full."""
+    for number in range(8):
+        case = random_case(number)
+        case.sizes, case.activations = (2, 3, 1), ("tanh", "sigmoid")
+        case.loss, case.members, case.own, case.layers = "squared_error", 150, (), {"bias": True}
+        case.beside, case.settings = {}, [{"lr": 0.1 + 0.001 * i} for i in range(150)]
+        rng = np.random.default_rng(number)
+        case.x, case.y = rng.random((9, 2)).astype(case.dtype), rng.random((9, 1))
+        compare(case)
 
 
 def test_cases_cover_what_there_is():
@@ -44,7 +57,7 @@ def test_cases_cover_what_there_is():
 @pytest.mark.parametrize("isa", [isa for isa in _core.candidates if isa != _core.isa])
 def test_other_instruction_sets(isa):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", populations.__file__, "0", "60"],
+        [sys.executable, "-W", "ignore", populations.__file__, "0", "60", "in lanes"],
         env={**os.environ, "BACKPROP_ISA": isa, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -91,6 +104,7 @@ def small(members=5, sizes=(3, 4, 2), **settings):
         ({"x": np.zeros((4, 8, 3)), "own_x": True}, "x must have one part for each of the 5"),
         ({"x": np.zeros((5, 8, 2)), "own_x": True}, r"x\[0\] must have shape"),
         ({"x": [np.zeros((8, 3))] * 4 + [np.zeros((7, 3))], "own_x": True}, r"y must have"),
+        ({"way": "sideways"}, "unknown way sideways"),
         ({"shuffle": True}, "need bit generators"),
         ({"shuffle": True, "bit_generators": [np.random.PCG64(0)] * 5}, "a list of 5 different ones"),
     ],
@@ -138,8 +152,9 @@ def test_outputs_of_own_samples():
         np.testing.assert_array_equal(outputs[i], net(x[i]))
 
 
+@pytest.mark.parametrize("way", ["one by one", "in lanes"])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_ctrl_c_leaves_every_member_whole(threads):
+def test_ctrl_c_leaves_every_member_whole(threads, way):
     net, arguments = small(members=4, sizes=(16, 64, 2))
     rng, epochs = np.random.default_rng(0), 10**5  # minutes
     arguments |= {"x": rng.normal(size=(5000, 16)), "y": rng.random((5000, 2)), "epochs": epochs}
@@ -147,7 +162,7 @@ def test_ctrl_c_leaves_every_member_whole(threads):
     before = arguments["parameters"].copy()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        net._train_population(**arguments)
+        net._train_population(**arguments, way=way)
     moved = (arguments["parameters"] != before).any(axis=1)
     assert np.isfinite(arguments["parameters"]).all()
     assert moved.tolist() == (arguments["steps"] > 0).tolist()

@@ -14,6 +14,11 @@ struct bp_span {
 struct bp_optimizer
 bp_optimizer_of_member(const struct bp_population *, size_t i);
 
+/* Its training, `optimizer` being its own. */
+struct bp_training
+bp_training_of_member(const struct bp_population *, struct bp_span, size_t i,
+                      struct bp_optimizer *optimizer, const struct bp_random *random, struct bp_poll);
+
 /* Trains member i; BP_OK also where it diverged, which then is no longer active. */
 enum bp_status
 bp_train_member(const struct bp_population *, struct bp_span, size_t i,

@@ -37,6 +37,13 @@ struct bp_member_data {
     bool own;
 };
 
+/* How members are trained; the bits are the same. */
+enum bp_way {
+    BP_FASTEST,
+    BP_ONE_BY_ONE,
+    BP_IN_LANES /* wherever they can be, also where that is slower */
+};
+
 struct bp_population {
     const struct bp_network *net;
     struct bp_members members;
@@ -55,6 +62,7 @@ struct bp_population {
         const struct bp_random *of; /* one for each member, or NULL */
         bool one;                   /* for all: one order and one dropout an epoch */
     } random;
+    enum bp_way way;
     double *record;              /* [members][epochs][BP_FIGURES]; nothing is written to BP_SECONDS,
                                     nor to an epoch in which a member diverged, nor after it */
     struct bp_settings settings; /* threads: members are divided among them; no budget */
@@ -66,6 +74,14 @@ static inline size_t
 bp_member_samples(const struct bp_population *p)
 {
     return p->chosen.rows ? p->chosen.count : p->data.of->x.rows;
+}
+
+/* Steps of an epoch. */
+static inline size_t
+bp_member_steps(const struct bp_population *p)
+{
+    const size_t samples = bp_member_samples(p), batch = p->settings.batch;
+    return samples / batch + (samples % batch > 0);
 }
 
 static inline const struct bp_data *

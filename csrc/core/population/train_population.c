@@ -1,44 +1,92 @@
 #include "train_population.h"
 
+#include "core/base/memory.h"
 #include "core/base/tasks.h"
 #include "core/network/functions.h"
 #include "draws.h"
-#include "member.h"
+#include "train_block.h"
+#include "plan.h"
 
 /* one span of epochs */
 struct part {
     const struct bp_population *population;
     struct bp_span span;
     struct bp_draws draws; /* where all draw the same */
+    uint32_t *members;     /* that are active, `active` of them */
+    size_t active;
+    struct block_plan plan;
+    struct block *blocks; /* one for each thread */
 };
 
+/* The i-th active member alone. */
 static enum bp_status
-train_one(void *context, size_t me, size_t i, struct bp_poll poll)
+train_one(const struct part *part, size_t i, const struct bp_random *same, struct bp_poll poll)
+{
+    const size_t member = part->members[i];
+    const struct bp_random *own = part->population->random.of;
+
+    return bp_train_member(part->population, part->span, member,
+                           same || !own ? same : &own[member], poll);
+}
+
+/* The blocks come first, then members for whom there is none. */
+static enum bp_status
+train_task(void *context, size_t me, size_t i, struct bp_poll poll)
 {
     const struct part *part = context;
-    const struct bp_population *p = part->population;
     struct bp_reading_draws reading = {.draws = &part->draws};
-    const struct bp_random same = bp_read_draws(&reading), *random = p->random.of;
+    const struct bp_random draws = bp_read_draws(&reading);
+    const struct bp_random *same = part->population->random.one ? &draws : NULL;
+    const size_t group = part->plan.group;
 
-    (void)me;
-    if (!p->members.active[i])
+    if (i >= part->plan.blocks)
+        return train_one(part, i - part->plan.blocks + part->plan.blocks * group, same, poll);
+    const size_t left = part->active - i * group;
+    return bp_train_members_of(&part->blocks[me], part->span, part->members + i * group,
+                          left < group ? left : group, same, poll);
+}
+
+/* A block for each thread, where there are any. */
+static enum bp_status
+open_blocks(struct part *part, size_t threads)
+{
+    enum bp_status status = BP_OK;
+
+    if (part->plan.blocks == 0)
         return BP_OK;
-    if (random)
-        random = p->random.one ? &same : &random[i];
-    return bp_train_member(p, part->span, i, random, poll);
+    part->blocks = bp_allocate(threads, sizeof(*part->blocks));
+    if (!part->blocks)
+        return BP_NO_MEMORY;
+    for (size_t i = 0; i < threads && status == BP_OK; i++)
+        status = bp_open_block(&part->blocks[i], part->population, &part->plan);
+    return status;
+}
+
+static void
+close_blocks(struct part *part, size_t threads)
+{
+    for (size_t i = 0; part->blocks && i < threads; i++)
+        bp_close_block(&part->blocks[i]);
+    bp_free(part->blocks);
+    part->blocks = NULL;
+}
+
+/* The active members, in order. */
+static void
+list_members(struct part *part)
+{
+    const struct bp_members *members = &part->population->members;
+
+    part->active = 0;
+    for (size_t i = 0; i < members->count; i++)
+        if (members->active[i])
+            part->members[part->active++] = (uint32_t)i;
 }
 
 static enum bp_status
 train_span(struct part *part)
 {
     const struct bp_population *p = part->population;
-    const struct bp_tasks tasks = {
-        .count = p->members.count,
-        .threads = p->settings.threads,
-        .task = train_one,
-        .context = part,
-        .poll = p->poll,
-    };
 
     if (p->random.one) {
         const enum bp_status status =
@@ -47,7 +95,23 @@ train_span(struct part *part)
         if (status != BP_OK)
             return status;
     }
-    return bp_do_tasks(&tasks);
+    list_members(part);
+    (void)bp_plan_blocks(p, part->active, &part->plan);
+    const size_t in_blocks = part->plan.blocks * part->plan.group;
+    const size_t alone = part->active > in_blocks ? part->active - in_blocks : 0;
+    const size_t tasks = part->plan.blocks + alone;
+    const size_t threads = p->settings.threads < tasks ? p->settings.threads : tasks;
+    enum bp_status status = open_blocks(part, threads);
+    if (status == BP_OK)
+        status = bp_do_tasks(&(struct bp_tasks){
+            .count = tasks,
+            .threads = threads,
+            .task = train_task,
+            .context = part,
+            .poll = p->poll,
+        });
+    close_blocks(part, threads);
+    return status;
 }
 
 /* Epochs that are trained together: all, unless the numbers that all draw would take too much memory. */
@@ -68,11 +132,15 @@ bp_train_population(const struct bp_population *p)
     struct part part = {.population = p};
     enum bp_status status = BP_OK;
 
+    part.members = bp_allocate(p->members.count, sizeof(*part.members));
+    if (!part.members)
+        return BP_NO_MEMORY;
     for (size_t first = 0; first < p->settings.epochs && status == BP_OK; first += together) {
         const size_t left = p->settings.epochs - first;
         part.span = (struct bp_span){first, left < together ? left : together};
         status = train_span(&part);
     }
     bp_release_draws(&part.draws);
+    bp_free(part.members);
     return status == BP_OK && bp_failed(p->net) ? BP_FAILED : status;
 }

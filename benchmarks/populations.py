@@ -1,0 +1,87 @@
+"""A population in lanes, one member after the other, and fit alone: nanoseconds of a step of one network.
+
+``python benchmarks/populations.py`` compares the ways on the shapes of docs/decisions.md; what
+csrc/core/population/plan.c says of when lanes are worth while is from ``--grid``, the time one after the
+other over that in lanes.
+"""
+
+import sys
+import time
+
+import numpy as np
+
+import backprop as bp
+from backprop import _core
+
+MEMBERS, ROUNDS = 256, 5
+
+
+def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuffle=False, rounds=ROUNDS):
+    """{way: nanoseconds}, processor time of one thread, the least of several interleaved rounds."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((samples, sizes[0])).astype("f4"), rng.random((samples, sizes[-1])).astype("f4")
+    nets = [bp.Network.dense(*sizes, seed=i) for i in range(members)]
+    parameters = np.stack([net.parameters for net in nets])
+    steps = -(-samples // batch)
+    epochs = max(1, 2000 // (steps * (1 + parameters.shape[1] * batch // 50)))
+    rule = getattr(bp, optimizer)(0.01)
+    record = np.full((members, epochs, len(_core.figures)), np.nan)
+    times = {}
+
+    def note(way, begun, epochs, members):
+        each = (time.thread_time() - begun) / members / epochs / steps * 1e9
+        times[way] = min(each, times.get(way, np.inf))
+
+    for _ in range(rounds):
+        for way in ("one by one", "in lanes", "fastest"):
+            begun = time.thread_time()
+            nets[0]._train_population(
+                parameters=parameters.copy(),
+                states=tuple(np.zeros_like(parameters) for _ in range(2 * (optimizer == "Adam"))),
+                steps=np.zeros(members, np.uint64),
+                active=np.ones(members, bool),
+                optimizer=rule,
+                x=x,
+                y=y,
+                epochs=epochs,
+                batch_size=batch,
+                record=record,
+                shuffle=shuffle,
+                bit_generators=[net.rng.bit_generator for net in nets],
+                way=way,
+            )
+            note(way, begun, epochs, members)
+        alone, own = bp.Network.dense(*sizes, seed=0), getattr(bp, optimizer)(0.01)
+        begun = time.thread_time()
+        alone.fit(x, y, own, epochs=4 * epochs, batch_size=batch, shuffle=shuffle, threads=1, progress=False)
+        note("fit", begun, 4 * epochs, 1)
+    return times
+
+
+def compare():
+    """The shapes that are asked for most."""
+    for sizes, batch, samples in (
+        ((2, 3, 1), 1, 4),
+        ((4, 16, 1), 8, 512),
+        ((10, 32, 32, 1), 32, 1024),
+        ((64, 30, 10), 32, 1024),
+    ):
+        for optimizer in ("SGD", "Adam"):
+            for shuffle in (False, True):
+                times = step_times(sizes, batch, samples, optimizer, shuffle=shuffle)
+                name = f"{'-'.join(map(str, sizes))}, batch {batch}, {optimizer}, shuffle={shuffle}"
+                print(f"{name:44}", *(f"{way} {ns:8.1f}" for way, ns in times.items()), end="  ")
+                print(f"{times['fit'] / times['fastest']:5.1f} x", flush=True)
+
+
+def grid():
+    """From what size on lanes are slower."""
+    for optimizer in ("SGD", "Adam"):
+        for width in (8, 16, 24, 32, 48, 64, 96):
+            for batch in (1, 4, 8, 16, 32, 64, 128):
+                times = step_times((width, width, 4), batch, 256, optimizer, members=32, shuffle=True)
+                print(optimizer, width, batch, f"{times['one by one'] / times['in lanes']:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    grid() if "--grid" in sys.argv else compare()

@@ -1,0 +1,225 @@
+#include "block.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+
+/* Buffers are laid out in one block of memory: first with NULL, which only adds up the size. */
+struct layout {
+    char *memory;
+    size_t used;
+    bool overflow;
+};
+
+static void *
+take(struct layout *layout, size_t count, size_t size)
+{
+    const size_t bytes = bp_size_product(count, size);
+    void *at = layout->memory ? layout->memory + layout->used : NULL;
+
+    if (bytes > SIZE_MAX / 4 || layout->used > SIZE_MAX / 4)
+        layout->overflow = true;
+    else
+        layout->used += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static bp_real *
+take_numbers(struct layout *layout, const struct block *block, size_t count)
+{
+    return take(layout, bp_size_product(count, block->plan->group),
+                block->population->net->kernels->size);
+}
+
+static void
+lay_out_layers(struct block *block, struct layout *layout)
+{
+    const struct bp_network *net = block->population->net;
+    struct bp_block_layer *layers = take(layout, net->count, sizeof(*layers));
+    size_t at = 0;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const size_t row = bp_padded(layer->outputs), nodes = block->plan->rows * row;
+        struct bp_block_layer own = {
+            .inputs = layer->inputs,
+            .outputs = layer->outputs,
+            .row = row,
+            .activation = layer->activation,
+            .l1 = layer->l1,
+            .l2 = layer->l2,
+            .weights_at = at,
+            .bias_at = at + layer->inputs * row,
+            .bias = layer->bias,
+            .z = take_numbers(layout, block, nodes),
+        };
+        const bool keeps_z = bp_derivative_needs_z(layer->activation) || l + 1 == net->count;
+        own.a = keeps_z ? take_numbers(layout, block, nodes) : own.z;
+        own.delta = take_numbers(layout, block, nodes);
+        at = own.bias_at + (layer->bias ? row : 0);
+        if (layers)
+            layers[l] = own;
+    }
+    block->lanes.layers = layers;
+}
+
+static void
+lay_out(struct block *block, struct layout *layout)
+{
+    enum { SCRATCH_ROWS = 4 }; /* of W: kernels/bodies/population.inc */
+    const struct bp_population *p = block->population;
+    const struct bp_network *net = p->net;
+    const struct block_plan *plan = block->plan;
+    const size_t size = net->kernels->size, panel = net->kernels->panel;
+    const size_t inputs = net->layers[0].inputs, outputs = net->layers[net->count - 1].outputs;
+    const size_t panels = bp_panels(net, inputs > outputs ? inputs : outputs);
+    struct loaded *loaded = &block->loaded;
+
+    block->lane = take(layout, plan->group, sizeof(*block->lane));
+    lay_out_layers(block, layout);
+    block->lanes.parameters = take_numbers(layout, block, plan->nodes);
+    block->good.parameters = take_numbers(layout, block, plan->nodes);
+    for (size_t s = 0; s < BP_STATES && p->members.state[s] && !plan->plain; s++) {
+        block->lanes.state[s] = take_numbers(layout, block, plan->nodes);
+        block->good.state[s] = take_numbers(layout, block, plan->nodes);
+    }
+    loaded->x = plan->roomy ? take_numbers(layout, block, plan->rows * inputs)
+                            : take(layout, plan->rows * inputs, size);
+    loaded->y = take_numbers(layout, block, plan->rows * outputs);
+    loaded->panels = take(layout, plan->roomy ? plan->group : 1,
+                          panels * LOADED_ROWS * panel * size);
+    loaded->places = take(layout, plan->group, sizeof(*loaded->places));
+    loaded->factors = take_numbers(layout, block, plan->rows);
+    loaded->numbers = take_numbers(layout, block, BP_RULE_NUMBERS);
+    loaded->weights = take(layout, plan->rows * plan->group, sizeof(*loaded->weights));
+    block->lanes.sums.loss = take(layout, plan->group, sizeof(double));
+    block->lanes.sums.right = take(layout, plan->group, sizeof(int64_t));
+    block->lanes.scratch = take(layout, bp_padded(net->widest) * SCRATCH_ROWS * plan->group + 4 * panel,
+                                size);
+    for (size_t i = 0; p->settings.shuffle && i < (p->random.one ? 1 : plan->group); i++) {
+        uint32_t *order = take(layout, plan->samples, sizeof(*order));
+        if (block->lane)
+            block->lane[i].order = order;
+    }
+}
+
+enum bp_status
+bp_open_block(struct block *block, const struct bp_population *p, const struct block_plan *plan)
+{
+    struct layout layout = {0};
+
+    *block = (struct block){
+        .population = p,
+        .plan = plan,
+        .lanes = {.vectors = plan->vectors,
+                  .count = p->net->count,
+                  .loss = p->net->loss,
+                  .fused = p->net->fused},
+    };
+    lay_out(block, &layout);
+    if (layout.overflow)
+        return BP_TOO_LARGE;
+    block->memory = bp_allocate(1, layout.used);
+    if (!block->memory)
+        return BP_NO_MEMORY;
+    layout = (struct layout){.memory = block->memory};
+    lay_out(block, &layout);
+    return BP_OK;
+}
+
+void
+bp_close_block(struct block *block)
+{
+    bp_free(block->memory);
+    block->memory = NULL;
+}
+
+/* Calls move(context, number in a member's vector, number in its lanes) for each parameter. */
+static void
+each_parameter(const struct block *block, void *context,
+               void (*move)(void *context, size_t stored, size_t node, size_t count))
+{
+    const struct bp_network *net = block->population->net;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        const struct bp_block_layer *own = &block->lanes.layers[l];
+        for (size_t k = 0; k < layer->inputs; k++)
+            move(context, layer->weights_at + k * layer->outputs, own->weights_at + k * own->row,
+                 layer->outputs);
+        if (layer->bias)
+            move(context, layer->bias_at, own->bias_at, layer->outputs);
+    }
+}
+
+struct moving {
+    const struct block *block;
+    const bp_real *from;
+    bp_real *to;
+    size_t lane;
+};
+
+static void
+move_in(void *context, size_t stored, size_t node, size_t count)
+{
+    const struct moving *moving = context;
+    const struct block *block = moving->block;
+    const struct bp_network *net = block->population->net;
+    const size_t group = block->plan->group, size = net->kernels->size;
+
+    for (size_t i = 0; i < block->count; i++) {
+        const bp_real *from = bp_const_at(
+            net, moving->from, block->lane[i].member * net->parameters + stored);
+        bp_real *to = bp_at(net, moving->to, node * group + i);
+        for (size_t k = 0; k < count; k++)
+            memcpy(bp_at(net, to, k * group), bp_const_at(net, from, k), size);
+    }
+}
+
+static void
+move_out(void *context, size_t stored, size_t node, size_t count)
+{
+    const struct moving *moving = context;
+    const struct block *block = moving->block;
+    const struct bp_network *net = block->population->net;
+    const size_t group = block->plan->group, size = net->kernels->size;
+    const bp_real *from = bp_const_at(net, moving->from, node * group + moving->lane);
+    bp_real *to = bp_at(net, moving->to,
+                        block->lane[moving->lane].member * net->parameters + stored);
+
+    for (size_t k = 0; k < count; k++)
+        memcpy(bp_at(net, to, k), bp_const_at(net, from, k * group), size);
+}
+
+void
+bp_into_lanes(const struct block *block, const bp_real *members, bp_real *lanes)
+{
+    struct moving moving = {.block = block, .from = members, .to = lanes};
+    each_parameter(block, &moving, move_in);
+}
+
+void
+bp_out_of_lane(const struct block *block, size_t i, const bp_real *lanes, bp_real *members)
+{
+    struct moving moving = {.block = block, .from = lanes, .to = members, .lane = i};
+    each_parameter(block, &moving, move_out);
+}
+
+bool
+bp_lane_is_finite(const struct block *block, size_t i)
+{
+    const size_t group = block->plan->group, count = block->plan->nodes * group;
+    const bp_real *numbers = block->lanes.parameters;
+
+    if (block->population->net->kernels->dtype == BP_FLOAT32) {
+        for (size_t at = i; at < count; at += group)
+            if (!isfinite(((const float *)numbers)[at]))
+                return false;
+    }
+    else
+        for (size_t at = i; at < count; at += group)
+            if (!isfinite(((const double *)numbers)[at]))
+                return false;
+    return true;
+}

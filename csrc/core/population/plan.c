@@ -1,0 +1,171 @@
+#include "plan.h"
+
+#include <math.h>
+
+#include "core/base/memory.h"
+#include "core/network/grouping.h"
+#include "core/train/methods/method.h"
+
+/* Whether all members take the same kind of step, with as many states. */
+static bool
+are_alike(const struct bp_population *p)
+{
+    const struct bp_optimizer first = bp_optimizer_of_member(p, 0);
+
+    for (size_t i = 0; i < (p->numbers ? p->members.count : 1); i++) {
+        const struct bp_optimizer own = bp_optimizer_of_member(p, i);
+        if (!isinf(own.clip_norm) || bp_state_count(&own) != bp_state_count(&first) ||
+            bp_is_plain(p->net, &own) != bp_is_plain(p->net, &first))
+            return false;
+    }
+    return true;
+}
+
+/* Whether all samples have a number for every input. */
+static bool
+are_dense(const struct bp_population *p, const struct bp_member_data *data)
+{
+    for (size_t i = 0; data->of && i < (data->own ? p->members.count : 1); i++)
+        if (bp_is_sparse(&data->of[i].x))
+            return false;
+    return true;
+}
+
+/* Whether the lanes have a way of doing it. */
+static bool
+can(const struct bp_population *p, size_t batch)
+{
+    const struct bp_network *net = p->net;
+
+    return !net->custom && !net->dropout && !net->restraint.rated && !net->restraint.masked &&
+           !p->settings.norms && !p->data.of->mask.data &&
+           bp_grouping_of(net, batch).block == 0 && are_dense(p, &p->data) &&
+           are_dense(p, &p->validation) && are_alike(p);
+}
+
+/* Numbers of a member's parameters, a row of W being as long as bp_padded says. */
+static size_t
+padded_parameters(const struct bp_network *net)
+{
+    size_t nodes = 0;
+
+    for (size_t l = 0; l < net->count; l++)
+        nodes += bp_padded(net->layers[l].outputs) * (net->layers[l].inputs + net->layers[l].bias);
+    return nodes;
+}
+
+/* Vectors of numbers that a block works on: of what is trained, and of samples on their way. */
+static size_t
+vectors_trained(const struct bp_population *p, const struct block_plan *plan)
+{
+    size_t states = 0;
+
+    while (states < BP_STATES && p->members.state[states] && !plan->plain)
+        states++;
+    return bp_size_product(plan->nodes, 1 + states);
+}
+
+static size_t
+vectors_passing(const struct bp_population *p, const struct block_plan *plan)
+{
+    size_t nodes = plan->own ? p->net->layers[0].inputs : 0;
+
+    for (size_t l = 0; l < p->net->count; l++)
+        nodes += 2 * bp_padded(p->net->layers[l].outputs);
+    return bp_size_product(nodes, plan->rows);
+}
+
+/* How many times sooner a full block is done than its members one after the other, cautiously; 0 where it
+ * is not. benchmarks/populations.py measures what these numbers are from: what is trained must stay in the
+ * second cache, and is used more often the larger a batch is. */
+static double
+gain_of(const struct bp_population *p, const struct block_plan *plan)
+{
+    enum { ONE = 3000, FEW = 4500, MANY = 2500, FEW_OF_RULE = 7000, MANY_OF_RULE = 2300 };
+    enum { FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 150, SMALL = 800 };
+    const size_t trained = vectors_trained(p, plan);
+    const bool few = plan->batch <= FEW_SAMPLES;
+    const size_t most = plan->plain ? (plan->batch == 1 ? ONE : few ? FEW : MANY)
+                                    : (few ? FEW_OF_RULE : MANY_OF_RULE);
+
+    if (trained > most || vectors_passing(p, plan) > MOST_PASSING)
+        return 0;
+    return plan->vectors > 1 ? 10 : trained <= TINY ? 3 : trained <= SMALL ? 1.6 : 1.12;
+}
+
+static size_t
+rounds(size_t tasks, size_t threads)
+{
+    return (tasks + threads - 1) / threads;
+}
+
+/* About how long it takes, a member alone taking 1; sets who is in a block. */
+static double
+time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
+{
+    const double gain = gain_of(p, plan), block = (double)plan->group / gain;
+    const size_t threads = p->settings.threads, left = active % plan->group;
+
+    if (gain == 0)
+        return INFINITY;
+    plan->blocks = active / plan->group + ((double)left > block);
+    const size_t alone = (double)left > block ? 0 : left;
+    return (double)rounds(plan->blocks, threads) * block + (double)rounds(alone, threads);
+}
+
+/* How members are trained in blocks of so many vectors. */
+static struct block_plan
+plan_of(const struct bp_population *p, size_t vectors)
+{
+    enum { ROWS_TO_VALIDATE = 32 };
+    const struct bp_network *net = p->net;
+    const size_t samples = bp_member_samples(p);
+    const size_t batch = p->settings.batch < samples ? p->settings.batch : samples;
+    struct bp_optimizer optimizer = bp_optimizer_of_member(p, 0);
+    const struct bp_training t =
+        bp_training_of_member(p, (struct bp_span){0, 1}, 0, &optimizer, NULL, (struct bp_poll){0});
+    const struct method *method = bp_best_method(&t, batch);
+    struct block_plan plan = {
+        .vectors = vectors,
+        .group = vectors * net->kernels->lanes,
+        .samples = samples,
+        .batch = batch,
+        .together = method->rows(batch),
+        .nodes = padded_parameters(net),
+        .own = p->data.own || p->chosen.rows || (p->settings.shuffle && !p->random.one),
+        .plain = bp_is_plain(net, &optimizer),
+        .chain = method == &bp_chain,
+    };
+
+    plan.roomy = plan.own || p->validation.own;
+    plan.rows = plan.together;
+    if (p->validation.of && plan.rows < ROWS_TO_VALIDATE)
+        plan.rows = ROWS_TO_VALIDATE;
+    return plan;
+}
+
+bool
+bp_plan_blocks(const struct bp_population *p, size_t active, struct block_plan *plan)
+{
+    enum { MOST_PARAMETERS = 64 }; /* one such network in a vector would wait for itself */
+    const size_t samples = bp_member_samples(p), threads = p->settings.threads;
+    double best = (double)rounds(active, threads);
+
+    *plan = (struct block_plan){0};
+    if (p->way == BP_ONE_BY_ONE || active == 0 ||
+        !can(p, p->settings.batch < samples ? p->settings.batch : samples))
+        return false;
+    for (size_t vectors = 1; vectors <= BP_BLOCK_VECTORS; vectors *= BP_BLOCK_VECTORS) {
+        struct block_plan other = plan_of(p, vectors);
+        if (vectors > 1 && p->net->parameters > MOST_PARAMETERS)
+            break;
+        const double time = time_of(p, active, &other);
+        if (time < best || (p->way == BP_IN_LANES && vectors == 1)) {
+            *plan = other;
+            best = time;
+        }
+    }
+    if (p->way == BP_IN_LANES)
+        plan->blocks = rounds(active, plan->group);
+    return plan->blocks > 0;
+}

@@ -1,0 +1,268 @@
+#include "train_block.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "load_block.h"
+
+/* Whether all lanes have the same optimizer, at the same step. */
+static bool
+are_alike(const struct block *block)
+{
+    const struct bp_population *p = block->population;
+    const size_t first = block->lane[0].member;
+
+    for (size_t i = 1; i < block->count; i++) {
+        const size_t member = block->lane[i].member;
+        if (p->members.steps[member] != p->members.steps[first] ||
+            (p->numbers && memcmp(p->numbers + member * BP_MEMBER_NUMBERS,
+                                  p->numbers + first * BP_MEMBER_NUMBERS,
+                                  BP_MEMBER_NUMBERS * sizeof(double)) != 0))
+            return false;
+    }
+    return !p->rates.own;
+}
+
+/* Puts members into lanes. */
+static void
+begin(struct block *block, const uint32_t *members, size_t count, const struct bp_random *same,
+      struct bp_poll poll)
+{
+    const struct bp_population *p = block->population;
+    const size_t samples = bp_member_samples(p), steps = bp_member_steps(p);
+
+    block->count = count;
+    block->step = 0;
+    block->loaded.factors_for = 0;
+    block->loaded.all = false;
+    block->lanes.step.numbers = NULL;
+    block->watch = (struct bp_watch){.poll = poll, .asked = bp_seconds_now()};
+    for (size_t i = 0; i < count; i++) {
+        struct lane *lane = &block->lane[i];
+        const size_t member = members[i], row = member * p->settings.epochs + block->span.first;
+        uint32_t *order = lane->order;
+        *lane = (struct lane){
+            .member = member,
+            .alive = true,
+            .optimizer = bp_optimizer_of_member(p, member),
+            .data = bp_data_of_member(&p->data, member),
+            .validation = bp_data_of_member(&p->validation, member),
+            .random = same ? same : p->random.of ? &p->random.of[member] : NULL,
+            .order = order,
+            .chosen = p->chosen.rows ? p->chosen.rows + member * samples : NULL,
+            .rates = p->rates.of
+                         ? p->rates.of + (p->rates.own ? row : block->span.first) * steps
+                         : NULL,
+        };
+    }
+    block->alike = are_alike(block);
+    bp_into_lanes(block, p->members.parameters, block->lanes.parameters);
+    for (size_t s = 0; s < BP_STATES && block->lanes.state[s]; s++)
+        bp_into_lanes(block, p->members.state[s], block->lanes.state[s]);
+}
+
+/* Draws the orders of an epoch; false where training is to stop. */
+static bool
+shuffle(struct block *block)
+{
+    const struct bp_population *p = block->population;
+    const size_t lanes = p->random.one ? 1 : block->count;
+
+    for (size_t i = 0; p->settings.shuffle && i < lanes; i++) {
+        const struct lane *lane = &block->lane[i];
+        if ((lane->alive || p->random.one) &&
+            !bp_shuffle(lane->random, block->plan->samples, lane->order, block->watch.poll))
+            return false;
+    }
+    return true;
+}
+
+static void
+clear_sums(struct block *block)
+{
+    memset(block->lanes.sums.loss, 0, block->plan->group * sizeof(double));
+    memset(block->lanes.sums.right, 0, block->plan->group * sizeof(int64_t));
+    for (size_t i = 0; i < block->count; i++)
+        block->lane[i].weight = 0;
+}
+
+/* The row of lane i in the record. */
+static double *
+record_of(const struct block *block, size_t i, size_t epoch)
+{
+    const struct bp_population *p = block->population;
+    const size_t row = block->lane[i].member * p->settings.epochs + block->span.first + epoch;
+    return p->record + row * BP_FIGURES;
+}
+
+/* All steps of an epoch; false where training is to stop. */
+static bool
+take_steps(struct block *block)
+{
+    const struct block_plan *plan = block->plan;
+
+    if (!shuffle(block))
+        return false;
+    clear_sums(block);
+    for (size_t n = 0; n < plan->samples; n += plan->together) {
+        const size_t left = plan->samples - n,
+                     count = left < plan->together ? left : plan->together;
+        bp_load_block(block, n, count);
+        bp_ready_block_steps(block, count);
+        block->population->net->kernels->population_steps(&block->lanes, count, plan->batch);
+        block->step += plan->chain ? count : 1;
+        if (bp_watch_stops(&block->watch))
+            return false;
+    }
+    return true;
+}
+
+/* A lane's training ends: its last finite epoch, `done` of this span, becomes the one that stays. */
+static void
+end_at(struct block *block, size_t i, size_t done, size_t steps, const bp_real *parameters,
+       bp_real *const state[BP_STATES])
+{
+    const struct bp_population *p = block->population;
+    const struct lane *lane = &block->lane[i];
+
+    if (done > 0 || steps > 0) {
+        bp_out_of_lane(block, i, parameters, p->members.parameters);
+        for (size_t s = 0; s < BP_STATES && block->lanes.state[s]; s++)
+            bp_out_of_lane(block, i, state[s], p->members.state[s]);
+    }
+    p->members.steps[lane->member] = lane->optimizer.steps + steps;
+}
+
+static void
+end_as_now(struct block *block, size_t i)
+{
+    end_at(block, i, 1, block->step, block->lanes.parameters, block->lanes.state);
+}
+
+static void
+end_as_good(struct block *block, size_t i, size_t done)
+{
+    end_at(block, i, done, done * bp_member_steps(block->population), block->good.parameters,
+           block->good.state);
+}
+
+/* Numbers of a lane that has diverged would slow down all that looks for such. */
+static void
+clear_lane(const struct block *block, size_t i)
+{
+    const struct bp_network *net = block->population->net;
+    const size_t group = block->plan->group;
+
+    for (size_t at = i; at < block->plan->nodes * group; at += group)
+        bp_put(net, block->lanes.parameters, at, 0);
+}
+
+/* Figures of training, while the sums are those. */
+static void
+write_figures(struct block *block, size_t epoch)
+{
+    for (size_t i = 0; i < block->count; i++)
+        if (block->lane[i].alive && isfinite(block->lanes.sums.loss[i])) {
+            double *record = record_of(block, i, epoch);
+            record[BP_LOSS] = block->lanes.sums.loss[i] / block->lane[i].weight;
+            record[BP_ACCURACY] =
+                (double)block->lanes.sums.right[i] / (double)block->plan->samples;
+        }
+}
+
+/* Ends an epoch for every lane: it stays, or the lane has diverged in it. */
+static void
+judge(struct block *block, size_t epoch, const bool *finite)
+{
+    const struct bp_population *p = block->population;
+    const struct bp_network *net = p->net;
+    const size_t numbers = block->plan->nodes * block->plan->group;
+    const bool all = net->kernels->all_finite(numbers, block->lanes.parameters);
+
+    for (size_t i = 0; i < block->count; i++) {
+        struct lane *lane = &block->lane[i];
+        const bool good = all || bp_lane_is_finite(block, i);
+        if (lane->alive && !(finite[i] && good)) {
+            double *record = record_of(block, i, epoch);
+            for (size_t f = 0; f < BP_FIGURES; f++)
+                if (f != BP_SECONDS)
+                    record[f] = NAN;
+            end_as_good(block, i, epoch);
+            p->members.active[lane->member] = 0;
+            lane->alive = false;
+        }
+        if (!lane->alive && !good)
+            clear_lane(block, i);
+    }
+    if (epoch + 1 == block->span.epochs)
+        return;
+    memcpy(block->good.parameters, block->lanes.parameters, numbers * net->kernels->size);
+    for (size_t s = 0; s < BP_STATES && block->lanes.state[s]; s++)
+        memcpy(block->good.state[s], block->lanes.state[s], numbers * net->kernels->size);
+}
+
+/* Loss and accuracy on the validation samples; false where training is to stop. */
+static bool
+validate(struct block *block, size_t epoch)
+{
+    const struct bp_population *p = block->population;
+    const size_t rows = p->validation.of->x.rows, most = block->plan->rows;
+
+    clear_sums(block);
+    for (size_t n = 0; n < rows; n += most) {
+        const size_t count = rows - n < most ? rows - n : most;
+        bp_load_block_to_validate(block, n, count);
+        p->net->kernels->population_forward(&block->lanes, count);
+        if (bp_watch_stops(&block->watch))
+            return false;
+    }
+    for (size_t i = 0; i < block->count; i++)
+        if (block->lane[i].alive) {
+            double *record = record_of(block, i, epoch);
+            record[BP_VALIDATION_LOSS] = block->lanes.sums.loss[i] / block->lane[i].weight;
+            record[BP_VALIDATION_ACCURACY] = (double)block->lanes.sums.right[i] / (double)rows;
+        }
+    return true;
+}
+
+/* Ends training after the last step, or after the last epoch where numbers are not finite since. */
+static void
+interrupt(struct block *block, size_t epoch)
+{
+    for (size_t i = 0; i < block->count; i++) {
+        if (!block->lane[i].alive)
+            continue;
+        if (bp_lane_is_finite(block, i))
+            end_as_now(block, i);
+        else
+            end_as_good(block, i, epoch);
+    }
+}
+
+enum bp_status
+bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *members, size_t count,
+               const struct bp_random *same, struct bp_poll poll)
+{
+    bool finite[BP_BLOCK_VECTORS * 16];
+
+    block->span = span;
+    begin(block, members, count, same, poll);
+    for (size_t epoch = 0; epoch < span.epochs; epoch++) {
+        bool going = take_steps(block);
+        for (size_t i = 0; i < count; i++)
+            finite[i] = isfinite(block->lanes.sums.loss[i]);
+        if (going) {
+            write_figures(block, epoch);
+            going = !block->population->validation.of || validate(block, epoch);
+        }
+        if (!going) {
+            interrupt(block, epoch);
+            return BP_INTERRUPTED;
+        }
+        judge(block, epoch, finite);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (block->lane[i].alive)
+            end_as_now(block, i);
+    return BP_OK;
+}
