@@ -25,9 +25,10 @@ bp_pace_begin(struct bp_pace *pace, size_t most, size_t first)
 }
 
 void
-bp_pace_next(struct bp_pace *pace, double seconds, double waited)
+bp_pace_next(struct bp_pace *pace, double seconds, double waited, double left)
 {
     (void)seconds;
     (void)waited;
+    (void)left;
     choose(pace);
 }

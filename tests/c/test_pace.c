@@ -65,7 +65,7 @@ train(const struct machine *m, double steps)
         if (done >= steps)
             return r;
         before = pace.threads;
-        bp_pace_next(&pace, last, pace.threads > 1 ? m->waiting * last : 0);
+        bp_pace_next(&pace, last, pace.threads > 1 ? m->waiting * last : 0, steps - done);
     }
 }
 
@@ -104,6 +104,8 @@ steady(void)
     failed += expect("waiting: two do it", train(&m, 2000).part[1] > 0.85);
     m = scaling(2, 1, 150e-6, 0.55, 2);
     failed += expect("others join one", train(&m, 2000).part[1] > 0.85);
+    m = scaling(2, 1, 1e-3, 0.55, 2);
+    failed += expect("another joins soon", train(&m, 40).part[1] > 0.8);
     m = scaling(16, 1, 200e-6, 0.55, 16);
     failed += expect("sixteen join one", train(&m, 10000).part[4] > 0.8);
     m = scaling(16, 16, 50e-3, 0.55, 16);

@@ -7,11 +7,15 @@
 /* More threads are taken where they are so much faster, fewer where they are hardly slower. */
 #define FASTER 0.95
 #define HARDLY_SLOWER 1.03
-/* Tries may cost this part of the processor time so far: where there is a reason for one, the first
- * in a direction, when little is known, and fewer threads without a reason. */
+/* Tries that fail may cost this part of the processor time so far: where there is a reason for one,
+ * the first in a direction, when little is known, and fewer threads without a reason. The first one
+ * may also cost a part of what the training takes in all, as far as that is foreseen. */
 #define BUDGET 0.05
 #define FIRST_BUDGET 0.25
 #define IDLE_BUDGET 0.02
+#define FORESEEN_BUDGET 0.15
+#define FORESEEN_SECONDS 0.1 /* at most: it may end sooner */
+
 /* seconds between two tries in the same direction, the second being twice as late as the first */
 #define FIRST_PATIENCE 32e-3
 #define MOST_PATIENCE 2.0
@@ -65,9 +69,14 @@ doubtful(const struct bp_pace *pace, double waiting)
 static bool
 due(const struct bp_pace *pace, const struct bp_pace_tries *tries, double cost, double budget)
 {
-    const double so_far = pace->elapsed * (double)threads_of(pace, pace->level);
+    const double threads = (double)threads_of(pace, pace->level);
 
-    return tries->since >= tries->patience && pace->tried + cost < budget * so_far;
+    if (tries->since < tries->patience)
+        return false;
+    if (pace->tried + cost < budget * pace->elapsed * threads)
+        return true;
+    return budget == FIRST_BUDGET &&
+           pace->tried + cost < FORESEEN_BUDGET * (pace->elapsed + pace->foreseen) * threads;
 }
 
 /* what a try may cost where there is a reason for it */
@@ -124,11 +133,11 @@ after_try(struct bp_pace *pace, double step, double seconds)
     const struct bp_pace_level *here = &pace->levels[pace->level];
     struct bp_pace_tries *tries = up ? &pace->up : &pace->down;
 
-    pace->tried += seconds * (double)pace->threads;
     if (up ? step < FASTER * here->best : step <= HARDLY_SLOWER * here->usual) {
         move_to_tried(pace, step, up);
         return;
     }
+    pace->tried += seconds * (double)pace->threads;
     tries->patience = tries->patience > 0 ? 2 * tries->patience : FIRST_PATIENCE;
     if (tries->patience > MOST_PATIENCE)
         tries->patience = MOST_PATIENCE;
@@ -150,11 +159,12 @@ bp_pace_begin(struct bp_pace *pace, size_t most, size_t first)
 }
 
 void
-bp_pace_next(struct bp_pace *pace, double seconds, double waited)
+bp_pace_next(struct bp_pace *pace, double seconds, double waited, double left)
 {
-    const double step = seconds / (double)pace->steps;
+    const double step = seconds / (double)pace->steps, foreseen = left * step;
 
     pace->elapsed += seconds;
+    pace->foreseen = foreseen < FORESEEN_SECONDS ? foreseen : FORESEEN_SECONDS;
     pace->down.since += seconds;
     pace->up.since += seconds;
     if (pace->warming) { /* what a step takes is known about */

@@ -29,7 +29,8 @@ struct bp_pace {
     size_t threads, steps; /* of the next window */
     size_t level, now;     /* the best one as far as is known; that of the next window */
     bool warming;          /* the next window wakes threads and fills caches: its time says nothing */
-    double elapsed, tried; /* seconds: in all, and on tries, the processor time of all threads */
+    double elapsed, foreseen; /* seconds */
+    double tried; /* seconds on tries that failed, the processor time of all threads */
     struct bp_pace_tries down, up;
     struct bp_pace_level levels[BP_PACE_LEVELS];
 };
@@ -39,8 +40,9 @@ void
 bp_pace_begin(struct bp_pace *, size_t most, size_t first);
 
 /* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it
- * each thread but one spent waiting for the others. */
+ * each thread but one spent waiting for the others; `left`: the steps that are left, 0 where nobody
+ * knows. */
 void
-bp_pace_next(struct bp_pace *, double seconds, double waited);
+bp_pace_next(struct bp_pace *, double seconds, double waited, double left);
 
 #endif

@@ -16,6 +16,19 @@
 #include "feed.h"
 #include "methods/method.h"
 
+/* The steps that are left, or 0 where nobody knows */
+static double
+steps_left(const struct worker *worker)
+{
+    const struct bp_training *t = worker->run->asked;
+    const size_t batch = worker->run->applied.batch;
+
+    if (t->stream)
+        return 0;
+    return (double)(t->settings.epochs * ((t->data.x.rows + batch - 1) / batch)) -
+           (double)worker->step;
+}
+
 /* Thread 0 */
 static void
 plan(struct worker *worker)
@@ -27,7 +40,8 @@ plan(struct worker *worker)
     if (s->batches == 0)
         bp_pace_begin(&s->pace, worker->run->applied.threads, worker->pass.threads);
     else
-        bp_pace_next(&s->pace, now - s->begun, (waited - s->waited) / others);
+        bp_pace_next(&s->pace, now - s->begun, (waited - s->waited) / others,
+                     steps_left(worker));
     const size_t made = bp_team_make(s->team, s->pace.threads);
     if (made < s->pace.threads) /* the system refuses more */
         bp_pace_begin(&s->pace, made, made);
