@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from backprop.draw.svg import document
 
 if TYPE_CHECKING:
     from backprop.draw.shapes import Shape
+
+DOTS_PER_INCH = 80  # of a PNG in a notebook
 
 
 class Drawing:
@@ -29,6 +32,17 @@ class Drawing:
 
     def _repr_svg_(self) -> str:
         return self.svg
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks that are not trusted, which show no SVG; None without the extra ``plot``."""
+        from backprop.draw.png import save_png
+
+        content = io.BytesIO()
+        try:
+            save_png(self._shapes, self.width, self.height, self.description, content, DOTS_PER_INCH)
+        except ImportError:
+            return None
+        return content.getvalue()
 
     def __repr__(self) -> str:
         return f"<Drawing: {self.description}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import IO
 
 from backprop._axes import needs_matplotlib
 from backprop.draw import shapes as kinds
@@ -13,7 +14,12 @@ ALIGNMENT = {"start": "left", "middle": "center", "end": "right"}
 
 
 def save_png(
-    shapes: Sequence[kinds.Shape], width: float, height: float, description: str, path: str, dpi: float
+    shapes: Sequence[kinds.Shape],
+    width: float,
+    height: float,
+    description: str,
+    path: str | IO[bytes],
+    dpi: float,
 ) -> None:
     """Writes shapes as a PNG of this size, in units of the SVG; `Drawing.save` documents it."""
     with needs_matplotlib():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWS = ("weights", "activations", "deltas", "gradients")
 
-COLUMN, ROW, MARGIN, TOP = 150.0, 44.0, 40.0, 64.0
+COLUMN, ROW, MARGIN, TOP, LEGEND = 150.0, 44.0, 40.0, 64.0, 36.0
 THINNEST, THICKEST = 0.4, 5.0
 LONGEST_ARROW = 18.0
 
@@ -82,7 +82,16 @@ class _Scene:
             shapes += self._column(column)
         if self.nudges is not None:
             shapes += self._arrows(self.nudges)
-        return Drawing(shapes, self.width, self.height, self._description())
+        shapes += self._legend()
+        return Drawing(shapes, self.width, self.height + LEGEND, self._description())
+
+    def _legend(self) -> list[Text]:
+        """What edges and nodes show, in two lines below the network."""
+        edges = "∂C/∂w" if self.show == "gradients" else "weights"
+        nodes = "" if self.values[-1] is None else "; nodes: δ" if self.values[0] is None else "; nodes: a"
+        lines = (f"edges: {edges}{nodes}", "blue +, orange and dashed −; thick, full: large")
+        middle = self.width / 2
+        return [Text(middle, self.height + 8 + 15 * i, line, 10, "middle") for i, line in enumerate(lines)]
 
     def _place(self, column: int, row: int) -> tuple[float, float]:
         """Of the row-th node that is drawn; the gap where others are left out takes one row."""
@@ -131,7 +140,9 @@ class _Scene:
             x, y = self._place(column, row)
             name = Notation().symbol(letter, subscript(node), self._layer_name(column))
             if values is None or shown is None:
-                shapes += [Circle(x, y, 0.0, True, name), Text(x, y, str(node + 1), 11, "middle")]
+                shapes.append(Circle(x, y, 0.0, True, name))
+                if self.values[-1] is None:  # amid values a node's number would be taken for one
+                    shapes.append(Text(x, y, str(node + 1), 11, "middle"))
                 continue
             value = float(values[node])
             fullness = FULLEST * fraction_of(value, largest_size(shown))

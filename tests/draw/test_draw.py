@@ -188,3 +188,28 @@ def test_saving_a_png(small, tmp_path):
 def test_what_cannot_be_drawn_is_refused(small, arguments, message):
     with pytest.raises(ValueError, match=message):
         small.net.draw(**arguments)
+
+
+def test_a_notebook_gets_a_png_too():
+    pytest.importorskip("matplotlib")
+    drawing = bp.Network.dense(3, 4, 2, seed=0).draw()
+    png = drawing._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    assert abs(width / height - drawing.width / drawing.height) < 0.02
+
+
+def test_a_legend_says_what_is_shown():
+    net = bp.Network.dense(3, 4, 2, seed=0)
+    x, y = [1.0, 2.0, 3.0], [0.0, 1.0]
+    for arguments, words in (
+        ((), "edges: weights"),
+        ((x,), "edges: weights; nodes: a"),
+        ((x, y, "deltas"), "edges: weights; nodes: δ"),
+        ((x, y, "gradients"), "edges: ∂C/∂w; nodes: δ"),
+    ):
+        options = {"show": arguments[2]} if len(arguments) > 2 else {}
+        texts = [text.text for text in parts(net.draw(*arguments[:2], **options), "text")]
+        assert words in texts
+        numbers = {"1", "2", "3"} <= set(texts)
+        assert numbers == (not arguments), "node numbers do not stand amid values"
