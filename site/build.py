@@ -102,7 +102,7 @@ def doors(out, told):
     yield write(out, "use.html", "Use", body.replace("<!-- guides -->", f"<ul>{listed(told, GUIDES)}</ul>"))
     landing = (HERE / "landing.html").read_text(encoding="utf-8")
     yield write(out, "index.html", "Backpropagation, with every term on show", landing, live=True, wide=True)
-    play = "<h1>Try it</h1>\n<div data-backprop-lesson></div>\n"
+    play = '<h1 class="small">Try it</h1>\n' "<div data-backprop-lesson></div>\n"
     yield write(out, "play.html", "Try it", play, live=True, wide=True)
 
 

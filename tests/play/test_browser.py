@@ -246,6 +246,38 @@ def test_data_sample_and_rate(page, served):
     page.until(lambda: rate.get_property("value") == "0.125")
 
 
+def test_a_batch_forms_its_average(page, served):
+    stage = served.stage
+    net, batch = stage.network, slice(2, 12)
+    page.script("document.querySelector('.bp-more').open = true")
+    for count in range(1, 11):
+        page.press("Next sample of the batch")
+        page.until(lambda count=count: f"{count} of 10 samples" in page.find(".bp-more").text)
+    mean = float(page.find(".bp-batch").get_attribute("data-mean"))
+    gradient = net.gradient(stage.x[batch], stage.y[batch]).layers[1].weights[0, 0]
+    assert abs(mean - gradient) <= 20 * 2.0**-24 * np.abs(gradient).max() + 1e-8
+    twin = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
+    twin.parameters[:] = net.parameters
+    twin.step(stage.x[batch], stage.y[batch], bp.SGD(0.5))
+    page.press("Update with the average")
+    page.until(lambda: np.array_equal(net.parameters, twin.parameters))
+
+
+def test_the_loss_over_two_weights(page, served):
+    stage = served.stage
+    before = stage.network.parameters.copy()
+    page.script("document.querySelectorAll('.bp-more')[1].open = true")
+    page.press("Draw the loss")
+    page.until(lambda: "choose one weight, then another" in page.find("[role=alert]").text)
+    page.until(lambda: page.script("arguments[0].focus()", page.edge(0, 1, 0)) or True)
+    page.press("Draw the loss")
+    canvas = page.find(".bp-surface")
+    page.until(lambda: canvas.is_displayed())
+    assert same(canvas.get_attribute("data-middle"), stage.network.loss(stage.x, stage.y))
+    assert float(canvas.get_attribute("data-low")) < stage.network.loss(stage.x, stage.y)
+    assert np.array_equal(stage.network.parameters, before)
+
+
 NOTEBOOK = """\
 import backprop as bp
 x, y = bp.datasets.circles(60, rng=0)

@@ -1,6 +1,7 @@
 """`bp.Widget` without a browser: what goes to the page and comes back. test_browser.py shows it."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -44,6 +45,18 @@ def test_it_shows_itself_with_the_page_of_play(widget):
     assert widget._esm == page.script()
     assert widget._css == page.text("widget.css")
     assert "application/vnd.jupyter.widget-view+json" in widget._repr_mimebundle_()[0]
+
+
+def test_no_name_stands_in_two_modules_of_the_page():
+    """All are one script in a notebook."""
+    names = []
+    for module in page.MODULES:
+        text = page.text(module)
+        names += re.findall(r"^(?:export )?(?:async )?(?:function|class) (\w+)", text, flags=re.MULTILINE)
+        for declared in re.findall(r"^(?:export )?const ([^;]+?);", text, flags=re.MULTILINE | re.DOTALL):
+            names += re.findall(r"(?:^|, )(\w+) = ", declared.split("=>")[0])
+    assert len(names) > 80
+    assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
 def test_its_signature_is_what_sphinx_and_notebooks_read(widget):

@@ -16,6 +16,7 @@ MODULES = (  # each imports only from those before it
     "training.js",
     "settings.js",
     "exercises.js",
+    "views.js",
     "widget.js",
 )
 

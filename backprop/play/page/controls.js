@@ -87,6 +87,7 @@ export function build(root) {
     make("told", "div", { class: "bp-told" }, make("words", "p", { role: "status" }), make("rule", "p", { class: "bp-rule" })),
     make("columns", "div", { class: "bp-columns" },
       make("left", "div", { class: "bp-left" }, make("net", "div", { class: "bp-net" }), weight, place,
+        make("batchView", "details", { class: "bp-more" }), make("surfaceView", "details", { class: "bp-more" }),
         make("exercise", "section", { class: "bp-exercise", "aria-label": "exercises" }),
         make(null, "p", { class: "bp-legend" }, LEGEND)),
       side));

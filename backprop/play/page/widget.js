@@ -9,6 +9,7 @@ import { drawCurve, drawImage, drawPlane, mapGrid, mapsOf, nearest, planeOf, reg
 import { build, fill, showTerms } from "./controls.js";
 import { Loop, Runs, samplesOf } from "./training.js";
 import { mountExercises } from "./exercises.js";
+import { BatchView, SurfaceView } from "./views.js";
 import { changesOf, hashOf, settingsOf } from "./settings.js";
 
 // options: start, settings as settings.js reads them, to begin with, and fallback, where these are refused; permalink, whether the address follows what is shown.
@@ -108,6 +109,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     fillPlace();
     showTerms(page, explanation(round, pointed ?? chosen), loop.going, digits);
     page.verdict.textContent = verdict(round);
+    surface.follow();
+    ofBatch.draw();
   }
 
   function draw() {
@@ -283,6 +286,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     act(() => go(index, set));
   });
 
+  const ofBatch = new BatchView(page.batchView, round, act, send, () => chosen, (message) => change(message));
+  const surface = new SurfaceView(page.surfaceView, page, round, act, send, () => chosen);
   mountExercises(page.exercise, round, act, send, () => chosen);
 
   // Drawn again for another width or other colours, once both are what they will be.
