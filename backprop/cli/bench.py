@@ -66,6 +66,7 @@ CASES = (
     Case((784, 800, 10), 128, 12_800),
     Case((784, 2048, 2048, 10), 256, 2048),
     Case((784, 2500, 2000, 1500, 1000, 500, 10), 100, 1000),
+    Case((4, 32, 16, 4), 10_000, 40_000),  # narrow, and full batches
 )
 SHORT = CASES[:5]  # those that take no seconds each
 RATE = 0.1

@@ -231,7 +231,7 @@ MUTANTS = [
     *in_file(
         "core/train/methods/lanes.c",
         ("lanes: uphill", "add_groups(worker, rows, plain ? -optimizer.rate : 1);", "add_groups(worker, rows, plain ? optimizer.rate : 1);"),
-        ("lanes: weights are left out", "sign * bp_weight_of(data, rows, n) / batch_weight", "sign / batch_weight"),
+        ("lanes: weights are left out", "share.sign * bp_weight_of(data, rows, n) / share.batch_weight", "share.sign / share.batch_weight"),
         ("lanes: the last group is left out", "for (size_t g = 0; g < groups; g++)\n        net->kernels->add", "for (size_t g = 0; g + 1 < groups; g++)\n        net->kernels->add"),
         ("lanes: penalties are left out", "if (run->vectors.gradient || net->penalized) {", "if (run->vectors.gradient) {"),
         ("lanes: the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),

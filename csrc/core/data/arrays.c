@@ -85,6 +85,14 @@ enum { ROWS_AHEAD = 2 };
             const char *ahead = row_of(x, rows, n + (left < ROWS_AHEAD ? left : ROWS_AHEAD));      \
             TARGET *to_row = (TARGET *)to + n * P;                                                 \
             size_t k = 0;                                                                          \
+            if (neighbours && columns <= P / 4 && end - from >= P / 4 * apart) {                   \
+                SOURCE in[P / 4];                                                                  \
+                __builtin_prefetch(ahead);                                                         \
+                memcpy(in, from, sizeof(in));                                                      \
+                for (size_t t = 0; t < P / 4; t++)                                                 \
+                    to_row[t] = (TARGET)convert(in[t]);                                            \
+                continue;                                                                          \
+            }                                                                                      \
             for (; neighbours && k < columns && end - from >= P * apart;                           \
                  k += P, from += P * apart) {                                                      \
                 TARGET *out = to_row + k / P * stride;                                             \

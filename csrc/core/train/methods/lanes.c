@@ -8,6 +8,8 @@
 #include "core/base/memory.h"
 #include "core/network/functions.h"
 #include "core/passes/backward.h"
+#include "core/passes/forward.h"
+#include "core/passes/input_layer.h"
 #include "core/passes/lanes.h"
 #include "core/passes/losses.h"
 #include "core/passes/whole_gradient.h"
@@ -16,6 +18,7 @@
 #include "core/train/methods/batch.h"
 #include "core/train/methods/method.h"
 #include "core/train/stop.h"
+#include "core/train/vectors.h"
 
 /* What the samples of a group add up to, besides its gradient. */
 struct group {
@@ -106,16 +109,47 @@ weight_of(const struct bp_data *data, struct bp_rows batch)
     return sum;
 }
 
-/* The sums of the rows of group g, each delta being multiplied by `sign` and the sample's share of
- * the batch's weight. */
+/* What each sample's delta is multiplied by: `sign` times its share of the batch's weight. */
+struct share {
+    double sign, batch_weight;
+};
+
+static double
+factor_of(const struct bp_data *data, struct bp_rows rows, size_t n, struct share share)
+{
+    if (share.batch_weight == 0)
+        return 0;
+    return share.sign * bp_weight_of(data, rows, n) / share.batch_weight;
+}
+
+/* The sums of a group of so few rows that most lanes would have none: in panels. */
 static void
-add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t g, double sign,
-          double batch_weight)
+add_few(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
+        struct share share, struct bp_vector gradient)
+{
+    const struct bp_data *data = &run->feed.data;
+
+    pass->rows = rows.count;
+    bp_load_batch(pass, data, rows, true);
+    bp_forward(pass);
+    bp_losses(pass);
+    group->losses = (struct bp_loss_sums){0};
+    bp_sum_losses(pass, pass->ws, data, rows, &group->losses);
+    if (!isfinite(group->losses.loss))
+        group->bad_layer = bp_first_bad_layer(run, pass->ws, rows.count);
+    for (size_t n = 0; n < rows.count; n++)
+        pass->ws->factors[n] = factor_of(data, rows, n, share);
+    bp_delta_from_loss(pass);
+    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+}
+
+/* The sums of the rows of a group. */
+static void
+add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
+          struct share share, struct bp_vector gradient)
 {
     const struct bp_network *net = pass->net;
     const struct bp_data *data = &run->feed.data;
-    const struct lanes *own = run->own;
-    struct group *group = &own->groups[g];
     double *factors = pass->ws->factors;
 
     bp_lanes_load(pass, data, rows, true);
@@ -123,12 +157,18 @@ add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, size_t g, 
     group->losses = bp_lanes_losses(pass, data, rows);
     if (!isfinite(group->losses.loss))
         group->bad_layer = bp_lanes_first_not_finite(pass);
-    memset(factors, 0, pass->rows * sizeof(*factors));
-    for (size_t n = 0; n < rows.count && batch_weight != 0; n++)
-        factors[bp_lanes_row(net, n)] = sign * bp_weight_of(data, rows, n) / batch_weight;
+    if (!data->weights && rows.count == pass->rows) { /* no division for each */
+        const double factor = factor_of(data, rows, 0, share);
+        for (size_t n = 0; n < rows.count; n++)
+            factors[n] = factor;
+    }
+    else {
+        memset(factors, 0, pass->rows * sizeof(*factors));
+        for (size_t n = 0; n < rows.count; n++)
+            factors[bp_lanes_row(net, n)] = factor_of(data, rows, n, share);
+    }
     bp_lanes_delta(pass);
-    bp_lanes_backward(pass, (struct bp_vector){bp_at(net, own->gradients, g * net->packed), true},
-                      NULL);
+    bp_lanes_backward(pass, gradient, NULL);
 }
 
 /* The groups that this thread gets hold of. */
@@ -138,7 +178,7 @@ add_groups(struct worker *worker, struct bp_rows rows, double sign)
     struct run *run = worker->run;
     const struct bp_network *net = worker->pass.net;
     struct lanes *own = run->own;
-    const double weight = weight_of(&run->feed.data, rows);
+    const struct share share = {sign, weight_of(&run->feed.data, rows)};
     const size_t groups = groups_of(net, rows.count), each = bp_lanes_rows(net);
     struct bp_pass alone = worker->pass;
 
@@ -149,7 +189,9 @@ add_groups(struct worker *worker, struct bp_rows rows, double sign)
     for (size_t g; (g = atomic_fetch_add(&own->next, 1)) < groups;) {
         const size_t first = g * each, left = rows.count - first;
         const struct bp_rows part = {rows.order, rows.first + first, left < each ? left : each};
-        add_group(run, &alone, part, g, sign, weight);
+        const struct bp_vector gradient = {bp_at(net, own->gradients, g * net->packed), true};
+        (part.count <= each / 4 ? add_few : add_group)(run, &alone, part, &own->groups[g], share,
+                                                       gradient);
     }
 }
 
