@@ -16,6 +16,8 @@ from backprop import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_NODES = 2**31 - 1
+
 
 def name_among(what: str, name: object, known: Iterable[str]) -> str:
     """`name` if it is one of `known`; a misspelt one is answered with the nearest."""
@@ -46,6 +48,14 @@ def whole_number(what: str, value: object, least: int = 1) -> int:
     if number < least:
         raise ValueError(f"{what} must be at least {least}, got {number}")
     return number
+
+
+def node_count(what: str, value: object) -> int:
+    """`value` as a number of nodes that a layer may have."""
+    size = whole_number(what, value)
+    if size > MOST_NODES:
+        raise ValueError(f"{what} must be at most {MOST_NODES}, got {size}")
+    return size
 
 
 def index_below(what: str, value: object, length: int, of: str = "") -> int:

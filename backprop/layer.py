@@ -15,7 +15,14 @@ import numpy as np
 
 from backprop._attributes import KnownAttributes
 from backprop._initial import INIT_NAMES, draw_weights
-from backprop._validate import fraction, name_among, not_negative, real_array, weight_mask, whole_number
+from backprop._validate import (
+    fraction,
+    name_among,
+    node_count,
+    not_negative,
+    real_array,
+    weight_mask,
+)
 from backprop.activations import Activation, activation_setup
 
 if TYPE_CHECKING:
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from backprop._core import LayerArguments, Network
     from backprop._initial import Initializer
 
-MOST_NODES = 2**31 - 1
 MOST_PARAMETERS = 2**40  # of a network
 
 
@@ -112,8 +118,8 @@ class Layer(KnownAttributes):
     ) -> None:
         if getattr(self, "_in_network", False):
             raise RuntimeError(f"{self!r} is in a network: it is set up only once")
-        self._inputs = _size("inputs", inputs)
-        self._outputs = _size("outputs", outputs)
+        self._inputs = node_count("inputs", inputs)
+        self._outputs = node_count("outputs", outputs)
         self._activation = activation if isinstance(activation, Activation) else Activation(activation)
         if not isinstance(bias, (bool, np.bool_)):
             raise TypeError(f"bias must be True or False, got {type(bias).__name__} {bias!r}")
@@ -154,6 +160,11 @@ class Layer(KnownAttributes):
     def activation(self) -> Activation:
         """The activation function g; ``str()`` of it is its name."""
         return self._activation
+
+    @property
+    def init(self) -> str | Initializer:
+        """How first weights are drawn; fixed."""
+        return self._init
 
     @property
     def has_bias(self) -> bool:
@@ -347,9 +358,7 @@ def parts_of(layers: Sequence[Layer], flat: NDArray[Any]) -> list[NDArray[Any]]:
     return [flat[..., start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def arrays_of(
-    layers: Sequence[Layer], flat: NDArray[Any]
-) -> list[tuple[NDArray[Any], NDArray[Any] | None]]:
+def arrays_of(layers: Sequence[Layer], flat: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any] | None]]:
     """Views of a vector (..., P): each layer's weights (..., outputs, inputs) and bias (..., outputs).
 
     Storage order: of each layer the weights as (inputs, outputs) by rows, then the bias, if there is one.
@@ -388,10 +397,3 @@ def bind(layers: Sequence[Layer], network: Network, rng: np.random.Generator) ->
         layer._network, layer._place = weakref.ref(network), place
         if layer._lr != 1 or layer._bias_lr is not None or layer._mask is not None:
             layer._set_freedom(layer._lr, layer._bias_lr, layer._mask)
-
-
-def _size(what: str, value: object) -> int:
-    size = whole_number(what, value)
-    if size > MOST_NODES:
-        raise ValueError(f"{what} must be at most {MOST_NODES}, got {size}")
-    return size

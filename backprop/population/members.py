@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import _core
+from backprop._initial import draw_weights
 from backprop._of_members import is_of_members
 from backprop._validate import not_negative, whole_number
-from backprop.layer import like, parts_of
+from backprop.layer import arrays_of, like, parts_of
 from backprop.network import Network
 
 if TYPE_CHECKING:
@@ -176,9 +177,15 @@ def _shape(network: Network) -> tuple[Any, ...]:
 
 def first_parameters(prototype: Network, rngs: Sequence[np.random.Generator]) -> NDArray[Any]:
     """What each member's own network would draw from its generator, (members, P)."""
-    drawn = np.empty((len(rngs), prototype.parameters.size), prototype.dtype)
-    for row, rng in zip(drawn, rngs, strict=True):
-        row[:] = _network(prototype, map(like, prototype.layers), rng).parameters
+    drawn = np.zeros((len(rngs), prototype.parameters.size), prototype.dtype)
+    arrays = arrays_of(prototype.layers, drawn)
+    layers = [(layer, weights) for layer, (weights, _) in zip(prototype.layers, arrays, strict=True)]
+    for i, rng in enumerate(rngs):
+        for layer, weights in layers:
+            draw_weights(layer.init, str(layer.activation), weights[i], rng)
+    for layer, weights in layers:
+        if layer.mask is not None:
+            weights[:, ~layer.mask] = 0
     return drawn
 
 
