@@ -59,7 +59,9 @@ class Engine:
         self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
         self._arrays = _arrays(plan, len(members))
 
-    def train(self, rates: MemberRates, training: NDArray[np.bool_], epochs: int) -> NDArray[np.float64]:
+    def train(
+        self, rates: MemberRates, training: NDArray[np.bool_], epochs: int
+    ) -> tuple[NDArray[np.float64], float]:
         """Trains the members that are `training` for so many epochs.
 
         Parameters
@@ -71,8 +73,9 @@ class Engine:
         Returns
         -------
         ndarray, (members, epochs, figures)
-            NaN of members that rest, and from the epoch on in which one diverged; the seconds are those of
-            all members together.
+            NaN of members that rest, and from the epoch on in which one diverged.
+        float
+            Seconds of an epoch, of all members together.
         """
         plan, members = self._plan, self._members
         record = np.full((len(members), epochs, len(_core.figures)), np.nan)
@@ -110,8 +113,7 @@ class Engine:
                 **self._arrays,
             )
             members.diverged |= chosen & ~active
-        record[..., _core.figures.index("seconds")] = (time.perf_counter() - before) / epochs
-        return record
+        return record, (time.perf_counter() - before) / epochs
 
     def _drawn_from(self) -> Any:
         """What the engine draws from: every member's generator, or the first one's for all."""

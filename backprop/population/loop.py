@@ -68,10 +68,10 @@ def _train(
             epochs = min(epochs, rates.epochs_at_a_time(plan.steps))
         before = plan.states.steps.copy()
         try:
-            record = engine.train(rates, training, epochs)
+            trained = engine.train(rates, training, epochs)
         finally:
             plan.optimizer.join(members, plan.states)
-        last = _extend(history, population, plan, record, _rates_of(rates, plan, before, epochs, training))
+        last = _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
         bar.advance(epochs, _median(last))
@@ -96,31 +96,32 @@ def _extend(
     history: PopulationHistory,
     population: Members,
     plan: Plan,
-    record: NDArray[np.float64],
+    trained: tuple[NDArray[np.float64], float],
     rates: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """Adds an engine's record, (members, epochs, figures), to the history; the last epoch's figures."""
-    columns = dict(zip(_core.figures, record.transpose(2, 1, 0), strict=True))
-    seconds = columns["seconds"][:, 0].tolist()
-    unknown = ~np.isfinite(columns["loss"])  # of members that rest, or have just diverged
-    columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
-    columns["lr"] = np.where(unknown, np.nan, rates)
+    """Adds an engine's record, (members, epochs, figures), and seconds an epoch to the history; the last
+    epoch's figures."""
+    record, seconds = trained
+    figures = {name: record[..., place].T for place, name in enumerate(_core.figures)}
+    measured = [key for key in history if key in figures and key != "seconds"]
+    columns = {key: np.ascontiguousarray(figures[key]) for key in measured}
+    columns["lr"] = rates
     if plan.quality.name == "r2":
-        trained, held_out = plan.spreads
-        columns["r2"] = 1 - columns["loss"] / trained
+        own, held_out = plan.spreads
+        columns["r2"] = 1 - columns["loss"] / own
         if plan.held_out is not None:
             columns["validation_r2"] = 1 - columns["validation_loss"] / held_out
     if plan.norms:
         norms = np.linalg.norm(population.parameters.astype(np.float64), axis=1)
-        columns["weight_norm"] = np.where(unknown, np.nan, norms)
+        columns["weight_norm"] = norms[np.newaxis]
     if plan.samples.mask is not None:
         columns["accuracy"] = np.full_like(columns["loss"], np.nan)
+    unknown = ~np.isfinite(columns["loss"])  # of members that rest, or have just diverged
+    if unknown.any():
+        columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
     for key, values in history.items():
         every: list[Any] = values
-        if key == "seconds":
-            every.extend(seconds)
-        else:
-            every.extend(columns[key].copy())
+        every.extend(record.shape[1] * [seconds] if key == "seconds" else columns[key])
     return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
 
 
