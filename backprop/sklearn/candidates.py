@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from backprop.sklearn.estimator import Estimator, fit_together
-from backprop.sklearn.training import Fit
+from backprop.sklearn.training import Fit, Shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,31 +32,32 @@ class Trained(BaseEstimator):
 
     def __init__(self, estimator: Any, queue: list[Any]) -> None:
         self.estimator, self.queue = estimator, queue
+        self.settings: dict[str, Any] = {}
 
     def __sklearn_clone__(self) -> Trained:
-        return Trained(clone(self.estimator), self.queue)
+        return Trained(self.estimator, self.queue)  # the estimator is the search's until one is trained
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.estimator)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("estimator", "queue"):
+        if name.startswith("__") or name in ("estimator", "queue", "settings"):
             raise AttributeError(name)
         return getattr(self.estimator, name)
 
     def get_params(self, deep: bool = True) -> Any:
         """The estimator's parameters."""
-        return self.estimator.get_params(deep)
+        return self.estimator.get_params(deep) | self.settings
 
     def set_params(self, **settings: Any) -> Trained:
-        """Sets the estimator's parameters; returns self."""
-        self.estimator.set_params(**settings)
+        """Notes the parameters, for an estimator that is trained by its own fit; returns self."""
+        self.settings |= settings
         return self
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Trained:
         """Takes the next one, or raises what went wrong with it; returns self."""
         if not self.queue:
-            self.estimator.fit(X, y, **fit_params)
+            self.estimator = clone(self.estimator).set_params(**self.settings).fit(X, y, **fit_params)
             return self
         trained = self.queue.pop(0)
         if isinstance(trained, Exception):
@@ -110,16 +111,16 @@ def train_candidates(
         if weight is not None and weight.shape != (samples,):
             raise ValueError(f"sample_weight must have shape {(samples,)}, got {weight.shape}")
     weight = weights[0] if weights else None
+    of_parts = [None if weight is None else weight[rows] for _, _, rows in parts]
     before = [_Transformed(X, y) for X, y, _ in parts]
     results: list[Any] = []
     fits: dict[int, Fit] = {}
     for each in settings:
-        for transformed, (_, y, rows) in zip(before, parts, strict=True):
+        for transformed, (_, y, _), of_part in zip(before, parts, of_parts, strict=True):
             try:
                 candidate = clone(estimator).set_params(**clone(dict(each), safe=False))
                 x, shared = transformed.by(candidate)
-                of_rows = None if weight is None else weight[rows]
-                fits[len(results)] = Fit(last_of(candidate), x, y, of_rows, shared)
+                fits[len(results)] = Fit(last_of(candidate), x, y, of_part, shared)
                 results.append(candidate)
             except (TypeError, ValueError) as error:
                 results.append(error)
@@ -134,9 +135,9 @@ class _Transformed:
 
     def __init__(self, X: Any, y: Any) -> None:
         self._X, self._y = X, y
-        self._ways: list[tuple[dict[str, Any], Any, Any, dict[tuple[bool, bool], Any]]] = []
+        self._ways: list[tuple[dict[str, Any], Any, Any, Shared]] = []
 
-    def by(self, candidate: Any) -> tuple[Any, dict[tuple[bool, bool], Any]]:
+    def by(self, candidate: Any) -> tuple[Any, Shared]:
         """X as the last step takes it, and what fits on it share; the steps before it are fitted."""
         if not isinstance(candidate, Pipeline):
             return self._way({}, None)[1:]
@@ -151,12 +152,12 @@ class _Transformed:
         candidate.steps[:-1] = fitted.steps
         return x, shared
 
-    def _way(self, settings: dict[str, Any], steps: Any) -> tuple[Any, Any, dict[tuple[bool, bool], Any]]:
+    def _way(self, settings: dict[str, Any], steps: Any) -> tuple[Any, Any, Shared]:
         for known, fitted, x, shared in self._ways:
             if _same(known, settings):
                 return fitted, x, shared
         x = self._X if steps is None or not steps.steps else steps.fit_transform(self._X, self._y)
-        self._ways.append((settings, steps, x, {}))
+        self._ways.append((settings, steps, x, Shared()))
         return self._ways[-1][1:]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -183,7 +184,7 @@ class Estimator(Fitted):
                 job = self._job(samples, goes_on, incremental)
                 self._finish(job, training.train_alone(job, training.threads_of(self)), incremental)
                 return self
-            begun = self._begin(samples, {})
+            begun = self._begin(samples, training.Shared())
             jobs = [job for _, job in begun.jobs]
             self._end(begun, training.train_together(jobs, training.threads_of(self)))
         except BaseException:
@@ -222,7 +223,7 @@ class Estimator(Fitted):
         forget = not (goes_on and incremental)
         common = None if samples.weights is not None or held_out is not None else shared
         kind = (bool(self.standardize), self.precision is None)
-        known = None if common is None else common.get(kind)
+        known = None if common is None else common.known.get(kind)
         if known is None:
             self._learn_units(samples, forget)
         else:
@@ -239,7 +240,7 @@ class Estimator(Fitted):
         optimizer = parameters.optimizer_of(self, self.optimizer_ if goes_on else None, self.t_)
         x, y = known.samples if known else (self._inputs(samples.x, network), self._targets(samples.y))
         if common is not None and known is None:
-            common[kind] = Known({n: vars(self)[n] for n in UNITS if n in vars(self)}, (x, y))
+            common.known[kind] = Known({n: vars(self)[n] for n in UNITS if n in vars(self)}, (x, y))
         score = None
         if held_out is not None:
             held_out = held_out._replace(x=self._inputs(held_out.x, network))
@@ -386,8 +387,8 @@ def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | N
         e = fit.estimator
         try:
             parameters.check(e, e._sums_of_squares)
-            samples = e._validated(fit.X, fit.y, fit.sample_weight, False, False, None)
-            begun[i] = e._begin(samples, fit.shared)
+            validate = partial(e._validated, fit.X, fit.y, fit.sample_weight, False, False, None)
+            begun[i] = e._begin(fit.shared.once(e, fit.sample_weight, validate), fit.shared)
         except (TypeError, ValueError) as error:
             errors[i] = error
     jobs = [job for each in begun.values() for _, job in each.jobs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,8 +42,33 @@ class Known(NamedTuple):
     samples: tuple[NDArray[Any], NDArray[Any]]
 
 
-# by whether samples are standardised, and whether the network is of the samples' precision
-Shared = dict[tuple[bool, bool], Known]
+class Shared:
+    """What fits on the same X and y have alike, filled by the first of them.
+
+    Attributes
+    ----------
+    validated : dict
+        What an estimator learned of X and y, and the samples; by its class and the weights it was given.
+    known : dict
+        By whether samples are standardised, and whether the network is of the samples' precision.
+    """
+
+    def __init__(self) -> None:
+        self.validated: dict[tuple[type, int], tuple[dict[str, Any], Samples]] = {}
+        self.known: dict[tuple[bool, bool], Known] = {}
+
+    def once(self, estimator: Any, sample_weight: Any, validate: Callable[[], Samples]) -> Samples:
+        """The samples of a new estimator, validated where no other one has done it with these weights."""
+        if getattr(estimator, "class_weight", None) is not None:
+            return validate()
+        key, before = (type(estimator), id(sample_weight)), set(vars(estimator))
+        if key not in self.validated:
+            samples = validate()
+            learned = {name: value for name, value in vars(estimator).items() if name not in before}
+            self.validated[key] = learned, samples
+        learned, samples = self.validated[key]
+        estimator.__dict__.update(learned)
+        return samples
 
 
 @dataclass
