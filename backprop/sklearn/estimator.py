@@ -374,13 +374,7 @@ class Estimator(Fitted):
 
 
 def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | None]:
-    """Fits new estimators, each as its own fit would, but together; what went wrong with each.
-
-    Parameters
-    ----------
-    fits : sequence of Fit
-    threads : int or None
-    """
+    """Fits new estimators, each as its own fit would, but together; what went wrong with each."""
     errors: list[Exception | None] = [None] * len(fits)
     begun: dict[int, Begun] = {}
     for i, fit in enumerate(fits):
