@@ -1,5 +1,7 @@
 #include "from_bytes.h"
 
+#include "core/network/freedom.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,30 @@ draw_layer(struct bytes *bytes, struct drawn_network *drawn, size_t l)
     }
 }
 
+/* Masks, and layers that are frozen or slow: of one network in four. */
+static void
+draw_freedom(struct bytes *bytes, struct drawn_network *drawn, uint64_t seed)
+{
+    static const double rates[] = {1, 0, 0.5, 2};
+    struct bp_network *net = &drawn->net;
+
+    if (draw(bytes, 0, 3) != 3)
+        return;
+    for (size_t l = 0; l < net->count; l++) {
+        struct bp_layer *layer = &net->layers[l];
+        const size_t weights = layer->inputs * layer->outputs, flags = draw(bytes, 0, 31);
+        layer->freedom.rate = rates[flags & 3];
+        layer->freedom.bias_rate = rates[flags >> 2 & 3];
+        if (flags < 16)
+            continue;
+        layer->freedom.mask = room(weights);
+        for (size_t i = 0; i < weights; i++)
+            layer->freedom.mask[i] = mix(&seed) % 3 > 0;
+    }
+    bp_note_freedom(net);
+    bp_mask_vector(net, (struct bp_vector){drawn->parameters, false});
+}
+
 struct drawn_network *
 draw_network(struct bytes *bytes)
 {
@@ -216,12 +242,15 @@ draw_network(struct bytes *bytes)
     memset(drawn->parameters, 0, bp_room(net) * net->kernels->size);
     for (size_t i = 0; i < net->parameters; i++)
         store(net, drawn->parameters, i, number(&seed, wild));
+    draw_freedom(bytes, drawn, seed);
     return drawn;
 }
 
 void
 drop_network(struct drawn_network *drawn)
 {
+    for (size_t l = 0; l < drawn->net.count; l++)
+        free(drawn->net.layers[l].freedom.mask);
     free(drawn->net.layers);
     free(drawn->parameters);
     free(drawn);
