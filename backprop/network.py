@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     Metric = Callable[[NDArray[Any], Any], SupportsFloat]
     Callback = Callable[["Network", dict[str, float]], object]
-    HeldOut = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+    HeldOut = (
+        tuple[ArrayLike, ArrayLike]
+        | tuple[ArrayLike, ArrayLike, ArrayLike]
+        | tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike]
+    )
 
 
 class Network(Explainable, Exportable):
@@ -133,10 +137,11 @@ class Network(Explainable, Exportable):
             memory: blocks of 1 MiB of x, consecutive rows, are read in a random order, and the rows of 32
             such blocks at a time are shuffled. So is a memory map read without shuffling: a window after
             the other. About 150 MB of it are in memory at a time. An iterable has its own order.
-        validation : (x, y), (x, y, sample_weight) or float, optional
+        validation : (x, y), (x, y, sample_weight), (x, y, sample_weight, target_mask) or float, optional
             Samples to measure loss and accuracy on after every epoch; or the share of the samples, the
             last ones, that is held out for it and not trained on, all counting equally. With weights
-            the loss is Σ wᵢ C₀ᵢ / Σ wᵢ; the accuracy counts each sample once.
+            the loss is Σ wᵢ C₀ᵢ / Σ wᵢ; the accuracy counts each sample once, and is not measured with a
+            mask. A weight or mask of None is none.
         rng : optional
             What to shuffle with, and to draw dropout from: anything that `numpy.random.default_rng`
             takes. By default the network's own generator goes on.

@@ -19,6 +19,7 @@ from backprop.fit.plan import plan_of
 from backprop.fit.progress import Progress, is_watched
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.rates import Rates, epochs_at_a_time, first_rates
+from backprop.fit.samples import is_masked
 from backprop.fit.whole_batch import fit as fit_whole_batch
 from backprop.history import History
 from backprop.solvers import WholeBatch
@@ -201,6 +202,8 @@ def _extend(
         columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]
     if plan.samples is not None and plan.samples.mask is not None:
         columns["accuracy"] = len(record) * [math.nan]
+    if is_masked(plan.held_out):
+        columns["validation_accuracy"] = len(record) * [math.nan]
     for key, values in history.items():
         values.extend(columns[key])
     return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}

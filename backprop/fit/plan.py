@@ -52,7 +52,7 @@ class Plan:
         None where they come from the user's iterable.
     source : Batches, Blocks or None
         Where samples come in blocks: of the user's iterable, or of `samples`.
-    held_out : (x, y), (x, y, sample_weight) or None
+    held_out : (x, y), (x, y, sample_weight), (x, y, sample_weight, target_mask) or None
         Samples to validate on.
     quality : Quality
         What is measured beside the loss.

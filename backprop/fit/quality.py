@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._classes import has_classes
+from backprop.fit.samples import is_masked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +67,8 @@ def quality_of(network: BaseNetwork, samples: Samples | None, held_out: Any, *, 
         return Quality(None)
     spread = scale * spread_of(samples.y, samples.weights, network.targets)
     if held_out is None:
+        return Quality("r2", spread)
+    if is_masked(held_out):
         return Quality("r2", spread)
     weights = held_out[2] if len(held_out) == 3 else None
     return Quality("r2", spread, scale * spread_of(held_out[1], weights, network.targets))

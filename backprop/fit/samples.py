@@ -17,7 +17,11 @@ from backprop.fit.finite import check_finite
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    HeldOut = tuple[Any, NDArray[Any]] | tuple[Any, NDArray[Any], NDArray[np.float64]]
+    HeldOut = (
+        tuple[Any, NDArray[Any]]
+        | tuple[Any, NDArray[Any], NDArray[np.float64]]
+        | tuple[Any, NDArray[Any], NDArray[np.float64] | None, NDArray[Any]]
+    )
 
 
 SAMPLES_COMPARED = 64  # of each rank's
@@ -35,7 +39,7 @@ class Samples:
     weights : ndarray of float64, (n,), or None
     mask : ndarray of y's shape, or None
         False where a target is missing.
-    held_out : (x, y), (x, y, sample_weight) or None
+    held_out : (x, y), (x, y, sample_weight), (x, y, sample_weight, target_mask) or None
         Samples to validate on.
     """
 
@@ -104,16 +108,31 @@ def samples_of(
 
 
 def held_out_of(validation: object) -> HeldOut:
-    """Samples to validate on, given as (x, y) or (x, y, sample_weight)."""
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+    """Samples to validate on: (x, y), and then sample_weight and target_mask, either of which may be None."""
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
         got = f"{len(validation)} of them" if isinstance(validation, (tuple, list)) else repr(validation)[:60]
-        raise TypeError(f"validation must be a pair (x, y), or (x, y, sample_weight), got {got}")
+        raise TypeError(
+            "validation must be a pair (x, y), or (x, y, sample_weight), or (x, y, sample_weight, "
+            f"target_mask), got {got}"
+        )
     x, y = as_rows("validation x", validation[0]), as_array("validation y", validation[1])
     check_finite("validation x", x)
-    check_finite("validation y", y)
-    if len(validation) == 2 or validation[2] is None:
-        return x, y
-    return x, y, _weights("validation sample_weight", validation[2], count_of(x))
+    given, masked = [*validation[2:], None, None][:2]
+    mask = None if masked is None else as_array("validation target_mask", masked)
+    if mask is not None and mask.dtype != np.bool_:
+        raise TypeError(f"validation target_mask must be of dtype bool, but is of dtype {mask.dtype}")
+    if mask is not None and mask.shape != y.shape:
+        raise ValueError(f"validation target_mask must have y's shape, {y.shape}, got {mask.shape}")
+    check_finite("validation y", y, mask)
+    weights = None if given is None else _weights("validation sample_weight", given, count_of(x))
+    if mask is not None:
+        return x, y, weights, mask
+    return (x, y) if weights is None else (x, y, weights)
+
+
+def is_masked(held_out: HeldOut | None) -> bool:
+    """Whether some targets of these samples to validate on are missing."""
+    return held_out is not None and len(held_out) == 4
 
 
 def _weights(what: str, weights: ArrayLike, samples: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from backprop.fit.precision import precision_of
 from backprop.fit.progress import Progress, is_watched
 from backprop.fit.quality import Quality, quality_of
 from backprop.fit.ranks import Alone
-from backprop.fit.samples import samples_of
+from backprop.fit.samples import is_masked, samples_of
 from backprop.fit.threads import suitable_threads, threads_asked, usable_threads
 from backprop.history import History
 from backprop.solvers import LevenbergMarquardt, WholeBatch
@@ -230,6 +230,8 @@ def _train(solving: Solving, observers: Observers, history: History, bar: Progre
             columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
         if solving.samples.mask is not None:
             columns["accuracy"] = done * [math.nan]
+        if is_masked(solving.samples.held_out):
+            columns["validation_accuracy"] = done * [math.nan]
         own = solving.metrics.measured(network, Alone())
         columns |= {name: [figure] for name, figure in own.items()}
         for key, values in history.items():

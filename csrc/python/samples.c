@@ -216,18 +216,23 @@ bp_read_validation(struct bp_samples *samples, const struct bp_network *net, PyO
 {
     const Py_ssize_t count = PyTuple_Check(tuple) ? PyTuple_GET_SIZE(tuple) : 0;
 
-    if (count != 2 && count != 3) {
-        PyErr_Format(PyExc_TypeError, "validation must be (x, y) or (x, y, sample_weight), not %R",
+    if (count < 2 || count > 4) {
+        PyErr_Format(PyExc_TypeError,
+                     "validation must be (x, y), (x, y, sample_weight) or (x, y, sample_weight, target_mask), "
+                     "not %R",
                      tuple);
         return -1;
     }
+    PyObject *weights = count > 2 ? PyTuple_GET_ITEM(tuple, 2) : Py_None;
+    PyObject *mask = count > 3 ? PyTuple_GET_ITEM(tuple, 3) : Py_None;
     if (bp_read_samples(samples, net, PyTuple_GET_ITEM(tuple, 0), PyTuple_GET_ITEM(tuple, 1),
                         "validation x", "validation y") < 0 ||
+        (mask != Py_None && bp_read_mask(samples, net, mask) < 0) ||
         bp_check_targets(samples, net, "validation y") < 0)
         return -1;
-    return count == 2 ? 0
-                      : bp_read_weights(samples, PyTuple_GET_ITEM(tuple, 2),
-                                        "validation sample_weight", false);
+    return weights == Py_None
+               ? 0
+               : bp_read_weights(samples, weights, "validation sample_weight", false);
 }
 
 PyArrayObject *

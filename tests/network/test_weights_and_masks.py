@@ -166,6 +166,36 @@ def test_weights_of_validation_samples(make, threads):
     assert history["validation_accuracy"][-1] == net.accuracy(x_v, y_v)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("make", [lambda: bp.SGD(0.1), lambda: bp.LBFGS()])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_missing_targets_of_validation_samples(make, threads, weighted):
+    rng = np.random.default_rng(0)
+    net = make_network((3, 7, 2), ("tanh", "sigmoid"), dtype="float64")
+    x, y = make_data(net, 40)
+    x_v, y_v = make_data(net, 300)
+    mask, w = rng.random(y_v.shape) < 0.6, rng.uniform(0, 2, 300) if weighted else None
+    y_v = np.where(mask, y_v, np.nan)
+    history = net.fit(x, y, make(), epochs=2, validation=(x_v, y_v, w, mask), threads=threads)
+    expected = net.loss(x_v, y_v, sample_weight=w, target_mask=mask)
+    assert history["validation_loss"][-1] == pytest.approx(expected, rel=1e-13)
+    assert np.isnan(history["validation_accuracy"]).all()
+    assert not np.isnan(history["accuracy"]).any()
+
+
+def test_missing_targets_of_validation_samples_of_regressions_and_wrong_masks():
+    net = make_network((3, 7, 2), ("tanh", "identity"), dtype="float64")
+    x, y = make_data(net, 40)
+    mask = np.random.default_rng(0).random(y.shape) < 0.6
+    history = net.fit(x, y, bp.SGD(0.01), validation=(x, y, None, mask))
+    assert np.isnan(history["validation_r2"]).all()
+    assert not np.isnan(history["r2"]).any()
+    for wrong in (mask[:, 0], mask[:5], mask.astype(float)):
+        with pytest.raises((TypeError, ValueError), match="validation target_mask must"):
+            net.fit(x, y, bp.SGD(0.01), validation=(x, y, None, wrong))
+    assert net.fit(x, y, bp.SGD(0.01), validation=(x, y, None)).epochs == 1
+
+
 def test_r2_of_weighted_validation_samples():
     """As scikit-learn's r2_score with weights: 1 - Σ w (a - y)² / Σ w (y - mean)²."""
     net = make_network((4, 6, 2), ("tanh", "identity"))
@@ -192,6 +222,6 @@ def test_wrong_weights_of_validation_samples(small, weights, error, message, mak
     before = small.net.parameters.copy()
     with pytest.raises(error, match=message):
         small.net.fit(small.x, small.y, make(), validation=(small.x, small.y, weights))
-    with pytest.raises(TypeError, match=r"\(x, y, sample_weight\), got 4 of them"):
-        small.net.fit(small.x, small.y, make(), validation=(small.x, small.y, None, None))
+    with pytest.raises(TypeError, match=r"target_mask\), got 5 of them"):
+        small.net.fit(small.x, small.y, make(), validation=(small.x, small.y, None, None, None))
     assert_same_bits(small.net.parameters, before)

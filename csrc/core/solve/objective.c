@@ -239,6 +239,7 @@ validate_share(void *context, size_t me)
         .team = o->crew->team,
         .me = me,
         .threads = o->crew->threads,
+        .masked = o->asked->validation->mask.data != NULL,
     };
 
     bp_evaluate(pass, o->asked->validation, true, &own);

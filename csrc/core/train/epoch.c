@@ -41,12 +41,14 @@ validate(const struct worker *worker, struct bp_results *results)
             bp_rows_of_rank(t->ranks, (struct bp_rows){NULL, 0, data.x.rows});
         data.x = bp_part_of(&data.x, own.first, own.count);
         data.y = bp_part_of(&data.y, own.first, own.count);
+        if (data.mask.data)
+            data.mask = bp_part_of(&data.mask, own.first, own.count);
         if (data.weights)
             data.weights += own.first;
     }
     pass.ws = &run->held_out;
     pass.dropout = NULL;
-    pass.masked = false;
+    pass.masked = data.mask.data != NULL;
     pass.mixed = NULL;
     bp_evaluate(pass, &data, true, results);
     return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
