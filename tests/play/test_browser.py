@@ -186,7 +186,7 @@ def test_everything_by_keyboard(page, served):
 def test_training_moves_the_boundary(page, served):
     stage = served.stage
     beginning = stage.network.parameters.copy()
-    picture = "return document.querySelector('.bp-root canvas').toDataURL()"
+    picture = "return document.querySelector('.bp-plane canvas').toDataURL()"
     before = page.until(lambda: page.script(picture))
     page.press("Train")
     page.until(lambda: "epochs 10" in page.find(".bp-figures").text)
