@@ -16,14 +16,14 @@ from backprop import _core
 MEMBERS, ROUNDS = 256, 5
 
 
-def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuffle=False, rounds=ROUNDS):
+def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuffle=False, epochs=None):
     """{way: nanoseconds}, processor time of one thread, the least of several interleaved rounds."""
     rng = np.random.default_rng(0)
     x, y = rng.random((samples, sizes[0])).astype("f4"), rng.random((samples, sizes[-1])).astype("f4")
     nets = [bp.Network.dense(*sizes, seed=i) for i in range(members)]
     parameters = np.stack([net.parameters for net in nets])
     steps = -(-samples // batch)
-    epochs = max(1, 2000 // (steps * (1 + parameters.shape[1] * batch // 50)))
+    epochs = epochs or max(1, 2000 // (steps * (1 + parameters.shape[1] * batch // 50)))
     rule = getattr(bp, optimizer)(0.01)
     record = np.full((members, epochs, len(_core.figures)), np.nan)
     times = {}
@@ -32,7 +32,7 @@ def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuff
         each = (time.thread_time() - begun) / members / epochs / steps * 1e9
         times[way] = min(each, times.get(way, np.inf))
 
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for way in ("one by one", "in lanes", "fastest"):
             begun = time.thread_time()
             nets[0]._train_population(
@@ -53,8 +53,8 @@ def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuff
             note(way, begun, epochs, members)
         alone, own = bp.Network.dense(*sizes, seed=0), getattr(bp, optimizer)(0.01)
         begun = time.thread_time()
-        alone.fit(x, y, own, epochs=4 * epochs, batch_size=batch, shuffle=shuffle, threads=1, progress=False)
-        note("fit", begun, 4 * epochs, 1)
+        alone.fit(x, y, own, epochs=32 * epochs, batch_size=batch, shuffle=shuffle, threads=1, progress=False)
+        note("fit", begun, 32 * epochs, 1)
     return times
 
 
@@ -79,7 +79,8 @@ def grid():
     for optimizer in ("SGD", "Adam"):
         for width in (8, 16, 24, 32, 48, 64, 96):
             for batch in (1, 4, 8, 16, 32, 64, 128):
-                times = step_times((width, width, 4), batch, 256, optimizer, members=32, shuffle=True)
+                sizes = (width, width, 4)
+                times = step_times(sizes, batch, 256, optimizer, members=32, shuffle=True, epochs=8)
                 print(optimizer, width, batch, f"{times['one by one'] / times['in lanes']:.2f}", flush=True)
 
 

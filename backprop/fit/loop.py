@@ -177,6 +177,8 @@ def _ask_ahead(rates: Rates, ranks: Alone, first: int, count: int) -> None:
 
 def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> list[float]:
     """The rate of the last step of each of these epochs, between two numbers of steps."""
+    if not rates.scheduled:
+        return rates.at([before]) * epochs
     steps = (after - before) // epochs
     return rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)])
 

@@ -1,5 +1,7 @@
 #include "member.h"
 
+#include <math.h>
+
 #include "core/train/train.h"
 
 struct bp_optimizer
@@ -43,6 +45,7 @@ bp_training_of_member(const struct bp_population *p, struct bp_span span, size_t
 
     t.settings.epochs = span.epochs;
     t.settings.threads = t.settings.first_threads = 1;
+    t.settings.budget = INFINITY;
     if (p->chosen.rows)
         t.chosen = (struct bp_chosen){p->chosen.rows + i * samples, samples};
     if (p->rates.of)

@@ -38,7 +38,7 @@ can(const struct bp_population *p, size_t batch)
     const struct bp_network *net = p->net;
 
     return !net->custom && !net->dropout && !net->restraint.rated && !net->restraint.masked &&
-           !p->settings.norms && !p->data.of->mask.data &&
+           !p->settings.norms && !p->settings.mixed && !p->data.of->mask.data &&
            bp_grouping_of(net, batch).block == 0 && are_dense(p, &p->data) &&
            are_dense(p, &p->validation) && are_alike(p);
 }
@@ -81,11 +81,13 @@ vectors_passing(const struct bp_population *p, const struct block_plan *plan)
 static double
 gain_of(const struct bp_population *p, const struct block_plan *plan)
 {
-    enum { ONE = 3000, FEW = 4500, MANY = 2500, FEW_OF_RULE = 7000, MANY_OF_RULE = 2300 };
-    enum { FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 150, SMALL = 800 };
+    enum { ONE = 4500, ONE_OF_SHORT = 1500, FEW = 6000, MANY = 4000 };
+    enum { FEW_OF_RULE = 14000, MANY_OF_RULE = 7500 };
+    enum { LONG = 16, FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 150, SMALL = 800 };
     const size_t trained = vectors_trained(p, plan);
     const bool few = plan->batch <= FEW_SAMPLES;
-    const size_t most = plan->plain ? (plan->batch == 1 ? ONE : few ? FEW : MANY)
+    const size_t one = p->net->kernels->lanes >= LONG ? ONE : ONE_OF_SHORT;
+    const size_t most = plan->plain ? (plan->batch == 1 ? one : few ? FEW : MANY)
                                     : (few ? FEW_OF_RULE : MANY_OF_RULE);
 
     if (trained > most || vectors_passing(p, plan) > MOST_PASSING)

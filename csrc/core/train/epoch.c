@@ -57,12 +57,13 @@ validate(const struct worker *worker, struct bp_results *results)
 /* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
  * parameters. */
 static void
-finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation,
-       double begun)
+finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *validation)
 {
     const struct bp_training *t = run->asked;
     struct verdict *verdict = &run->verdict;
-    const double now = bp_seconds_now();
+    const double now = bp_seconds_now(), begun = run->clock.epoch_begun;
+
+    run->clock.epoch_begun = now;
 
     verdict->enough = now - run->clock.begun > t->settings.budget;
     if (t->ranks && !bp_reduce_figures(run, sums, validation))
@@ -86,7 +87,6 @@ bp_epoch(struct worker *worker)
     const struct bp_training *t = run->asked;
     struct verdict *verdict = &run->verdict;
     const struct bp_pass *pass = &worker->pass;
-    const double begun = pass->me == 0 ? bp_seconds_now() : 0;
     struct bp_results validation = {.poll = bp_poll_if_due, .context = run, .stop = &verdict->stop};
 
     if (!worker->joins)
@@ -101,7 +101,7 @@ bp_epoch(struct worker *worker)
         verdict->not_finite = true;
     bp_meet(pass->team);
     if (pass->me == 0)
-        finish(run, worker->epoch, &worker->sums, &validation, begun);
+        finish(run, worker->epoch, &worker->sums, &validation);
     bp_meet(pass->team);
     if (verdict->keep)
         bp_commit_share(run, pass->me, pass->threads);

@@ -44,7 +44,7 @@ start_clocks(struct run *run)
         6 * (double)t->net->parameters * (double)run->applied.batch / 2e10;
     const double now = bp_seconds_now();
 
-    run->clock.begun = run->clock.polled = now;
+    run->clock.begun = run->clock.polled = run->clock.epoch_begun = now;
     run->stretches.begun = run->stretches.epoch_ended = now;
     if (!t->stream || !t->stream->whole) /* else a step may be of any length */
         run->clock.look_every =

@@ -120,7 +120,8 @@ bp_train_block(struct worker *worker)
     bool going = true;
 
     worker->joins = false;
-    if (pass->me == 0)
+    const bool timed = pass->me == 0 && run->stretches.team; /* a clock is a part of the smallest epochs */
+    if (timed)
         resume_clock(&run->stretches);
     while (rows.count > 0 && going) {
         const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
@@ -133,7 +134,7 @@ bp_train_block(struct worker *worker)
     bp_meet(pass->team);
     if (method->finish)
         method->finish(worker);
-    if (pass->me == 0)
+    if (timed)
         pause_clock(&run->stretches);
     bp_meet(pass->team);
     return going;
