@@ -37,6 +37,7 @@ class World:
         layers = [bp.Layer(*shape, "tanh", **layer) for shape in hidden]
         self.net = bp.Network(*layers, bp.Layer(*last, "sigmoid"), seed=1)
         rng = np.random.default_rng(2)
+        self.many = rng.normal(size=(600, 3)), rng.uniform(0.1, 0.9, (600, 2))
         self.x = rng.normal(size=(7, sizes[0])).astype("float32")
         self.y = rng.uniform(0.1, 0.9, (7, sizes[-1])).astype("float32")
         self.optimizer = bp.SGD(0.1) if optimizer is None else optimizer
@@ -89,6 +90,9 @@ def reading_calls():
         "call of lists": lambda w: w.net([[1, 2, 3]]),
         "call of one": lambda w: w.net(w.x[0]),
         "classify": lambda w: w.net.classify(w.x),
+        "call of many": lambda w: w.net(w.many[0]),
+        "loss of many": lambda w: w.net.loss(*w.many),
+        "gradient of many": lambda w: w.net.gradient(*w.many),
         "loss": lambda w: w.net.loss(w.x, w.y),
         "losses": lambda w: w.net.losses(w.x, w.y),
         "accuracy": lambda w: w.net.accuracy(w.x, w.y),
@@ -160,6 +164,10 @@ def training_calls():
         batches = [(world.x[:4], world.y[:4]), (world.x[4:], world.y[4:])]
         world.net.fit(batches, None, world.optimizer, epochs=2, rng=5)
 
+    def lanes(world):
+        settings = {"batch_size": 600, "rng": 5, "epochs": 2, "threads": 2}
+        world.net.fit(*world.many, world.optimizer, **settings)
+
     def replace(world):
         world.net.layers[0].weights = np.ones((4, 3))
 
@@ -182,6 +190,7 @@ def training_calls():
     calls |= {
         "step, dropout": (make(dropout=0.3), step),
         "fit, chain": (make(), fit(batch_size=1)),
+        "fit, lanes": (make("Adam"), lanes),
         "fit, online": (make(sizes=wide), fit(batch_size=1)),
         "fit, dropout": (make(sizes=wide, dropout=0.3), fit()),
         "fit, norms": (make(), fit(norms=True)),
