@@ -33,11 +33,11 @@ def seeds_and_rows(
 
 
 def out_of_bag(
-    networks: Sequence[Network], rows: Sequence[NDArray[np.int64]], x: NDArray[Any]
+    networks: Sequence[Network], rows: Sequence[NDArray[np.int64]], x: Any
 ) -> NDArray[np.float64]:
     """The mean outputs of each sample, (n, outputs), of the networks that were not trained on it; NaN where
     there are none."""
-    n = len(x)
+    n = x.shape[0]
     total = np.zeros((n, networks[0].layers[-1].outputs))
     count = np.zeros((n, 1))
     for network, trained in zip(networks, rows, strict=True):

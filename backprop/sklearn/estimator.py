@@ -202,7 +202,13 @@ class Estimator(Fitted):
         classes: ArrayLike | None,
     ) -> Samples:
         x, targets = validate_data(
-            self, X, y, dtype=(np.float64, np.float32), multi_output=True, reset=not goes_on
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            multi_output=True,
+            reset=not goes_on,
         )
         weights: NDArray[Any] | None = None
         if sample_weight is not None:
@@ -228,7 +234,7 @@ class Estimator(Fitted):
             self._learn_units(samples, forget)
         else:
             self.__dict__.update(known.units)
-        n = len(samples.x)
+        n = samples.x.shape[0]
         batch_size = parameters.batch_of(self, n)
         total = n if samples.weights is None else float(samples.weights.sum())
         l2 = parameters.penalty(self, n, total, batch_size, 0 if forget else self.t_)
@@ -257,7 +263,7 @@ class Estimator(Fitted):
         if self.members == 1:
             return Begun([(self, self._job(samples, False, False, shared))], samples, [])
         random = check_random_state(self.random_state)
-        bags = seeds_and_rows(random, self.members, len(samples.x), bool(self.bootstrap))
+        bags = seeds_and_rows(random, self.members, samples.x.shape[0], bool(self.bootstrap))
         jobs = []
         for seed, rows in bags:
             one = copy.copy(self)
@@ -315,13 +321,13 @@ class Estimator(Fitted):
             self._moments_of_x = found if known is None else known.joined(found)
         self._learn_scale(samples, forget)
 
-    def _inputs(self, x: NDArray[Any], network: Network) -> NDArray[Any]:
+    def _inputs(self, x: Any, network: Network) -> Any:
         """X as the network is trained on it."""
         units = self._of_x
         return x if units is None else units.standardised(x, network.dtype)
 
     def _network(
-        self, x: NDArray[Any], l2: float, random: np.random.RandomState, before: Network | None
+        self, x: Any, l2: float, random: np.random.RandomState, before: Network | None
     ) -> Network:
         """A network to train, in standardised units; with the parameters of the one `before`."""
         hidden = parameters.hidden_sizes(self)

@@ -47,6 +47,11 @@ class Fitted(BaseEstimator):
         check_is_fitted(self)
         return str(self.network_.layers[-1].activation)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def __getattr__(self, name: str) -> Any:
         if name == "network_" and "estimators_" in vars(self):
             raise AttributeError("each of the members has a network: estimators_[i].network_")
@@ -55,7 +60,7 @@ class Fitted(BaseEstimator):
     def _outputs_of_members(self, X: ArrayLike) -> NDArray[Any]:
         """(members, n, outputs)"""
         check_is_fitted(self)
-        x = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        x = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         members = [self] if "network_" in vars(self) else self.estimators_
         return np.stack([one.network_(x) for one in members])
 

@@ -108,7 +108,7 @@ class BackpropRegressor(RegressorMixin, Estimator):
         return 2 / self.n_outputs_ if self.loss in self._sums_of_squares else 1.0  # Σ e² / outputs to ½ Σ e²
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        return self._of_y.standardised(y, np.float64)
+        return np.asarray(self._of_y.standardised(y, np.float64))
 
     def _output(self) -> tuple[str, str | Loss]:
         loss: str | Loss = self.loss

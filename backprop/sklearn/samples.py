@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Samples(NamedTuple):
-    """Samples x (n, features) and their targets and weights (n,), None for all 1."""
+    """Samples x (n, features), perhaps sparse, and their targets and weights (n,), None for all 1."""
 
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     weights: NDArray[Any] | None
 
@@ -34,7 +34,7 @@ def hold_out(
     ValueError
         If there are fewer than two samples.
     """
-    n = len(samples.x)
+    n = samples.x.shape[0]
     if n < 2:
         raise ValueError(f"early_stopping needs 2 samples or more, one to hold out; got n_samples = {n}")
     held_out = min(n - 1, max(1, round(fraction * n)))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._sparse import is_sparse
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -35,15 +37,19 @@ class Moments:
         Σ w v / Σ w.
     squares : ndarray, (columns,)
         Σ w (v − mean)².
+    centred : bool
+        Whether the values may be shifted by their mean: not where some were sparse, which they would not be
+        then.
     """
 
     total: float
     mean: NDArray[np.float64]
     squares: NDArray[np.float64]
+    centred: bool = True
 
     @classmethod
-    def of(cls, what: str, values: NDArray[Any], weights: NDArray[Any] | None) -> Moments:
-        """Those of values (n, columns) with weights (n,), all 1 if None.
+    def of(cls, what: str, values: Any, weights: NDArray[Any] | None) -> Moments:
+        """Those of values (n, columns), an array or compressed sparse rows, with weights (n,), all 1 if None.
 
         Raises
         ------
@@ -52,12 +58,16 @@ class Moments:
         """
         found = None
         with np.errstate(over="ignore", invalid="ignore"):
-            for first in range(0, len(values), ROWS_AT_A_TIME):
+            for first in range(0, values.shape[0], ROWS_AT_A_TIME):
                 rows = slice(first, first + ROWS_AT_A_TIME)
                 part = values[rows].astype(np.float64)
-                weight = np.ones(len(part)) if weights is None else weights[rows]
+                weight = np.ones(part.shape[0]) if weights is None else weights[rows]
                 total = float(weight.sum())
                 if total == 0:
+                    continue
+                if is_sparse(part):
+                    of_part = cls._of_nonzeros(part, weight, total)
+                    found = of_part if found is None else found.joined(of_part)
                     continue
                 shift = part[weight.argmax()].copy()  # makes the mean of equal values exact
                 part -= shift
@@ -70,12 +80,27 @@ class Moments:
             raise ValueError(f"{what} must have squares that are finite; column {column} is too large")
         return found
 
+    @classmethod
+    def _of_nonzeros(cls, part: Any, weight: NDArray[np.float64], total: float) -> Moments:
+        """Those of some rows of a sparse matrix, whose zeros count too."""
+        columns = part.shape[1]
+        of_each = np.repeat(weight, np.diff(part.indptr))
+
+        def sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.bincount(part.indices, values, columns).astype(np.float64, copy=False)
+
+        mean = sums(of_each * part.data) / total
+        zeros = total - sums(of_each)  # their weight
+        squares = sums(of_each * (part.data - mean[part.indices]) ** 2) + np.maximum(zeros, 0) * mean**2
+        return cls(total, mean, squares, centred=False)
+
     def joined(self, other: Moments) -> Moments:
         """Those of both sets of rows together."""
         total = self.total + other.total
         shift = other.mean - self.mean
         squares = self.squares + other.squares + shift**2 * (self.total * other.total / total)
-        return Moments(total, self.mean + shift * (other.total / total), squares)
+        centred = self.centred and other.centred
+        return Moments(total, self.mean + shift * (other.total / total), squares, centred)
 
     @property
     def deviation(self) -> NDArray[np.float64]:
@@ -104,14 +129,16 @@ class Units:
     @classmethod
     def of_inputs(cls, moments: Moments) -> Units:
         """Of columns of X: the deviations, but columns that vary more than others keep up to `MOST_RATIO`
-        times a typical column's share, and those that vary less as little a share."""
+        times a typical column's share, and those that vary less as little a share. A sparse X keeps its
+        zeros: the mean is 0."""
         deviation = moments.deviation
+        mean = moments.mean if moments.centred else np.zeros_like(moments.mean)
         varies = deviation > 0
         if not varies.any():
-            return cls(moments.mean, deviation)
+            return cls(mean, deviation)
         typical = np.exp(np.log(deviation[varies]).mean())
         share = np.clip(deviation / typical, 1 / MOST_RATIO, MOST_RATIO)
-        return cls(moments.mean, deviation * np.sqrt((share[varies] ** 2).mean()) / share)
+        return cls(mean, deviation * np.sqrt((share[varies] ** 2).mean()) / share)
 
     @classmethod
     def of_targets(cls, moments: Moments) -> Units:
@@ -124,10 +151,15 @@ class Units:
         """Whether float32 holds the values about as well as it holds standardised ones."""
         return bool((np.abs(self.mean) <= MOST_OFFSET * self.scale)[self.scale > 0].all())
 
-    def standardised(self, values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-        """(values − mean) / scale as a new array (n, columns); 0 where the scale is 0."""
-        result = np.empty(values.shape, dtype)
+    def standardised(self, values: Any, dtype: DTypeLike) -> Any:
+        """(values − mean) / scale as a new array (n, columns); 0 where the scale is 0. Of a sparse matrix one
+        with its indices: the mean is then 0."""
         factor = inverse(self.scale)
+        if is_sparse(values):
+            data = (values.data * factor[values.indices]).astype(dtype, copy=False)
+            parts = data, values.indices, values.indptr
+            return type(values)(parts, shape=values.shape, copy=False)
+        result = np.empty(values.shape, dtype)
         for first in range(0, len(values), ROWS_AT_A_TIME):
             rows = slice(first, first + ROWS_AT_A_TIME)
             result[rows] = np.clip((values[rows] - self.mean) * factor, -self.limit, self.limit)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backprop._core import DivergenceError
+from backprop._sparse import is_sparse
 from backprop.population import Population
 from backprop.sklearn.watching import MemberWatch
 from backprop.solvers import WholeBatch
@@ -39,7 +40,7 @@ class Known(NamedTuple):
     """
 
     units: dict[str, Any]
-    samples: tuple[NDArray[Any], NDArray[Any]]
+    samples: tuple[Any, NDArray[Any]]
 
 
 class Shared:
@@ -80,7 +81,7 @@ class Job:
     network : Network
         In standardised units.
     optimizer : Optimizer or WholeBatch
-    x, y : ndarray
+    x, y : ndarray; x may be a sparse matrix in compressed rows
         As the network is trained on them.
     weights : ndarray of float64, (n,), or None
     batch_size, epochs : int
@@ -93,7 +94,7 @@ class Job:
 
     network: Network
     optimizer: Optimizer | WholeBatch
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     weights: NDArray[np.float64] | None
     batch_size: int
@@ -105,7 +106,8 @@ class Job:
     @property
     def is_alone(self) -> bool:
         """Whether it is nothing that a population can do."""
-        return isinstance(self.optimizer, WholeBatch) or self.precision not in (None, "float32")
+        wide = self.precision in (None, "float32")
+        return isinstance(self.optimizer, WholeBatch) or not wide or is_sparse(self.x)
 
     @property
     def mean_loss(self) -> float:
@@ -184,7 +186,8 @@ def train_alone(job: Job, threads: int | None) -> bool:
 def train_together(jobs: Sequence[Job], threads: int | None) -> list[Exception | None]:
     """Trains all networks, those of one shape in one population, each with the bits that `train_alone` gives.
 
-    Those of solvers that look at all samples before they move, and those in bfloat16, are trained one by one.
+    Those of solvers that look at all samples before they move, those in bfloat16 and those on a sparse X are
+    trained one by one.
 
     Parameters
     ----------
