@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from backprop._types import Seed
+    from backprop._types import SamplesLike, Seed
 
 DTYPES = ("float32", "float64")
 
@@ -157,7 +157,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
 
     def gradient(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike | None = None,
         *,
         dC_da: ArrayLike | None = None,
@@ -230,7 +230,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
         """
         return Trace(tuple(LayerTrace(*terms) for terms in self._trace(x, y)))
 
-    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
+    def jacobian(self, x: SamplesLike) -> NDArray[Any]:
         """The derivatives of all outputs with respect to all inputs, by a backward pass for each output.
 
         Parameters
@@ -252,7 +252,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
 
     def hessian_vector(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike,
         v: ArrayLike,
         *,
@@ -294,7 +294,7 @@ class BaseNetwork(KnownAttributes, _core.Network):
             target_mask=target_mask,
         )
 
-    def r2(self, x: ArrayLike, y: ArrayLike) -> float:
+    def r2(self, x: SamplesLike, y: ArrayLike) -> float:
         """R², the share of the targets' variance that the outputs explain: 1 - Σ(y-a)² / Σ(y-mean of y)².
 
         Parameters

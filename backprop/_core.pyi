@@ -4,7 +4,7 @@ from typing import Any, TypedDict, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backprop._types import Seed
+from backprop._types import SamplesLike, Seed
 
 T = TypeVar("T")
 Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
@@ -84,16 +84,16 @@ class Network:
     def parameters(self) -> NDArray[Any]: ...
     def __call__(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         *,
         out: NDArray[Any] | None = None,
         dropout: bool = False,
         rng: Seed = None,
     ) -> NDArray[Any]: ...
-    def classify(self, x: ArrayLike) -> NDArray[np.int64]: ...
+    def classify(self, x: SamplesLike) -> NDArray[np.int64]: ...
     def loss(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
@@ -101,17 +101,17 @@ class Network:
     ) -> float: ...
     def losses(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
         target_mask: ArrayLike | None = None,
     ) -> NDArray[Any]: ...
-    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
+    def accuracy(self, x: SamplesLike, y: ArrayLike) -> float: ...
     @overload
     def step(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike,
         optimizer: Optimizer,
         *,
@@ -122,7 +122,7 @@ class Network:
     @overload
     def step(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: None = None,
         *,
         optimizer: Optimizer,
@@ -137,7 +137,7 @@ class Network:
     ) -> None: ...
     def _gradient(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike | None = None,
         *,
         dC_da: ArrayLike | None = None,
@@ -150,12 +150,12 @@ class Network:
     ) -> list[
         tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
     ]: ...
-    def _jacobian(self, x: ArrayLike) -> NDArray[Any]: ...
-    def jacobian_vector(self, x: ArrayLike, v: ArrayLike) -> NDArray[Any]: ...
-    def vector_jacobian(self, x: ArrayLike, u: ArrayLike) -> NDArray[Any]: ...
+    def _jacobian(self, x: SamplesLike) -> NDArray[Any]: ...
+    def jacobian_vector(self, x: SamplesLike, v: ArrayLike) -> NDArray[Any]: ...
+    def vector_jacobian(self, x: SamplesLike, u: ArrayLike) -> NDArray[Any]: ...
     def _hessian_vector(
         self,
-        x: ArrayLike,
+        x: SamplesLike,
         y: ArrayLike,
         direction: NDArray[Any],
         *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,22 @@ Seed = (
     | None
 )
 
+
+class SparseMatrix(Protocol):
+    """A matrix or array of scipy.sparse."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def tocsr(self) -> Any: ...
+
+
+# Samples: an array, or a sparse matrix.
+SamplesLike = ArrayLike | SparseMatrix
+
 # One step of an iterable that fit is given: x and y, or x, y and the weights of the samples.
-Batch = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+Batch = tuple[SamplesLike, ArrayLike] | tuple[SamplesLike, ArrayLike, ArrayLike]
 
 # How the products of a training are rounded.
 Precision = Literal["float32", "bfloat16", "bfloat16-emulated"]

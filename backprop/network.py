@@ -13,18 +13,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from backprop import _core
-    from backprop._types import Batch, Precision, Seed
+    from backprop._types import Batch, Precision, SamplesLike, Seed
     from backprop.history import History
     from backprop.optimizers import Optimizer
     from backprop.solvers import WholeBatch
 
     Metric = Callable[[NDArray[Any], Any], SupportsFloat]
     Callback = Callable[["Network", dict[str, float]], object]
-    HeldOut = (
-        tuple[ArrayLike, ArrayLike]
-        | tuple[ArrayLike, ArrayLike, ArrayLike]
-        | tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike]
-    )
+    HeldOut = Batch | tuple[SamplesLike, ArrayLike, ArrayLike | None, ArrayLike]
 
 
 class Network(Explainable, Exportable):
@@ -64,7 +60,7 @@ class Network(Explainable, Exportable):
     -----
     ``net(x)`` gives the outputs a^(L) in the network's dtype: (n, outputs) for x of shape (n, inputs), and
     (outputs,) for a 1-D x, which is one sample. x may be of any real number type, strides and byte order,
-    and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
+    or a matrix of scipy.sparse, and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
 
     ``net(x, out=a)`` writes the outputs into a, an array of their shape and dtype, C-contiguous and apart
     from x, and returns it. ``net(x, dropout=True, rng=rng)`` leaves nodes out as training does, so that
@@ -85,7 +81,7 @@ class Network(Explainable, Exportable):
 
     def fit(
         self,
-        x: ArrayLike | Iterable[Batch] | Callable[[], Iterable[Batch]],
+        x: SamplesLike | Iterable[Batch] | Callable[[], Iterable[Batch]],
         y: ArrayLike | None,
         optimizer: _core.Optimizer | WholeBatch,
         *,
@@ -116,9 +112,11 @@ class Network(Explainable, Exportable):
 
         Parameters
         ----------
-        x : array_like, (n, inputs)
+        x : array_like or sparse matrix, (n, inputs)
             Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
-            never copied whole. A 1-D x is one sample. Or, with y=None, an iterable of batches (x, y) or
+            never copied whole. A 1-D x is one sample. A matrix of scipy.sparse is never made dense: what a
+            step costs is in proportion to its non-zeros, and for plain SGD that is all; the other rules
+            move all weights, as for the dense array, unless they are `lazy`. Or, with y=None, an iterable of batches (x, y) or
             (x, y, sample_weight), each of them one step, or a function that returns such an iterable for
             each epoch. They are read ahead in a thread, and must not be changed once they were given; the
             iterable must not use this network, which waits for its batch (RuntimeError).
