@@ -60,7 +60,8 @@ class Network(Explainable, Exportable):
     -----
     ``net(x)`` gives the outputs a^(L) in the network's dtype: (n, outputs) for x of shape (n, inputs), and
     (outputs,) for a 1-D x, which is one sample. x may be of any real number type, strides and byte order,
-    or a matrix of scipy.sparse, and hold NaN or inf; for another dtype it raises a TypeError, for another shape a ValueError.
+    or a matrix of scipy.sparse, and hold NaN or inf; for another dtype it raises a TypeError, for another
+    shape a ValueError.
 
     ``net(x, out=a)`` writes the outputs into a, an array of their shape and dtype, C-contiguous and apart
     from x, and returns it. ``net(x, dropout=True, rng=rng)`` leaves nodes out as training does, so that
@@ -116,10 +117,10 @@ class Network(Explainable, Exportable):
             Samples, of any real dtype and any strides; gathered and converted a minibatch at a time,
             never copied whole. A 1-D x is one sample. A matrix of scipy.sparse is never made dense: what a
             step costs is in proportion to its non-zeros, and for plain SGD that is all; the other rules
-            move all weights, as for the dense array, unless they are `lazy`. Or, with y=None, an iterable of batches (x, y) or
-            (x, y, sample_weight), each of them one step, or a function that returns such an iterable for
-            each epoch. They are read ahead in a thread, and must not be changed once they were given; the
-            iterable must not use this network, which waits for its batch (RuntimeError).
+            move all weights, as for the dense array, unless they are `lazy`. Or, with y=None, an iterable of
+            batches (x, y) or (x, y, sample_weight), each of them one step, or a function that returns such an
+            iterable for each epoch. They are read ahead in a thread, and must not be changed once they were
+            given; the iterable must not use this network, which waits for its batch (RuntimeError).
         y : array_like, (n, outputs), or (n,) integer labels, or (n,) for one output
             Targets.
         optimizer : SGD, Adam, AdamW, RMSprop, LBFGS or LevenbergMarquardt

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._base import BaseNetwork
+from backprop._validate import as_array
 from backprop.layer import Layer
 from backprop.losses import Loss
 
@@ -50,7 +51,7 @@ def twin_of(network: BaseNetwork) -> BaseNetwork:
 
 def rounded_to(network: BaseNetwork, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     """x (n, inputs) and y (n, targets) rounded to the network's dtype, in float64."""
-    samples, targets = np.asarray(x), np.asarray(y)
+    samples, targets = as_array("x", x), as_array("y", y)
     if samples.ndim == 1:
         samples, targets = samples[None], targets[None]
     if targets.ndim == 1:

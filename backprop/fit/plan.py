@@ -159,6 +159,10 @@ def plan_of(
     """
     if not _is_optimizer(optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), got {type(optimizer).__name__}")
+    if ranks.size > 1 and not ranks.average_every and getattr(optimizer, "lazy", False):
+        raise ValueError(
+            "lazy=True moves what occurs in one rank's samples: with comm it needs sync_every, or lazy=False"
+        )
     generator = network.rng if rng is None else np.random.default_rng(rng)
     epochs = whole_number("epochs", epochs)
     precision = precision_of(network.dtype, precision)

@@ -17,7 +17,7 @@ from backprop.layer import Layer
 from backprop.network import Network
 from backprop.sklearn import parameters, training
 from backprop.sklearn.bagging import OF_BAGS, out_of_bag, seeds_and_rows
-from backprop.sklearn.fitted import Fitted
+from backprop.sklearn.fitted import OF_X, Fitted
 from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
@@ -201,15 +201,7 @@ class Estimator(Fitted):
         incremental: bool,
         classes: ArrayLike | None,
     ) -> Samples:
-        x, targets = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            multi_output=True,
-            reset=not goes_on,
-        )
+        x, targets = validate_data(self, X, y, **OF_X, multi_output=True, reset=not goes_on)
         weights: NDArray[Any] | None = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)

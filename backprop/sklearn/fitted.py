@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from backprop.network import Network
 
+# X as it is taken, for `validate_data`.
+OF_X: dict[str, Any] = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
+
 
 class Fitted(BaseEstimator):
     """An estimator with a network, once it is fitted."""
@@ -60,7 +63,7 @@ class Fitted(BaseEstimator):
     def _outputs_of_members(self, X: ArrayLike) -> NDArray[Any]:
         """(members, n, outputs)"""
         check_is_fitted(self)
-        x = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        x = validate_data(self, X, **OF_X, reset=False)
         members = [self] if "network_" in vars(self) else self.estimators_
         return np.stack([one.network_(x) for one in members])
 

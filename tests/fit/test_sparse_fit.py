@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 
+import mpi_ranks
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -378,3 +379,33 @@ def test_memory(optimizer):
         check=True,
     )
     assert int(done.stdout) < 120_000
+
+
+RANKS = """
+import scipy.sparse as sp
+rng = np.random.default_rng(0)
+x, y = sp.csr_array(sp.random(60, 80, 0.1, random_state=0)), rng.random((60, 3))
+make_net = lambda: bp.Network.dense(80, 20, 3, hidden="tanh", dtype="float64", seed=0)
+for make in (lambda: bp.SGD(0.1), lambda: bp.Adam(0.01), lambda: bp.SGD(0.1, clip_norm=0.1)):
+    one, many, averaged = make_net(), make_net(), make_net()
+    expected = one.fit(x, y, make(), epochs=2, batch_size=16, validation=(x, y))
+    history = many.fit(x, y, make(), epochs=2, batch_size=16, validation=(x, y), comm=comm)
+    np.testing.assert_allclose(many.parameters, one.parameters, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(history["validation_loss"], expected["validation_loss"], rtol=1e-10)
+    averaged.fit(x, y, make(), epochs=2, batch_size=16, sync_every=2, comm=comm)
+    assert same_bits(many) and same_bits(averaged)
+    sharded = make_net()
+    sharded.fit(x[rank::size], y[rank::size], make(), epochs=1, batch_size=16, comm=comm, sharded=True)
+    assert same_bits(sharded)
+try:
+    make_net().fit(x, y, bp.Adam(lazy=True), comm=comm)
+except ValueError as error:
+    assert "lazy=True moves what occurs" in str(error)
+    tell("well")
+"""
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_ranks(shared):
+    lines = mpi_ranks.succeed(2, (mpi_ranks.SHARING if shared else "") + RANKS)
+    assert lines == ["rank 0 well", "rank 1 well"]

@@ -271,6 +271,7 @@ def test_what_it_must_be():
         lambda net, x, y: net.trace(x, y),
         lambda net, x, y: net.explain(x, y),
         lambda net, x, y: net.draw(x, y),
+        lambda net, x, y: net.check_gradient(x, y),
     ],
 )
 def test_what_needs_every_number_says_so(call):
