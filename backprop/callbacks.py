@@ -38,7 +38,7 @@ class EarlyStopping:
     ----------
     monitor : str
         "loss", "accuracy" or "r2", as `History` has them, or the name of one of fit's ``metrics``, or any of
-        these with "validation_" before it.
+        these with ``"validation_"`` before it.
     mode : "auto", "min" or "max"
         Which way it improves; "auto" is downwards for losses and upwards for the others, metrics of your
         own included: of an error say "min".

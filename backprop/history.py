@@ -24,7 +24,7 @@ class History(dict[str, list[float]]):
     same for the accuracy, where there are classes; "r2", 1 - C / (C of the best constant outputs), for a
     regression with a squared error on arrays; with ``validation=`` "validation_loss" and
     "validation_accuracy" or "validation_r2", taken after the epoch; "lr", the rate of the epoch's last step;
-    with ``metrics=`` their names, likewise with "validation_" before them where there are such samples;
+    with ``metrics=`` their names, likewise with ``"validation_"`` before them where there are such samples;
     with ``norms=True`` "weight_norm", the 2-norm of all parameters after the epoch, and "gradient_norm", the
     mean over its steps of that of the gradient, penalties included, before clipping; and "seconds".
     ``print(history)`` shows a table, and ``pandas.DataFrame(history)`` is one.

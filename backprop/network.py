@@ -164,7 +164,7 @@ class Network(Explainable, Exportable):
         metrics : dict of str to callable, optional
             Figures of your own: ``f(a, y)`` of the outputs (n, outputs) and the targets as they were given,
             which returns a number. They are measured after every epoch: on the validation samples, and the
-            history's key is then "validation_" and the name; else on those that were trained on. For
+            history's key is then ``"validation_"`` and the name; else on those that were trained on. For
             `EarlyStopping` and `Checkpoint` they are better when larger, unless these have mode="min".
         norms : bool
             Whether the history has the norms of the weights and of the gradient too. A step then keeps

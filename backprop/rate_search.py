@@ -27,7 +27,7 @@ LEAST_STEPS = 10
 
 
 class RateSearch:
-    """What `find_rate` returns; ``print`` shows the suggestion, `plot` the curve.
+    """What `backprop.find_rate` returns; ``print`` shows the suggestion, `plot` the curve.
 
     Attributes
     ----------

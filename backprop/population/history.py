@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class PopulationHistory(History):
     """The figures of a population's training, a dict from a name to a list with one entry per epoch.
 
-    The keys are `History`'s. Each entry is an array (members,), NaN where a member was not trained any more;
-    only "seconds" has a number for all of them. ``np.stack(history["loss"])`` is (epochs, members).
+    The keys are `backprop.History`'s. Each entry is an array (members,), NaN where a member was not trained
+    any more; only "seconds" has a number for all of them. ``np.stack(history["loss"])`` is (epochs, members).
 
     Parameters
     ----------

@@ -250,7 +250,7 @@ class Population(KnownAttributes, Asked):
             A member stops after so many epochs in a row without an improvement of `monitor` by more than
             `min_delta`, and has the parameters of its best epoch in the end: as with `EarlyStopping`.
         monitor : str
-            "loss", "accuracy" or "r2", also with "validation_" before it.
+            "loss", "accuracy" or "r2", also with ``"validation_"`` before it.
         min_delta : float
             ≥ 0.
         target : float, optional
