@@ -101,7 +101,7 @@ def ask(
     x, y : array_like
         One sample (inputs,) and its target.
     layer, j, k : int
-        Which weight, counted from 0 as in `Network.explain`.
+        Which weight, counted from 0 as in `backprop.Network.explain`.
     lr : float
         The learning rate of the step in "way".
 

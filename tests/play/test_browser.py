@@ -246,6 +246,18 @@ def test_data_sample_and_rate(page, served):
     page.until(lambda: rate.get_property("value") == "0.125")
 
 
+def test_what_another_tab_did_is_seen(page, served):
+    stage = served.stage
+    page.step("Forward through layer L-1:")
+    with stage.lock:
+        stage.train(4)
+    page.script("window.dispatchEvent(new Event('focus'))")
+    page.until(lambda: "epochs 4" in page.find(".bp-figures").text)
+    a = stage.network.trace(stage.x[2], stage.y[2]).layers[0].a[0]
+    label = "return document.querySelectorAll('.bp-node')[2].ariaLabel"
+    page.until(lambda: page.script(label).endswith(f"= {a:.4g}".replace("-", "−")))
+
+
 def test_a_batch_forms_its_average(page, served):
     stage = served.stage
     net, batch = stage.network, slice(2, 12)
