@@ -169,6 +169,36 @@ def test_ctrl_c_leaves_every_member_whole(threads, way):
     assert moved.sum() >= 1
 
 
+@pytest.mark.parametrize("way", ["one by one", "in lanes"])
+def test_wherever_memory_or_threads_run_out(way):
+    """Each request is refused once: an exception, no leak, every member before or after its training."""
+    net, arguments = small(members=19)
+    generator = np.random.default_rng(0).bit_generator
+    arguments |= {"shuffle": True, "bit_generators": generator, "threads": 2, "way": way}
+    expected, begin = {**arguments, "parameters": arguments["parameters"].copy()}, generator.state
+    net._train_population(**expected)
+    refused = 0
+    for request in range(1, 400):
+        generator.state, before = begin, _core._allocations()
+        steps = np.zeros(19, np.uint64)
+        given = {**arguments, "parameters": arguments["parameters"].copy(), "steps": steps}
+        _core._refuse_request(request)
+        try:
+            net._train_population(**given)
+        except (MemoryError, RuntimeError):
+            refused += 1
+        else:
+            break
+        finally:
+            _core._refuse_request(0)
+        assert _core._allocations() == before
+        for i in range(19):
+            whole = expected if steps[i] else arguments
+            np.testing.assert_array_equal(given["parameters"][i], whole["parameters"][i])
+    assert refused >= 5
+    np.testing.assert_array_equal(given["parameters"], expected["parameters"])
+
+
 def test_a_function_in_python_that_fails():
     def g(z):
         if threading.current_thread() is not threading.main_thread() or abs(z).max() > 1e3:
