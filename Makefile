@@ -102,6 +102,10 @@ bench-whole-batch: $(BENCH_PYTHON)  ## L-BFGS and Levenberg-Marquardt beside Sci
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
 	$(BENCH_PYTHON) benchmarks/whole_batch.py
 
+bench-search: $(BENCH_PYTHON)  ## PopulationSearchCV beside GridSearchCV, 60 settings and 5 folds of the digits
+	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
+	$(BENCH_PYTHON) benchmarks/search.py
+
 bench-kernels: $(BENCH_PYTHON) build/bench_kernels.so  ## single kernels against numpy.matmul
 	$(BENCH_PYTHON) benchmarks/kernels.py build/bench_kernels.so
 

@@ -300,6 +300,28 @@ def test_members_stop_when_a_callback_or_the_target_says_so():
         make().fit(X, Y, bp.SGD(0.1), callbacks=[lambda *_: np.ones(3, bool)])
 
 
+def test_an_interrupt_leaves_members_that_go_on():
+    def interrupt(members, record):
+        if record["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    population, optimizer = make(), bp.Adam(np.linspace(0.01, 0.1, 5))
+    whole, its_optimizer = copy.deepcopy(population), copy.deepcopy(optimizer)
+    with pytest.raises(KeyboardInterrupt):
+        population.fit(X, Y, optimizer, epochs=9, batch_size=7, callbacks=[interrupt])
+    assert optimizer.member_steps.tolist() == 5 * [12]
+    population.fit(X, Y, optimizer, epochs=2, batch_size=7)
+    whole.fit(X, Y, its_optimizer, epochs=5, batch_size=7)
+    np.testing.assert_array_equal(population.parameters, whole.parameters)
+
+
+def test_the_bar_shows_the_median_member(capsys):
+    make().fit(X, Y, bp.SGD(0.1), epochs=4, progress=True)
+    shown = capsys.readouterr().err
+    assert "4/4" in shown
+    assert "loss=" in shown
+
+
 def test_rates_may_be_changed_in_a_callback():
     population, optimizer = make(), bp.SGD(np.full(5, 0.1))
 
