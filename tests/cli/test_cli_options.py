@@ -95,6 +95,15 @@ def test_optimizers(capsys, tmp_path, name):
     same(capsys, tmp_path, [*options, "--lr", 0.3], net_with(), optimizer())
 
 
+def test_precision(capsys, tmp_path):
+    precision = "bfloat16-emulated"
+    options = ["--lr", 0.3, "--dtype", "float32", "--precision", precision]
+    same(capsys, tmp_path, options, net_with(dtype="float32"), bp.SGD(0.3), precision=precision)
+    code, _, err = run(capsys, "train", *COMMON, "--dtype", "float64", "--precision", precision)
+    assert code != 0
+    assert "precision is for float32 networks; this one is float64" in err
+
+
 @pytest.mark.parametrize("name", SCHEDULED)
 def test_schedules(capsys, tmp_path, name):
     options, schedule = SCHEDULED[name]

@@ -200,6 +200,7 @@ def training_calls():
         "fit, a callback": (make(), fit(callbacks=[lambda net, record: None])),
         "fit, validation": (make(), validated),
         "fit, two threads": (make(sizes=wide), fit(threads=2)),
+        "fit, bfloat16": (make(sizes=wide), fit(threads=2, precision="bfloat16-emulated")),
         "fit, two threads, online": (make(sizes=wide), fit(threads=2, batch_size=1)),
         "fit, a stream": (make(), stream),
         "weights": (make(), replace),

@@ -76,22 +76,22 @@ def step_by_hand(net, x, y, lr):
 
 @pytest.mark.parametrize("precision", HERE)
 def test_a_step_is_that_of_rounded_factors(precision):
-    net = make_network((90, 70, 40, 12), "sigmoid", "squared_error", np.float32)
+    net = make_network((300, 280, 40, 12), "sigmoid", "squared_error", np.float32)
     x, y = make_data(net, 50)
     x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
     before = net.parameters.copy()
     expected = step_by_hand(net, x, y, lr=8.0)
-    exact = make_network((90, 70, 40, 12), "sigmoid", "squared_error", np.float32)
+    exact = make_network((300, 280, 40, 12), "sigmoid", "squared_error", np.float32)
     assert_same_bits(exact.parameters, before)
     exact.fit(x, y, bp.SGD(8.0), batch_size=50, shuffle=False)
     net.fit(x, y, bp.SGD(8.0), batch_size=50, shuffle=False, precision=precision)
-    start = make_network((90, 70, 40, 12), "sigmoid", "squared_error", np.float32)
+    start = make_network((300, 280, 40, 12), "sigmoid", "squared_error", np.float32)
     for layer, old, plain, (weights, bias) in zip(
         net.layers, start.layers, exact.layers, expected, strict=True
     ):
         moved = (layer.weights - old.weights).astype(np.float64)
-        # Sums in float32 of at most 90 terms; and what is rounded to bfloat16 after such a sum may be one
-        # of its units off, 2**-8, in single entries of 50.
+        # Sums in float32 of at most 300 terms, in two pieces; and what is rounded to bfloat16 after such
+        # a sum may be one of its units off, 2**-8, in single entries of 50.
         off = np.abs(moved - weights).max() / np.abs(weights).max()
         assert off < 2**-8 / 8
         assert np.abs((plain.weights - old.weights) - weights).max() / np.abs(weights).max() > off
@@ -154,6 +154,44 @@ def test_it_goes_with_everything_that_fit_can(precision):
     batches = [(x[i : i + 30], y[i : i + 30]) for i in (0, 30, 60)]
     history = copy.deepcopy(net).fit(batches, None, bp.SGD(0.1), epochs=2, precision=precision)
     assert history["loss"][1] < history["loss"][0]
+
+
+@pytest.mark.parametrize("precision", HERE)
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.1), bp.Adam(0.01), bp.SGD(0.1, clip_norm=0.5)], ids=repr)
+def test_masks_and_rates_of_layers_hold(precision, optimizer):
+    mask = np.random.default_rng(3).random((40, 30)) < 0.5
+    net = bp.Network(
+        bp.Layer(20, 30, "tanh", lr=0),
+        bp.Layer(30, 40, "tanh", mask=mask),
+        bp.Layer(40, 3, "softmax"),
+        loss="cross_entropy",
+        seed=0,
+    )
+    x, y = make_data(net, 50)
+    frozen, before = net.layers[0].weights.copy(), net.layers[1].weights.copy()
+    net.fit(x, y, copy.deepcopy(optimizer), epochs=2, batch_size=20, precision=precision)
+    assert_same_bits(net.layers[0].weights, frozen)
+    assert not net.layers[1].weights[~mask].any()
+    assert (net.layers[1].weights[mask] != before[mask]).mean() > 0.9
+
+
+@pytest.mark.parametrize("precision", HERE)
+def test_a_sparse_first_layer_is_exact(precision):
+    """Its sums run over the non-zeros, in float32; with one layer it is all there is."""
+    sparse = pytest.importorskip("scipy.sparse")
+    x = np.random.default_rng(0).random((50, 60)).astype(np.float32)
+    x[x < 0.8] = 0
+    for sizes in ((60, 5), (60, 20, 5)):
+        nets = [make_network(sizes, "sigmoid", "squared_error", np.float32) for _ in range(3)]
+        y = make_data(nets[0], 50)[1]
+        for net, which, threads in zip(nets, ("float32", precision, precision), (1, 1, 3), strict=True):
+            net.fit(
+                sparse.csr_array(x), y, bp.SGD(0.5), epochs=2, batch_size=20, threads=threads, precision=which
+            )
+        same = nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
+        assert same == (len(sizes) == 2)
+        assert_same_bits(nets[1].parameters, nets[2].parameters)
+        np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, atol=0.01)
 
 
 @pytest.mark.parametrize("precision", HERE)

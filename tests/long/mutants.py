@@ -37,10 +37,10 @@ FIRST = {
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
-    "many": ("many_samples", "grouped_sums"), "grouping": ("grouped_sums",),
+    "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
-    "forward": ("gradients",), "backward": ("gradients",), "update": ("gradients",), "gradient": ("gradients",),
+    "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients",), "gradient": ("gradients",),
 }  # fmt: skip
 
 
@@ -221,6 +221,36 @@ MUTANTS = [
         ("lanes: missing targets are there", "return !pass->masked &&", "return"),
     ),
     *in_file(
+        "core/passes/rounded.c",
+        ("bfloat16: bias dropped", "p.start = whole->start ? whole->start + piece.column : NULL;", "p.start = NULL;"),
+        ("bfloat16: the bias of the first panels", "p.start = whole->start ? whole->start + piece.column : NULL;", "p.start = whole->start;"),
+        ("bfloat16: a piece forgets the one before", "p.resume = piece.term > 0;", "p.resume = false;"),
+        ("bfloat16: every piece of a is the first", "p.a = whole->a + piece.term / BP_STRIP * whole->a_stride;", "p.a = whole->a;"),
+        ("bfloat16: weights not turned", ".turned = true,", ".turned = false,"),
+        ("bfloat16: the gradient of the first rows", ".a = rounded->turned[l % 2] + k * BP_STRIP,", ".a = rounded->turned[l % 2],"),
+        ("bfloat16: delta of the first panels", "rounded->delta[l % 2] + q * rounded->delta_stride", "rounded->delta[l % 2]"),
+        ("bfloat16: input with the nodes left out", ".m = bp_const_at(net, bp_input_of(ws, l), rows.first", ".m = bp_const_at(net, l ? ws->nodes[l - 1].a : ws->x, rows.first"),
+    ),
+    *in_file(
+        "kernels/isa/bf16_emulated.c",
+        ("bfloat16: cut off", "(bits + 0x7fff + (bits >> 16 & 1)) >> 16", "bits >> 16"),
+        ("bfloat16: ties away from zero", "(bits + 0x7fff + (bits >> 16 & 1)) >> 16", "(bits + 0x8000) >> 16"),
+        ("bfloat16: the first of two terms first", "for (size_t i = 2; i-- > 0;)", "for (size_t i = 0; i < 2; i++)"),
+    ),
+    *in_file(
+        "kernels/isa/avx512_bf16.c",
+        ("avx512_bf16: a lonely last row is left out", "for (; r < p->rows || r % BP_STRIP != 0; r += 2", "for (; r % BP_STRIP != 0; r += 2"),
+        ("avx512_bf16: the last pair is left out", "pairs = (p->depth + 1) / 2;", "pairs = p->depth / 2;"),
+        ("avx512_bf16: half a strip is not cleared", "if (left <= PANEL && q % 2 == 0)", "if (left < 0)"),
+    ),
+    *in_file(
+        "kernels/isa/amx.c",
+        ("amx: the tile on the right of the first rows", "TILE_ADD_PRODUCTS(3, 5, 7);", "TILE_ADD_PRODUCTS(3, 4, 7);"),
+        ("amx: rows past the last one are written", "const size_t count = (rows < PANEL ? rows : PANEL) * PANEL;", "const size_t count = TILE;"),
+        ("amx: every tile has the bias of the first", "start ? start + PANEL : NULL;", "start;"),
+        ("amx: tiles are kept", "    TILE_RELEASE();\n", ""),
+    ),
+    *in_file(
         "core/passes/sums.c",
         ("groups are not cleared", "clear_panels(net, rows, columns, stride, group);", ";"),
         ("a block too long", "const size_t own = left < pass->sums.block ? left : pass->sums.block;", "const size_t own = left < pass->sums.group ? left : pass->sums.group;"),
@@ -259,6 +289,7 @@ MUTANTS = [
         ("backward: slope dropped", "multiply_by_slope(pass, l - 1, k_first, k_last,", "if (0) multiply_by_slope(pass, l - 1, k_first, k_last,"),
         ("backward: rows are not scaled", "net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->stride);", ";"),
         ("backward: weights change before they carry", "else if (carry)\n            propagate(pass, l, k_first, k_last);", "else if (0)\n            ;"),
+        ("backward: bfloat16's delta is not carried", "bp_rounded_delta_sums(pass, l, k_first, k_last);", ";"),
         ("dropout is forgotten on the way back", "if (bp_drops(pass, l))\n        bp_drop_nodes(pass, l, first,", "if (0)\n        bp_drop_nodes(pass, l, first,"),
         ("a missing target pulls", "if (pass->masked && !net->fused)\n", "if (0)\n"),
     ),
@@ -362,7 +393,7 @@ MUTANTS = [
 
 
 ONE_INSTRUCTION_SET = """
-#include "isa/isa.h"
+#include "isa/bf16.h"
 extern const struct bp_kernels bp_kernels_f32_{isa}, bp_kernels_f64_{isa};
 static const struct bp_kernels *const only[BP_DTYPES][2] = {{{{&bp_kernels_f32_{isa}}}, {{&bp_kernels_f64_{isa}}}}};
 const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype) {{ return only[dtype]; }}
@@ -371,7 +402,17 @@ bp_select_kernels(enum bp_dtype dtype, const char *isa)
 {{
     return isa && strcmp(only[dtype][0]->isa, isa) != 0 ? NULL : only[dtype][0];
 }}
+const struct bp_mixed *
+bp_select_mixed(const struct bp_kernels *kernels, enum bp_precision precision, const char **why_not)
+{{
+    (void)kernels;
+    *why_not = precision == BP_BFLOAT16 ? "only the emulation is there" : NULL;
+    return precision == BP_BFLOAT16_EMULATED ? &bp_mixed_emulated : NULL;
+}}
 """
+
+
+BFLOAT16 = ("bf16_emulated", "avx512_bf16", "amx")  # of isa/, beside the one instruction set
 
 
 def best_instruction_set():
@@ -423,6 +464,8 @@ class Copy:
             shutil.copy(ROOT / name, self.folder)
         kernels = self.csrc / "kernels"
         for path in kernels.glob("isa/*.c"):
+            if path.stem in BFLOAT16:
+                continue
             if path.stem != self.isa:
                 path.unlink()
             else:  # the same bodies once more, for short vectors, are not needed

@@ -234,6 +234,21 @@ def test_verbose_prints_and_silence_is_silent(iris, capfd):
     assert capfd.readouterr().out.count("loss = ") == 2
 
 
+def test_precision(iris):
+    x, y = iris
+    models = [
+        BackpropClassifier(max_iter=30, random_state=0, precision=precision).fit(x.astype(dtype), y)
+        for precision, dtype in ((None, np.float32), ("float32", float), ("bfloat16-emulated", float))
+    ]
+    exact, same, rounded = (model.network_ for model in models)
+    assert {str(net.dtype) for net in (exact, same, rounded)} == {"float32"}
+    np.testing.assert_allclose(exact.parameters, same.parameters, atol=1e-3)
+    assert rounded.parameters.tobytes() != same.parameters.tobytes()
+    assert models[2].score(x, y) > 0.7
+    both = GridSearchCV(BackpropClassifier(max_iter=5), {"precision": [None, "bfloat16-emulated"]}, cv=2)
+    assert both.fit(x, y).best_score_ > 0.3
+
+
 def test_wrong_parameters_are_refused_and_leave_the_model(iris):
     x, y = iris
     model = BackpropClassifier(max_iter=3, random_state=0).fit(x, y)
@@ -245,7 +260,7 @@ def test_wrong_parameters_are_refused_and_leave_the_model(iris):
         {"epsilon": 0.0}, {"alpha": "none"}, {"batch_size": "full"}, {"learning_rate": "optimal"},
         {"learning_rate_init": "fast"}, {"power_t": np.nan}, {"dropout": 1.0}, {"loss": "log"},
         {"validation_fraction": 1.0, "early_stopping": True}, {"class_weight": {7: 1.0}},
-        {"class_weight": {0: -1.0}}, {"class_weight": "even"},
+        {"class_weight": {0: -1.0}}, {"class_weight": "even"}, {"precision": "half"},
     ):  # fmt: skip
         name = next(iter(settings))
         with pytest.raises(ValueError, match=name):
