@@ -176,6 +176,17 @@ def test_masks_and_rates_of_layers_hold(precision, optimizer):
 
 
 @pytest.mark.parametrize("precision", HERE)
+def test_the_same_nodes_are_left_out(precision):
+    losses = []
+    for which in ("float32", precision):
+        net = bp.Network(bp.Layer(40, 50, "sigmoid", dropout=0.5), bp.Layer(50, 6, "identity"), seed=0)
+        x, y = make_data(net, 30)
+        losses.append(net.fit(x, y, bp.SGD(0.1), batch_size=30, rng=1, precision=which)["loss"][0])
+    # each z is a sum of 50 products with a relative error of 2**-8 at most; C is a mean of 180 squares
+    assert losses[0] == pytest.approx(losses[1], rel=2**-7)
+
+
+@pytest.mark.parametrize("precision", HERE)
 def test_a_sparse_first_layer_is_exact(precision):
     """Its sums run over the non-zeros, in float32; with one layer it is all there is."""
     sparse = pytest.importorskip("scipy.sparse")
