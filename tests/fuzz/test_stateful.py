@@ -159,7 +159,8 @@ class Calls(RuleBasedStateMachine):
         before = self.optimizer.steps
         interrupted_after(milliseconds / 1000, calls[what])
         steps = self.optimizer.steps - before
-        if any(layer.dropout for layer in self.net.layers):  # what was drawn for steps not done is gone
+        # what was drawn for steps not done is gone; what an optimizer remembers begins as zeros
+        if steps == 0 or any(layer.dropout for layer in self.net.layers):
             self.twin, self.its_optimizer = copy.deepcopy((self.net, self.optimizer))
             assert np.isfinite(self.net.parameters).all()
             return
