@@ -1,5 +1,6 @@
 /* kernels.h: the arithmetic on vectors and matrices, one table of it per instruction set and
- * precision. Depends on block_step.h, names.h and libc. Nothing here knows of layers, allocates, or can fail.
+ * precision. Depends on block_step.h, names.h and libc. Nothing here knows of layers, allocates, or
+ * can fail.
  *
  * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
  * panel is a cache line. `stride` is the distance in numbers from one panel to the next, at least
@@ -60,9 +61,9 @@ struct bp_outer {
     size_t ahead_rows, ahead_at, ahead_bytes;
 };
 
-/* C[r][j] = start[j] + Σ_i values[i] B[k[i]][j] over the non-zeros begins[r] <= i < begins[r + 1] of
- * row r, in order; B, C and start as in bp_product. Of k, BP_PAST numbers past the last are read, and
- * are rows of B like the others. */
+/* C[r][j] = start[j] + Σ_i values[i] B[k[i]][j] over the non-zeros begins[r] <= i < begins[r + 1]
+ * of row r, in order; B, C and start as in bp_product. Of k, BP_PAST numbers past the last are
+ * read, and are rows of B like the others. */
 struct bp_sparse_product {
     size_t rows, columns;
     const size_t *begins;
@@ -85,8 +86,8 @@ struct bp_group {
 
 /* C[k][j] = Σ_i values[i] delta[rows[i]][j] over the non-zeros of column k, in order and from zero,
  * for the columns that the groups name, and for no others; add, c_row and delta as in bp_outer.
- * C[k_first] is at c; or with `tight` the first group's row of C is, whatever its k, and the others'
- * follow. With `one` there is one sample, and += is a fused multiply-add. Σ_i associates as
+ * C[k_first] is at c; or with `tight` the first group's row of C is, whatever its k, and the
+ * others' follow. With `one` there is one sample, and += is a fused multiply-add. Σ_i associates as
  * Σ_groups Σ_blocks Σ_i, of so many rows each; block_rows is 0 where all rows are one block. */
 struct bp_sparse_outer {
     size_t count, columns; /* groups, j */
@@ -185,176 +186,205 @@ struct bp_drop {
 struct bp_kernels {
     const char *isa;
     enum bp_dtype dtype;
-    size_t size;  /* bytes of a number */
-    size_t panel; /* numbers in a row of a panel */
-    size_t lanes; /* numbers in a vector */
+    struct {
+        size_t size;  /* bytes of a number */
+        size_t panel; /* numbers in a row of a panel */
+        size_t lanes; /* numbers in a vector */
+    };
 
-    void (*product)(const struct bp_product *);
-    void (*outer)(const struct bp_outer *);
-    void (*sparse_product)(const struct bp_sparse_product *);
-    void (*sparse_outer)(const struct bp_sparse_outer *);
+    struct { /* sums of products */
+        void (*product)(const struct bp_product *);
+        void (*outer)(const struct bp_outer *);
+        void (*sparse_product)(const struct bp_sparse_product *);
+        void (*sparse_outer)(const struct bp_sparse_outer *);
+    };
 
-    void (*lanes_product)(const struct bp_lanes_product *);
-    void (*lanes_outer)(const struct bp_lanes_outer *);
+    struct { /* samples in the lanes of vectors */
+        void (*lanes_product)(const struct bp_lanes_product *);
+        void (*lanes_outer)(const struct bp_lanes_outer *);
 
-    /* softmax, loss (of z where fused), loss_derivative, fused_delta, scale_rows and classify for
-     * all samples of such panels that lie one after the other, losses[n] being sample n's */
-    void (*lanes_softmax)(size_t panels, size_t nodes, const bp_real *z, bp_real *a);
-    void (*lanes_loss)(enum bp_loss, bool fused, size_t panels, size_t nodes, const bp_real *z,
-                       const bp_real *a, const bp_real *y, double *losses);
-    void (*lanes_loss_derivative)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
-                                  const bp_real *y, bp_real *dC_da);
-    void (*lanes_fused_delta)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
-                              const bp_real *y, bp_real *delta);
-    void (*lanes_scale)(size_t panels, size_t nodes, const double *factors, bp_real *m);
-    void (*lanes_classify)(size_t panels, size_t nodes, const bp_real *a, int64_t undecided,
-                           int64_t *out);
+        /* softmax, loss (of z where fused), loss_derivative, fused_delta, scale_rows and classify
+         * for all samples of such panels that lie one after the other, losses[n] being sample n's */
+        void (*lanes_softmax)(size_t panels, size_t nodes, const bp_real *z, bp_real *a);
+        void (*lanes_loss)(enum bp_loss, bool fused, size_t panels, size_t nodes, const bp_real *z,
+                           const bp_real *a, const bp_real *y, double *losses);
+        void (*lanes_loss_derivative)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
+                                      const bp_real *y, bp_real *dC_da);
+        void (*lanes_fused_delta)(enum bp_loss, size_t panels, size_t nodes, const bp_real *a,
+                                  const bp_real *y, bp_real *delta);
+        void (*lanes_scale)(size_t panels, size_t nodes, const double *factors, bp_real *m);
+        void (*lanes_classify)(size_t panels, size_t nodes, const bp_real *a, int64_t undecided,
+                               int64_t *out);
+    };
 
-    void (*descend_and_sum)(const struct bp_descent *);
+    struct { /* plain gradient descent, a sample a step */
+        void (*descend_and_sum)(const struct bp_descent *);
 
-    /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out is
-     * filled up with zeros to whole vectors of at most P numbers, as many rows of w are read */
-    void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_stride,
-                       const bp_real *delta, bp_real *out);
+        /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out
+         * is filled up with zeros to whole vectors of at most P numbers, as many rows of w are read */
+        void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_stride,
+                           const bp_real *delta, bp_real *out);
 
-    /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, where delta
-     * of the last link is multiplied by the sample's factor. */
-    void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
+        /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, where
+         * delta of the last link is multiplied by the sample's factor. */
+        void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
+    };
 
-    /* sum[j] = Σ_n delta[n][j], n < rows, j < columns, in the order of outer; += with `add` */
-    void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t stride,
-                        bool add, bp_real *sum);
+    struct { /* matrices and vectors */
+        /* sum[j] = Σ_n delta[n][j], n < rows, j < columns, in the order of outer; += with `add` */
+        void (*column_sums)(size_t rows, size_t columns, const bp_real *delta, size_t stride,
+                            bool add, bp_real *sum);
 
-    /* out panels [rows / P][columns][P] = transpose of in panels [columns / P][rows][P] */
-    void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_stride,
-                      bp_real *out, size_t out_stride);
+        /* out panels [rows / P][columns][P] = transpose of in panels [columns / P][rows][P] */
+        void (*transpose)(size_t rows, size_t columns, const bp_real *in, size_t in_stride,
+                          bp_real *out, size_t out_stride);
 
-    /* a[i] = g(z[i]), i < count; a may be z. Not for softmax. */
-    void (*activate)(enum bp_activation g, size_t count, const bp_real *z, bp_real *a);
+        /* m[n][j] *= factors[n], over all panels */
+        void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
+                           size_t stride);
 
-    /* out[i] = g'(z[i]) * factor[i], i < count, whole panels; or g'(z[i]) where factor is NULL;
-     * a = g(z) as activate left it. out may be factor. Reads only the one of z and a that
-     * bp_derivative_needs_z names. */
-    void (*derivative)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
-                       const bp_real *factor, bp_real *out);
+        /* sum[i] = a[i] + b[i], i < count, count a multiple of P; sum may be a */
+        void (*add)(size_t count, const bp_real *a, const bp_real *b, bp_real *sum);
 
-    /* a[n] = softmax(z[n]); a may be z */
-    void (*softmax)(size_t rows, size_t columns, const bp_real *z, bp_real *a, size_t stride);
+        /* m[i] *= factor[i], i < count, count a multiple of P */
+        void (*multiply)(size_t count, const bp_real *factor, bp_real *m);
 
-    /* delta[n][j] = a_j (dC_da_j - Σ_i a_i dC_da_i): dC_da times softmax's Jacobian.
-     * delta may be dC_da */
-    void (*softmax_delta)(size_t rows, size_t columns, const bp_real *a, const bp_real *dC_da,
-                          bp_real *delta, size_t stride);
+        /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5;
+         * `undecided` for a row with a NaN */
+        void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t stride,
+                         int64_t undecided, int64_t *out);
 
-    /* out[n][j][i] = a_j ((i == j) - a_i) = da_j/dz_i, plain (rows, columns, columns) */
-    void (*softmax_jacobian)(size_t rows, size_t columns, const bp_real *a, size_t stride,
+        bool (*all_finite)(size_t count, const bp_real *x);
+    };
+
+    struct { /* activations */
+        /* a[i] = g(z[i]), i < count; a may be z. Not for softmax. */
+        void (*activate)(enum bp_activation g, size_t count, const bp_real *z, bp_real *a);
+
+        /* out[i] = g'(z[i]) * factor[i], i < count, whole panels; or g'(z[i]) where factor is NULL;
+         * a = g(z) as activate left it. out may be factor. Reads only the one of z and a that
+         * bp_derivative_needs_z names. */
+        void (*derivative)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
+                           const bp_real *factor, bp_real *out);
+
+        /* a[n] = softmax(z[n]); a may be z */
+        void (*softmax)(size_t rows, size_t columns, const bp_real *z, bp_real *a, size_t stride);
+
+        /* delta[n][j] = a_j (dC_da_j - Σ_i a_i dC_da_i): dC_da times softmax's Jacobian.
+         * delta may be dC_da */
+        void (*softmax_delta)(size_t rows, size_t columns, const bp_real *a, const bp_real *dC_da,
+                              bp_real *delta, size_t stride);
+
+        /* out[n][j][i] = a_j ((i == j) - a_i) = da_j/dz_i, plain (rows, columns, columns) */
+        void (*softmax_jacobian)(size_t rows, size_t columns, const bp_real *a, size_t stride,
+                                 bp_real *out);
+    };
+
+    struct { /* losses */
+        /* losses[n] = C_0 of row n. z is NULL, or, for sigmoid with binary and softmax with plain
+         * cross-entropy, the weighted sums, from which the value stays finite for any finite z. */
+        void (*loss)(enum bp_loss, size_t rows, size_t columns, const bp_real *z, const bp_real *a,
+                     const bp_real *y, size_t stride, double *losses);
+
+        /* dC_da[n][j] of one sample's loss; pads become 0 */
+        void (*loss_derivative)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                                const bp_real *y, bp_real *dC_da, size_t stride);
+
+        /* delta[n][j] = dC_0/dz of the two fused pairs: a Σy - y for (softmax, cross-entropy), a -
+         * y for (sigmoid, binary cross-entropy); pads become 0 */
+        void (*fused_delta)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                            const bp_real *y, bp_real *delta, size_t stride);
+    };
+
+    struct { /* optimizers */
+        /* parameters w, gradient g and the optimizer's states, count numbers each; the states begin
+         * as zeros, and are NULL where the rule has none */
+        void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w,
+                         const bp_real *g, bp_real *const state[BP_STATES]);
+
+        /* The same for rows of P numbers: row r of w and of the states is at[r] numbers from their
+         * beginning, that of g is r P. */
+        void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, const size_t *at,
+                              bp_real *w, const bp_real *g, bp_real *const state[BP_STATES]);
+
+        /* numbers[BP_RULE_NUMBERS] of a step */
+        void (*rule_numbers)(const struct bp_optimizer_step *, bp_real *numbers);
+    };
+
+    struct { /* a network a lane */
+        /* For each of the networks, steps on `samples` samples, `batch` of them each: forward,
+         * backward, update. A network's numbers have the bits that the other kernels would give it
+         * alone. */
+        void (*population_steps)(const struct bp_block_step *, size_t samples, size_t batch);
+
+        /* Forward and sums alone; losses are added one by one. */
+        void (*population_forward)(const struct bp_block_step *, size_t samples);
+
+        /* out[k][i] = rows[i][k] for k < count and the i-th of `group` networks, group whole
+         * vectors */
+        void (*interleave)(size_t group, size_t count, const bp_real *const rows[], bp_real *out);
+    };
+
+    struct { /* penalties, masks and dropout */
+        /* g[r][j] += l1 sign(w[r][j]) + l2 w[r][j], j < columns <= P; rows w_row and g_row apart */
+        void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,
+                         size_t w_row, bp_real *g, size_t g_row);
+
+        /* m[r][j] = 0 where mask[r][j] is 0, j < columns <= P; rows mask_row and row apart */
+        void (*mask)(size_t rows, size_t columns, const unsigned char *mask, size_t mask_row,
+                     bp_real *m, size_t row);
+
+        /* Σ m[r][j]², j < columns <= P, rows `row` apart; column by column, then over the columns */
+        double (*sum_of_squares)(size_t rows, size_t columns, const bp_real *m, size_t row);
+
+        /* out[n][j] = 0 where the node is left out, else a[n][j] / (1 - rate): `rows` rows from
+         * `first` on of a batch in one panel, whose first node is `column`; a and out begin at row
+         * `first`, and out may be a */
+        void (*drop)(const struct bp_drop *, size_t first, size_t rows, size_t column,
+                     const bp_real *a, bp_real *out);
+
+        /* out[i] = x[i] where mask[i] is not 0, else fill; i < count, a multiple of P; out may be x */
+        void (*keep_where)(size_t count, const bp_real *mask, const bp_real *x, double fill,
+                           bp_real *out);
+    };
+
+    struct { /* second derivatives */
+        /* For a direction in which z moves by dz and dC_da by `change`:
+         * out[i] = g''(z) dz dC_da + g'(z) change, the change of delta; count a multiple of P. Not
+         * for softmax. Second derivatives are 0 at a kink. */
+        void (*delta_change)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
+                             const bp_real *dz, const bp_real *dC_da, const bp_real *change,
                              bp_real *out);
 
-    /* losses[n] = C_0 of row n. z is NULL, or, for sigmoid with binary and softmax with plain
-     * cross-entropy, the weighted sums, from which the value stays finite for any finite z. */
-    void (*loss)(enum bp_loss, size_t rows, size_t columns, const bp_real *z, const bp_real *a,
-                 const bp_real *y, size_t stride, double *losses);
+        /* Where out is softmax_delta of dC_da's change: adds what the change da of a makes of it,
+         * da_j (dC_da_j - Σ_i a_i dC_da_i) - a_j Σ_i da_i dC_da_i. */
+        void (*softmax_delta_change)(size_t rows, size_t columns, const bp_real *a,
+                                     const bp_real *da, const bp_real *dC_da, bp_real *out,
+                                     size_t stride);
 
-    /* dC_da[n][j] of one sample's loss; pads become 0 */
-    void (*loss_derivative)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                            const bp_real *y, bp_real *dC_da, size_t stride);
+        /* out[n][j] = ∂²C_0/∂a_j² da_j; pads become 0 */
+        void (*loss_curvature)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
+                               const bp_real *y, const bp_real *da, bp_real *out, size_t stride);
 
-    /* delta[n][j] = dC_0/dz of the two fused pairs: a Σy - y for (softmax, cross-entropy), a - y
-     * for (sigmoid, binary cross-entropy); pads become 0 */
-    void (*fused_delta)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                        const bp_real *y, bp_real *delta, size_t stride);
+        /* the change of fused_delta's delta: da Σy for softmax, da for sigmoid; pads become 0 */
+        void (*fused_delta_change)(enum bp_loss, size_t rows, size_t columns, const bp_real *y,
+                                   const bp_real *da, bp_real *out, size_t stride);
+    };
 
-    /* m[n][j] *= factors[n], over all panels */
-    void (*scale_rows)(size_t rows, size_t panels, const double *factors, bp_real *m,
-                       size_t stride);
-
-    /* sum[i] = a[i] + b[i], i < count, count a multiple of P; sum may be a */
-    void (*add)(size_t count, const bp_real *a, const bp_real *b, bp_real *sum);
-
-    /* m[i] *= factor[i], i < count, count a multiple of P */
-    void (*multiply)(size_t count, const bp_real *factor, bp_real *m);
-
-    /* index of the largest entry of each row, the first of equals; one column: 1 where >= 0.5;
-     * `undecided` for a row with a NaN */
-    void (*classify)(size_t rows, size_t columns, const bp_real *a, size_t stride, int64_t undecided,
-                     int64_t *out);
-
-    /* parameters w, gradient g and the optimizer's states, count numbers each; the states begin as
-     * zeros, and are NULL where the rule has none */
-    void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w, const bp_real *g,
-                     bp_real *const state[BP_STATES]);
-
-    /* The same for rows of P numbers: row r of w and of the states is at[r] numbers from their
-     * beginning, that of g is r P. */
-    void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, const size_t *at,
-                          bp_real *w, const bp_real *g, bp_real *const state[BP_STATES]);
-
-    /* numbers[BP_RULE_NUMBERS] of a step */
-    void (*rule_numbers)(const struct bp_optimizer_step *, bp_real *numbers);
-
-    /* For each of the networks, steps on `samples` samples, `batch` of them each: forward, backward,
-     * update. A network's numbers have the bits that the other kernels would give it alone. */
-    void (*population_steps)(const struct bp_block_step *, size_t samples, size_t batch);
-
-    /* Forward and sums alone; losses are added one by one. */
-    void (*population_forward)(const struct bp_block_step *, size_t samples);
-
-    /* out[k][i] = rows[i][k] for k < count and the i-th of `group` networks, group whole vectors */
-    void (*interleave)(size_t group, size_t count, const bp_real *const rows[], bp_real *out);
-
-    /* g[r][j] += l1 sign(w[r][j]) + l2 w[r][j], j < columns <= P; rows w_row and g_row apart */
-    void (*penalize)(size_t rows, size_t columns, double l1, double l2, const bp_real *w,
-                     size_t w_row, bp_real *g, size_t g_row);
-
-    /* m[r][j] = 0 where mask[r][j] is 0, j < columns <= P; rows mask_row and row apart */
-    void (*mask)(size_t rows, size_t columns, const unsigned char *mask, size_t mask_row, bp_real *m,
-                 size_t row);
-
-    /* Σ m[r][j]², j < columns <= P, rows `row` apart; column by column, then over the columns */
-    double (*sum_of_squares)(size_t rows, size_t columns, const bp_real *m, size_t row);
-
-    /* out[n][j] = 0 where the node is left out, else a[n][j] / (1 - rate): rows first, first + 1,
-     * ... of a batch in one panel, whose first node is `column`; a and out begin at row `first`,
-     * and out may be a */
-    void (*drop)(const struct bp_drop *, size_t first, size_t rows, size_t column,
-                 const bp_real *a, bp_real *out);
-
-    /* out[i] = x[i] where mask[i] is not 0, else fill; i < count, a multiple of P; out may be x */
-    void (*keep_where)(size_t count, const bp_real *mask, const bp_real *x, double fill,
-                       bp_real *out);
-
-    /* For a direction in which z moves by dz and dC_da by `change`:
-     * out[i] = g''(z) dz dC_da + g'(z) change, the change of delta; count a multiple of P. Not for
-     * softmax. Second derivatives are 0 at a kink. */
-    void (*delta_change)(enum bp_activation g, size_t count, const bp_real *z, const bp_real *a,
-                         const bp_real *dz, const bp_real *dC_da, const bp_real *change,
-                         bp_real *out);
-
-    /* Where out is softmax_delta of dC_da's change: adds what the change da of a makes of it,
-     * da_j (dC_da_j - Σ_i a_i dC_da_i) - a_j Σ_i da_i dC_da_i. */
-    void (*softmax_delta_change)(size_t rows, size_t columns, const bp_real *a, const bp_real *da,
-                                 const bp_real *dC_da, bp_real *out, size_t stride);
-
-    /* out[n][j] = ∂²C_0/∂a_j² da_j; pads become 0 */
-    void (*loss_curvature)(enum bp_loss, size_t rows, size_t columns, const bp_real *a,
-                           const bp_real *y, const bp_real *da, bp_real *out, size_t stride);
-
-    /* the change of fused_delta's delta: da Σy for softmax, da for sigmoid; pads become 0 */
-    void (*fused_delta_change)(enum bp_loss, size_t rows, size_t columns, const bp_real *y,
-                               const bp_real *da, bp_real *out, size_t stride);
-
-    bool (*all_finite)(size_t count, const bp_real *x);
-
-    /* Multiply-adds on registers alone, peak_flops operations a round; returns a number that
-     * depends on all of them. */
-    double (*peak)(size_t rounds);
-    size_t peak_flops;
+    struct {
+        /* Multiply-adds on registers alone, peak_flops operations a round; returns a number that
+         * depends on all of them. */
+        double (*peak)(size_t rounds);
+        size_t peak_flops;
+    };
 };
 
 /* The tables this processor can use, best first, for one dtype; NULL ends them. */
-const struct bp_kernels *const *bp_kernel_candidates(enum bp_dtype dtype);
+const struct bp_kernels *const *
+bp_kernel_candidates(enum bp_dtype dtype);
 
 /* The best candidate, or the one called isa; NULL where this processor has none of that name. */
-const struct bp_kernels *bp_select_kernels(enum bp_dtype dtype, const char *isa);
+const struct bp_kernels *
+bp_select_kernels(enum bp_dtype dtype, const char *isa);
 
 #endif

@@ -20,7 +20,7 @@ UPWARDS = floors.HANDED_ON
 UPWARDS_IN_C = set()
 LONG_FILES = set()
 LONG_FUNCTIONS = set()
-LARGE_STRUCTS = {"bp_kernels"}  # the table of an instruction set's functions
+LARGE_STRUCTS = set()
 PRIVATE_NAMES = set()
 
 
