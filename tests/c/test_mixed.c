@@ -200,8 +200,8 @@ check_product(const struct bp_mixed *table, size_t rows, size_t columns, size_t 
     fill(c, rows, (columns + 15) / 16 * 16, c_stride, 0);
     fill(start, 1, sizeof(start) / sizeof(*start), 16, 0);
     memcpy(before, c, sizeof(c));
-    memset(a, 0x7f, sizeof(a)); /* numbers near 3e38: what must be a zero and is none, shows */
-    memset(b, 0x7f, sizeof(b));
+    memset(a, 0xff, sizeof(a)); /* NaN: what must be a zero and is none, shows */
+    memset(b, 0xff, sizeof(b));
     if (turned_a)
         table->left_turned(&left);
     else {
@@ -288,7 +288,7 @@ main(int argc, char **argv)
 {
     const char *named = argc > 1 ? argv[1] : "any";
     struct bp_mixed by_tiles = bp_mixed_emulated;
-    const struct bp_mixed *tables[4] = {&bp_mixed_emulated, &by_tiles};
+    const struct bp_mixed *tables[5] = {&bp_mixed_emulated, &by_tiles};
     size_t count = 2;
     int found = strcmp(named, "any") == 0;
 
@@ -297,6 +297,10 @@ main(int argc, char **argv)
 #if BP_X86_BF16
     if (bp_has_avx512_bf16())
         tables[count++] = &bp_mixed_avx512_bf16;
+#endif
+#if BP_AMX /* tiles as they are, factors rounded as for true ones */
+    if (bp_has_avx512_bf16())
+        tables[count++] = &emulated_tiles;
 #endif
 #if BP_AMX
     if (bp_has_amx() && bp_may_use_amx())
