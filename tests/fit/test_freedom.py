@@ -196,6 +196,18 @@ def test_a_network_that_is_frozen_below_trains_its_last_layer_as_one_alone(batch
         assert_close(whole.layers[2].weights, last.layers[0].weights, 1e-5 if dtype == "float32" else 1e-13)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[:7], ids=repr)
+def test_masks_of_wide_layers(optimizer, dtype):
+    """More rows and columns than are worked on at a time, and shares of several threads."""
+    mask = some_mask(90, 300)
+    net = bp.Network(bp.Layer(300, 90, "tanh", mask=mask), bp.Layer(90, 2), dtype=dtype, seed=0)
+    before = net.layers[0].weights.copy()
+    x, y = make_data(net, 40)
+    net.fit(x, y, copy.deepcopy(optimizer), epochs=2, batch_size=20, threads=3)
+    assert (net.layers[0].weights[~mask] == 0).all()
+    assert (net.layers[0].weights[mask] != before[mask]).mean() > 0.99
+
+
 def test_all_frozen_moves_nothing(dtype):
     net = bp.Network.dense(4, 20, 3, dtype=dtype, seed=0)
     before = net.parameters.copy()

@@ -28,18 +28,18 @@ SECONDS = 900  # after which a mutant hangs
 
 TESTS = (
     "kernels", "lesson", "gradients", "training", "schedules", "optimizers", "second_order", "dropout", "determinism", "fit_options",
-    "own_functions", "differences", "explain", "parameters",
+    "own_functions", "differences", "explain", "parameters", "freedom",
 )  # fmt: skip
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
     "alone": ("weights_and_masks",),
-    "optimize": ("optimizers",), "optimizer": ("optimizers",), "regularize": ("dropout", "fit_options"),
+    "freedom": ("freedom",), "optimize": ("optimizers",), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
+    "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
     "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients",), "gradient": ("gradients",),
 }  # fmt: skip
 
@@ -377,11 +377,19 @@ MUTANTS = [
     *in_file(
         "core/network/optimizer.c",
         ("adam counts from 0", "const double t = (double)steps + 1;", "const double t = (double)steps + 2;"),
+        ("a rate of 0 turns the sign of a zero", "(factor == 0 ? remember_part", "(factor < 0 ? remember_part"),
         ("nesterov is forgotten", ".nesterov = o->nesterov,", ".nesterov = false,"),
         ("beta_1 for beta_2", ".correction_2 = adam ? 1 - pow(o->beta_2, t) : 1,", ".correction_2 = adam ? 1 - pow(o->beta_1, t) : 1,"),
     ),
     *in_file(
+        "core/network/freedom.c",
+        ("biases have the weights' rate", "return layer->freedom.bias_rate;", "return layer->freedom.rate;"),
+        ("masks begin with the first row", "layer->freedom.mask + k * layer->outputs + j", "layer->freedom.mask + j"),
+        ("masked weights are free", "freedom->rate != 0 && (!freedom->mask || freedom->mask[i] != 0);", "freedom->rate != 0;"),
+    ),
+    *in_file(
         "core/passes/whole_gradient.c",
+        ("the norm counts what is frozen", "    if (layer->freedom.rate == 0)\n        return 0;\n", ""),
         ("clipping by the norm squared", "return sqrt(sum) / weight;", "return sum / weight;"),
         ("clipping lengthens", "return scale > 1 ? 1 : scale;", "return scale;"),
     ),
