@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import queue
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -23,7 +23,9 @@ SECONDS_TO_FINISH = 1.0  # that a reader is given at an early end
 class Reader:
     """Reads one epoch's blocks ahead, in a thread, from `start` to `close`.
 
-    The thread ends as well where nobody has the reader any more: Ctrl-C may come as close begins.
+    The thread ends as well where nobody has the reader any more: Ctrl-C may come as close begins. It may
+    come anywhere, so all that the two threads share is locks and queues that C code takes and gives in one
+    go: an exception inside a Condition or an Event of `threading` leaves its lock held, for ever.
 
     Parameters
     ----------
@@ -33,27 +35,26 @@ class Reader:
     """
 
     def __init__(self, epoch: Iterator[Block], asked_to_stop: Callable[[], bool]) -> None:
-        self._blocks: queue.Queue[Item] = queue.Queue(READ_AHEAD)
-        self._asked, self._ended = threading.Event(), threading.Event()
+        self._blocks: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # as many items as there are free places
+        for _ in range(READ_AHEAD):
+            self._room.put(None)
+        self._begun, self._done = _held(), _held()  # locks: free once the thread may begin, or has ended
         self._asked_to_stop = asked_to_stop
         self._last: Block | None = None
         self._epoch = [epoch]  # until the thread takes it: a thread that never began keeps its arguments
-        arguments = weakref.ref(self), self._epoch, self._blocks, self._asked
-        self._thread = threading.Thread(target=_read, args=arguments, name="backprop reader", daemon=True)
+        self._asked = self._ended = False
+        self.thread = 0  #: the thread's identifier: it is refused the network, which waits for it
 
     def start(self) -> None:
         """Starts the thread, which reads once a block has been asked for."""
-        self._thread.start()
-
-    @property
-    def thread(self) -> int:
-        """The thread's identifier: it is refused the network, which waits for it."""
-        return self._thread.ident or 0
+        arguments = weakref.ref(self), self._epoch, self._blocks, self._room, self._begun, self._done
+        self.thread = _thread.start_new_thread(_read, arguments)
 
     @property
     def ended(self) -> bool:
         """Whether the epoch's blocks are no longer wanted."""
-        return self._ended.is_set()
+        return self._ended
 
     @property
     def last(self) -> Block | None:
@@ -62,10 +63,11 @@ class Reader:
 
     def next_block(self) -> Block | None:
         """The next block, None after the last; raises what reading it raised."""
-        self._asked.set()
+        self._begin()
         while True:
             try:
                 block, error = self._blocks.get(timeout=SECONDS_BETWEEN_LOOKS)
+                self._room.put(None)
                 break
             except queue.Empty:
                 if self._asked_to_stop():
@@ -77,20 +79,33 @@ class Reader:
         self._last = block or self._last
         return block
 
+    def _begin(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._begun.release()
+
     def close(self) -> None:
         """Ends the thread; one that hangs in the user's iterator ends with its next batch."""
-        self._ended.set()
-        self._asked.set()
+        self._ended = True
+        self._begin()
         self._epoch.clear()
-        if self._thread.is_alive():
-            self._thread.join(SECONDS_TO_FINISH)
+        if self.thread:
+            self._done.acquire(timeout=SECONDS_TO_FINISH)
+
+
+def _held() -> _thread.LockType:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
 
 
 def _read(
     reader: weakref.ref[Reader],
     epochs: list[Iterator[Block]],
-    blocks: queue.Queue[Item],
-    asked: threading.Event,
+    blocks: queue.SimpleQueue[Item],
+    room: queue.SimpleQueue[None],
+    begun: _thread.LockType,
+    done: _thread.LockType,
 ) -> None:
     """What the thread does, without keeping the reader alive."""
 
@@ -100,13 +115,14 @@ def _read(
 
     def put(item: Item) -> bool:
         while is_wanted():
-            with contextlib.suppress(queue.Full):
-                blocks.put(item, timeout=SECONDS_BETWEEN_LOOKS)
+            with contextlib.suppress(queue.Empty):
+                room.get(timeout=SECONDS_BETWEEN_LOOKS)
+                blocks.put(item)
                 return True
         return False
 
     # To wait makes whether the network is refused independent of who is faster.
-    while not asked.wait(SECONDS_BETWEEN_LOOKS) and is_wanted():
+    while not begun.acquire(timeout=SECONDS_BETWEEN_LOOKS) and is_wanted():
         pass
     epoch = epochs.pop() if epochs else iter(())
     try:
@@ -118,5 +134,8 @@ def _read(
     except BaseException as error:
         put((None, error))
     finally:
-        if hasattr(epoch, "close"):
-            epoch.close()
+        try:
+            if hasattr(epoch, "close"):
+                epoch.close()
+        finally:
+            done.release()

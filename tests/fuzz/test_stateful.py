@@ -13,7 +13,6 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -224,8 +223,7 @@ class Calls(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-# A signal in Thread.start makes CPython forget the thread, which then ends with a KeyError of its own.
-TestCalls = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(Calls.TestCase)
+TestCalls = Calls.TestCase
 TestCalls.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
