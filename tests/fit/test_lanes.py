@@ -21,11 +21,13 @@ SHAPES = [
     ((3, 8, 8), ("leaky_relu", "sigmoid"), "cross_entropy", 600),
     ((5, 6, 17, 1), ("identity", "tanh", "tanh"), "huber", 527),
     ((6, 20, 3), ("tanh", "softmax"), "binary_cross_entropy", 900),
+    ((5, 9, 3), ("tanh", "sigmoid"), "mean_squared_error", 700),
 ]
 OPTIMIZERS = {
     "sgd": lambda: bp.SGD(0.05),
     "momentum": lambda: bp.SGD(0.01, momentum=0.9, nesterov=True, weight_decay=0.01),
     "adam": lambda: bp.Adam(0.01, clip_value=1e-3),
+    "schedule": lambda: bp.SGD(bp.schedules.Exponential(0.2, 0.5)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5),
     "clipped": lambda: bp.AdamW(0.01, clip_norm=0.01),
 }

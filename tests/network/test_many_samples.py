@@ -76,6 +76,29 @@ def test_accuracy_and_masks(target, dtype, monkeypatch):
             assert net.loss(x, y, target_mask=mask) == in_order(expected) / 9000
 
 
+def test_masks_of_a_wide_network(dtype, monkeypatch):
+    monkeypatch.setattr(bp.Network, "_usable_threads", lambda _: 3)
+    net = make_network((64, 300, 33), "sigmoid", "squared_error", dtype)
+    x, y = make_data(net, 1500)
+    mask = np.random.default_rng(2).random(y.shape) < 0.6
+    few = [slice(first, first + 100) for first in range(0, 1500, 100)]
+    expected = np.concatenate([net.losses(x[part], y[part], target_mask=mask[part]) for part in few])
+    assert_same_bits(net.losses(x, y, target_mask=mask), expected)
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_classes_of_equals_and_of_nan(outputs, dtype):
+    """The first of equal outputs; a sample with NaN is never right, whatever its label."""
+    net = make_network((3, 8, outputs), ("tanh", "sigmoid"), "squared_error", dtype)
+    x, _ = make_data(net, 600)
+    net.layers[-1].weights[...] = 0
+    net.layers[-1].bias[...] = 0
+    assert (net.classify(x) == (1 if outputs == 1 else 0)).all()
+    x[::2] = np.nan
+    labels = net.classify(x)
+    assert net.accuracy(x, labels) == 0.5
+
+
 def test_into_an_array_that_is_there(monkeypatch):
     monkeypatch.setattr(bp.Network, "_usable_threads", lambda _: 2)
     net = make_network((20, 32, 32, 5), "tanh")
