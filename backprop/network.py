@@ -76,9 +76,9 @@ class Network(Explainable, Exportable):
 
     def _usable_threads(self) -> int:
         """How many threads may compute with many samples in net(x), loss, accuracy, gradient and the like."""
-        from backprop.fit.threads import threads_at_hand
+        from backprop.fit.threads import usable_threads
 
-        return threads_at_hand()
+        return usable_threads()
 
     def fit(
         self,

@@ -54,17 +54,13 @@ def suitable_threads(parameters: int, batch: int, usable: int, samples: float = 
 
 def usable_threads() -> int:
     """The cores that this process may use: those of its affinity, as far as its cgroup's quota lets it."""
-    return max(1, min(_affine_cores(), whole_quota()))
+    return min(_affine_cores(), whole_quota())
 
 
-def threads_at_hand() -> int:
-    """`usable_threads` by the quota that was there when it was first asked for: a matter of microseconds."""
-    return min(_affine_cores(), _first_quota())
-
-
+@cache
 def whole_quota() -> int:
-    """`cgroup_quota` in whole cores, rounded up; a large number without a limit."""
-    return math.ceil(min(cgroup_quota(), MOST_THREADS_ASKED))
+    """`cgroup_quota` in whole cores, rounded up, as it was when first asked for: to read it takes 0.1 ms."""
+    return max(1, math.ceil(min(cgroup_quota(), MOST_THREADS_ASKED)))
 
 
 def cgroup_quota(root: Path = Path("/")) -> float:
@@ -97,11 +93,6 @@ def _affine_cores() -> int:
     else:
         cores = os.cpu_count()
     return cores or 1
-
-
-@cache
-def _first_quota() -> int:
-    return max(1, whole_quota())
 
 
 def _read(path: Path) -> str:

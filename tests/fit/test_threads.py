@@ -35,10 +35,12 @@ def test_usable_threads_are_those_of_this_process(monkeypatch, name):
         monkeypatch.delattr(os, other, raising=False)
         if other == name:
             monkeypatch.setattr(os, other, function, raising=False)
-    monkeypatch.setattr(threads, "cgroup_quota", lambda: math.inf)
-    assert threads.usable_threads() == 40
-    monkeypatch.setattr(threads, "cgroup_quota", lambda: 2.5)
-    assert threads.usable_threads() == 3
+    for quota, usable in ((math.inf, 40), (2.5, 3), (0.2, 1)):
+        monkeypatch.setattr(threads, "cgroup_quota", lambda quota=quota: quota)
+        threads.whole_quota.cache_clear()
+        assert threads.usable_threads() == usable
+    monkeypatch.undo()
+    threads.whole_quota.cache_clear()
 
 
 @pytest.mark.parametrize(
