@@ -33,7 +33,7 @@ face:      _explainable _exportable network rate_search
            population.members population.samples population.evaluate population.asked population.rates
            population.plan population.patience population.history population.engine population.loop
            population.files population.population population backprop
-sklearn:   sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
+sklearn:   sklearn.warn sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
            sklearn.watching sklearn.training sklearn.fitted sklearn.bagging
            sklearn.estimator sklearn.classifier sklearn.regressor
            sklearn.candidates sklearn.search sklearn

@@ -6,11 +6,12 @@ repetition, of which about 63 % are different ones. The others are out of its ba
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from backprop.sklearn.warn import warn_user
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +48,8 @@ def out_of_bag(
             total[left_out] += network(x[left_out])
             count[left_out] += 1
     if (count == 0).any():
-        warnings.warn(
+        warn_user(
             f"{int((count == 0).sum())} samples are in the bags of all members, and have no out-of-bag "
-            "prediction; take more members",
-            stacklevel=6,
+            "prediction; take more members"
         )
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

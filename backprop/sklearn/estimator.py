@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -22,6 +21,7 @@ from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
 from backprop.sklearn.training import UNITS, Begun, Fit, Job, Known, Shared
+from backprop.sklearn.warn import warn_user
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -293,14 +293,13 @@ class Estimator(Fitted):
         to_units(network, self._of_x, self._of_y)
         self._set_results(network, job.optimizer, watch)
         if interrupted:
-            warnings.warn("training was interrupted; the best parameters so far are kept", stacklevel=5)
+            warn_user("training was interrupted; the best parameters so far are kept")
         elif not incremental and not watch.stopped:
             unit, rate = ("iterations", "") if watch.whole else ("epochs", " or learning_rate_init")
-            warnings.warn(
+            warn_user(
                 f"training reached max_iter={self.max_iter} {unit} and has not converged; train for more, or "
                 f"raise tol{rate}",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _learn_units(self, samples: Samples, forget: bool) -> None:

@@ -58,7 +58,7 @@ class Fitted(BaseEstimator):
     def __getattr__(self, name: str) -> Any:
         if name == "network_" and "estimators_" in vars(self):
             raise AttributeError("each of the members has a network: estimators_[i].network_")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # raises what a property did, or that there is none
 
     def _outputs_of_members(self, X: ArrayLike) -> NDArray[Any]:
         """(members, n, outputs)"""

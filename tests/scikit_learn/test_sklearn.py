@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 import backprop as bp  # noqa: E402
-from backprop.sklearn import BackpropClassifier, BackpropRegressor  # noqa: E402
+from backprop.sklearn import BackpropClassifier, BackpropRegressor, training  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -285,17 +285,17 @@ def test_activations(iris, activation):
 # --- Around it ----------------------------------------------------------------------------------------
 
 
-def test_a_parallel_search_uses_one_thread_each(iris):
+def test_a_parallel_search_uses_one_thread_each(iris, monkeypatch):
     x, y = iris
-    seen = []
+    seen, threads_of = [], training.threads_of
 
-    class Spy(BackpropClassifier):
-        def _threads(self):
-            seen.append(super()._threads())
-            return seen[-1]
+    def spy(estimator):
+        seen.append(threads_of(estimator))
+        return seen[-1]
 
+    monkeypatch.setattr(training, "threads_of", spy)
     grid = {"alpha": [1e-4, 1e-2], "hidden_layer_sizes": [(5,), (10,)]}
-    search = GridSearchCV(Spy(max_iter=20, random_state=0), grid, cv=2)
+    search = GridSearchCV(BackpropClassifier(max_iter=20, random_state=0), grid, cv=2)
     search.fit(x, y)
     assert set(seen) == {None}
     seen.clear()

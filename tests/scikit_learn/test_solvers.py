@@ -26,7 +26,13 @@ quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarnin
         BackpropClassifier(solver="lbfgs"),
         BackpropRegressor(solver="lbfgs"),
         BackpropRegressor((5,), solver="lm"),
-    ]
+    ],
+    # L-BFGS ends where the gradient is below tol, 1e-4: other roundings on the way end elsewhere.
+    expected_failed_checks=lambda estimator: (
+        {"check_sample_weight_equivalence_on_sparse_data": "equal up to tol, not to 1e-7"}
+        if estimator.solver == "lbfgs"
+        else {}
+    ),
 )
 def test_check_estimator(estimator, check):
     check(estimator)

@@ -106,7 +106,8 @@ def test_a_circle_is_found():
 
 # Names with an underscore that others define, and mean to be used.
 OTHERS = {
-    "_ActionsContainer", "_modules", "_forward_hooks", "_forward_pre_hooks", "_asdict", "_fields", "_replace"
+    "_ActionsContainer", "_modules", "_forward_hooks", "_forward_pre_hooks", "_asdict", "_fields", "_replace",
+    "_getframe",
 }  # fmt: skip
 
 
