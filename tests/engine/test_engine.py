@@ -51,7 +51,7 @@ SETTINGS = [
     ({"batch_size": 0}, ValueError, "at least 1"),
     ({"threads": 0}, ValueError, "at least 1"),
     ({"epochs": "2"}, TypeError, "integer"),
-    ({"validation": (1, 2, 3, 4)}, TypeError, "validation must be"),
+    ({"validation": (1, 2, 3, 4, 5)}, TypeError, "validation must be"),
     ({"validation": ([[1, 2]], [[1]])}, ValueError, "validation x must have shape"),
     ({"validation": ([[1, 2, 3]], [[1]])}, ValueError, "validation y must have shape"),
     ({"record": np.zeros((1, 5))}, ValueError, "record must be a contiguous float64 array of 6"),

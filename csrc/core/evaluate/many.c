@@ -9,9 +9,10 @@
 #include "core/passes/lanes.h"
 
 enum {
-    ROWS = 128,       /* that go through the network at a time, but for those in lanes */
-    EACH = 8,         /* parts for each thread, so that a slow one costs little */
-    MOST_GROUPS = 256 /* whose gradients are kept until they are added */
+    ROWS = 128,          /* that go through the network at a time, but for those in lanes */
+    MOST_ROWS = 1 << 20, /* whose losses are kept until they are added */
+    EACH = 8,            /* parts for each thread, so that a slow one costs little */
+    MOST_GROUPS = 256    /* whose gradients are kept until they are added */
 };
 
 /* Rows [first, first + count) as samples of their own. */
@@ -91,8 +92,7 @@ evaluate_group(const struct evaluating *e, struct bp_pass *pass, size_t n, size_
     if (e->targets)
         sums = bp_lanes_losses(pass, data, rows);
     for (size_t i = 0; e->losses && i < count; i++)
-        e->losses[n + i] =
-            bp_weight_of(data, rows, i) * pass->ws->losses[bp_lanes_row(net, i)];
+        e->losses[n + i] = bp_weight_of(data, rows, i) * pass->ws->losses[bp_lanes_row(net, i)];
     if (e->results->outputs)
         bp_lanes_outputs(pass, count, bp_at(net, e->results->outputs, n * outputs));
     if (e->results->classes)
@@ -128,8 +128,9 @@ evaluate_part(void *context, size_t me, size_t i, struct bp_poll poll)
     return watch.stopped ? BP_INTERRUPTED : BP_OK;
 }
 
-enum bp_status
-bp_evaluate_many(const struct bp_many *many, bool targets, struct bp_results *results)
+/* At most MOST_ROWS rows; their losses are added to results->total, in order. */
+static enum bp_status
+evaluate_rows(const struct bp_many *many, bool targets, struct bp_results *results)
 {
     const struct bp_data *data = many->data;
     const size_t rows = data->x.rows;
@@ -158,14 +159,41 @@ bp_evaluate_many(const struct bp_many *many, bool targets, struct bp_results *re
             .context = &e,
             .poll = many->poll,
         });
-    results->total = 0;
     for (size_t n = 0; status == BP_OK && targets && n < rows; n++)
         results->total += e.losses[n];
-    results->weight = bp_sum_of_weights(data);
-    results->samples = rows;
-    results->right = e.right;
+    results->right += e.right;
     free_places(many, e.places);
     bp_free(own);
+    return status;
+}
+
+enum bp_status
+bp_evaluate_many(const struct bp_many *many, bool targets, struct bp_results *results)
+{
+    const struct bp_network *net = many->net;
+    const size_t rows = many->data->x.rows, outputs = net->layers[net->count - 1].outputs;
+    struct bp_watch watch = {.poll = many->poll, .asked = bp_seconds_now()};
+    enum bp_status status = BP_OK;
+
+    results->total = 0;
+    results->right = 0;
+    results->weight = bp_sum_of_weights(many->data);
+    results->samples = rows;
+    for (size_t n = 0; n < rows && status == BP_OK; n += MOST_ROWS) {
+        const struct bp_data data = part_of(many->data, n, smaller(MOST_ROWS, rows - n));
+        struct bp_many part = *many;
+        struct bp_results own = *results;
+        part.data = &data;
+        if (own.outputs)
+            own.outputs = bp_at(net, own.outputs, n * outputs);
+        own.classes = own.classes ? own.classes + n : NULL;
+        own.losses = own.losses ? own.losses + n : NULL;
+        status = evaluate_rows(&part, targets, &own);
+        results->total = own.total;
+        results->right = own.right;
+        if (status == BP_OK && many->poll.ask && bp_watch_stops(&watch)) /* a part may be short */
+            status = BP_INTERRUPTED;
+    }
     return status;
 }
 
