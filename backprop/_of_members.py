@@ -77,6 +77,11 @@ def members_of(values: Sequence[Any]) -> int | None:
     return counts.pop() if counts else None
 
 
+def numbers_of(value: Any) -> list[float]:
+    """A number, or each member's."""
+    return [float(number) for number in (value if is_of_members(value) else [value])]
+
+
 def of_member(value: Any, i: int) -> Any:
     """The number of member i."""
     if isinstance(value, np.ndarray):

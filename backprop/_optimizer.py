@@ -13,6 +13,7 @@ from backprop._of_members import (
     checked,
     checked_rates,
     members_of,
+    numbers_of,
     of_member,
     shown,
     state_count,
@@ -86,7 +87,7 @@ class Optimizer(KnownAttributes, _core.Optimizer):
         self._numbers = {**engine, **limits}
         self._members = members_of([lr, *self._numbers.values()])
         # The engine has a network's numbers; of a population's the largest, which say what state there is.
-        self._engine = kind, {name: float(np.max(value)) for name, value in self._numbers.items()} | flags
+        self._engine = kind, {name: max(numbers_of(value)) for name, value in self._numbers.items()} | flags
         self._setup(kind, **self._engine[1], members=self._members or 0)
         self.lr = lr
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from backprop._of_members import checked
+from backprop._of_members import checked, numbers_of
 from backprop._optimizer import Optimizer
 from backprop._validate import fraction, not_negative, positive
 
@@ -68,7 +66,7 @@ class SGD(Optimizer):
             "nesterov": bool(nesterov),
             "weight_decay": checked(not_negative, "weight_decay", weight_decay),
         }
-        if nesterov and np.min(settings["momentum"]) == 0:
+        if nesterov and min(numbers_of(settings["momentum"])) == 0:
             raise ValueError("nesterov=True needs a momentum greater than 0, got 0")
         self._start("sgd", lr, settings, clip_norm, clip_value, lazy, **settings)
 
