@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
 
 SHORTEST_STEP = 3e6  # operations that a step has at least, for more threads than one
-LONG_STEP = 1e8  # operations from which on all threads begin at once, about 1 ms on one
+LONG_STEP = 3e7  # operations from which on all threads begin at once, 0.3 to 1 ms on one
 SHORTEST_TRAINING = 3e7  # operations that a training has at least for each thread, about 0.3 ms
 
 

@@ -169,7 +169,8 @@ bp_pace_next(struct bp_pace *pace, double seconds, double waited, double left)
     pace->up.since += seconds;
     if (pace->warming) { /* what a step takes is known about */
         pace->warming = false;
-        choose(pace, pace->now, pace->now == pace->level ? WINDOW_SECONDS : TRY_SECONDS, step);
+        const bool known = pace->now == pace->level && pace->levels[pace->level].usual > 0;
+        choose(pace, pace->now, known ? WINDOW_SECONDS : TRY_SECONDS, step);
     }
     else if (pace->now == pace->level)
         after_usual(pace, step, waited / seconds);
