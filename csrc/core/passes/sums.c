@@ -60,12 +60,10 @@ outer_of_block(const struct bp_pass *pass, const struct bp_outer *outer, size_t 
 }
 
 void
-bp_sum_outer(const struct bp_pass *pass, const struct bp_outer *outer, bp_real *const spare[2])
+bp_sum_outer_in_groups(const struct bp_pass *pass, const struct bp_outer *outer,
+                       bp_real *const spare[2])
 {
-    if (pass->sums.block == 0)
-        pass->net->kernels->outer(outer);
-    else
-        add_groups(pass, outer, spare[0], spare[1], outer_of_block);
+    add_groups(pass, outer, spare[0], spare[1], outer_of_block);
 }
 
 static void
@@ -79,8 +77,8 @@ columns_of_block(const struct bp_pass *pass, const struct bp_outer *outer, size_
 }
 
 void
-bp_sum_columns(const struct bp_pass *pass, size_t columns, const bp_real *m, size_t stride, bool add,
-               bp_real *sum)
+bp_sum_columns_in_groups(const struct bp_pass *pass, size_t columns, const bp_real *m,
+                         size_t stride, bool add, bp_real *sum)
 {
     enum { PANELS = BP_NARROW * sizeof(double) / BP_PANEL_BYTES };
     const struct bp_network *net = pass->net;
@@ -95,10 +93,6 @@ bp_sum_columns(const struct bp_pass *pass, size_t columns, const bp_real *m, siz
         .c_stride = panel,
     };
 
-    if (pass->sums.block == 0) {
-        net->kernels->column_sums(pass->rows, columns, m, stride, add, sum);
-        return;
-    }
     add_groups(pass, &outer, sums[1], sums[2], columns_of_block);
     bp_put(net, 1, columns, sums[0], panel, add, sum, columns, panel);
 }

@@ -27,12 +27,31 @@ bp_sum_losses(const struct bp_pass *, const struct bp_workspace *ws, const struc
 /* outer->c, which lies in panels, = Σ_n a[n][k] delta[n][j]. `spare`: as large as outer->c, twice;
  * pads of both come out as they went in, or as numbers. */
 void
-bp_sum_outer(const struct bp_pass *, const struct bp_outer *, bp_real *const spare[2]);
+bp_sum_outer_in_groups(const struct bp_pass *, const struct bp_outer *, bp_real *const spare[2]);
+
+static inline void
+bp_sum_outer(const struct bp_pass *pass, const struct bp_outer *outer, bp_real *const spare[2])
+{
+    if (pass->sums.block == 0)
+        pass->net->kernels->outer(outer);
+    else
+        bp_sum_outer_in_groups(pass, outer, spare);
+}
 
 /* sum[j] = Σ_n m[n][j], or += with `add`; m in panels of `stride`. */
 void
-bp_sum_columns(const struct bp_pass *, size_t columns, const bp_real *m, size_t stride, bool add,
-               bp_real *sum);
+bp_sum_columns_in_groups(const struct bp_pass *, size_t columns, const bp_real *m, size_t stride,
+                         bool add, bp_real *sum);
+
+static inline void
+bp_sum_columns(const struct bp_pass *pass, size_t columns, const bp_real *m, size_t stride,
+               bool add, bp_real *sum)
+{
+    if (pass->sums.block == 0)
+        pass->net->kernels->column_sums(pass->rows, columns, m, stride, add, sum);
+    else
+        bp_sum_columns_in_groups(pass, columns, m, stride, add, sum);
+}
 
 /* to[k][j] = from[k][j], or += with `add`, where `from` lies in panels, and `to` as outer.c may. */
 void
