@@ -84,7 +84,7 @@ def load_all(
         pass
     try:
         with safe_open(path, framework="numpy") as file:
-            description = _description(file.metadata())
+            description = description_of(file.metadata(), METADATA_KEY, FORMAT_VERSION)
             layers = [restore_layer(layer) for layer in field(description, "layers", list)]
             dtype = name_among("dtype", field(description, "dtype", str), DTYPES)
             notes: Notes = field(description, "notes", dict)
@@ -143,15 +143,22 @@ def _tensors(network: BaseNetwork) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def description_of(metadata: Mapping[str, str] | None, key: str, version: int) -> dict[str, Any]:
+    """The description in a file's metadata.
+
+    Raises
+    ------
+    ValueError
+        If there is none by this key, it is no JSON, or it is not of this version of the format.
+    """
     import json
 
-    if metadata is None or METADATA_KEY not in metadata:
-        raise ValueError(f"its metadata has no entry {METADATA_KEY!r}")
-    description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-    version = field(description, "version", int)
-    if version != FORMAT_VERSION:
-        raise ValueError(f"it has format version {version}; this backprop reads {FORMAT_VERSION}")
+    if metadata is None or key not in metadata:
+        raise ValueError(f"its metadata has no entry {key!r}")
+    description: dict[str, Any] = json.loads(metadata[key])
+    found = field(description, "version", int)
+    if found != version:
+        raise ValueError(f"it has format version {found}; this backprop reads {version}")
     return description
 
 

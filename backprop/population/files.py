@@ -18,7 +18,15 @@ from backprop._of_members import MemberStates
 from backprop._optimizer import Optimizer
 from backprop._validate import name_among
 from backprop.files.descriptions import describe_optimizer, describe_rng, restore_optimizer, restore_rng
-from backprop.files.format import describe_layer, field, mask_name, masks_of, restore_layer, restore_masks
+from backprop.files.format import (
+    describe_layer,
+    description_of,
+    field,
+    mask_name,
+    masks_of,
+    restore_layer,
+    restore_masks,
+)
 from backprop.files.writing import refuse_own_functions, write_whole
 from backprop.network import Network
 from backprop.population.members import Members, prototype_of
@@ -85,7 +93,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Members, Optimizer | None]:
         pass
     try:
         with safe_open(path, framework="numpy") as file:
-            description = _description(file.metadata())
+            description = description_of(file.metadata(), METADATA_KEY, FORMAT_VERSION)
             layers = [restore_layer(layer) for layer in field(description, "layers", list)]
             dtype = name_among("dtype", field(description, "dtype", str), DTYPES)
             network = Network(*layers, loss=field(description, "loss", str), dtype=dtype, seed=0)
@@ -103,18 +111,6 @@ def load(path: str | os.PathLike[str]) -> tuple[Members, Optimizer | None]:
     optimizer.steps = 0
     optimizer.join(len(rngs), MemberStates(states, tensors["optimizer.steps"]))
     return members, optimizer
-
-
-def _description(metadata: Any) -> dict[str, Any]:
-    import json
-
-    if metadata is None or METADATA_KEY not in metadata:
-        raise ValueError(f"its metadata has no entry {METADATA_KEY!r}")
-    description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-    version = field(description, "version", int)
-    if version != FORMAT_VERSION:
-        raise ValueError(f"it has format version {version}; this backprop reads {FORMAT_VERSION}")
-    return description
 
 
 def _tensors(file: Any, network: Network, members: int, optimizer: Any) -> dict[str, NDArray[Any]]:
