@@ -1,5 +1,5 @@
-/* gil.h: the GIL, which a long call gives up, and takes back for as long as a hook runs Python code.
- * Depends on module.h. */
+/* gil.h: the GIL, which a long call gives up, and takes back for as long as a hook runs Python code
+ * or a signal's handler. Depends on module.h. */
 #ifndef BP_GIL_H
 #define BP_GIL_H
 
@@ -19,6 +19,17 @@ static inline void
 bp_take_gil(struct bp_gil *gil)
 {
     PyEval_RestoreThread(gil->saved);
+}
+
+/* For bp_poll, its context being the bp_gil of a call that has given it up: lets Python's signal
+ * handlers run; true when one of them raised. */
+static inline bool
+bp_poll_signals(void *gil)
+{
+    bp_take_gil(gil);
+    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
+    bp_give_up_gil(gil);
+    return raised;
 }
 
 #endif

@@ -135,18 +135,6 @@ bp_leave_with_samples(Network *self, struct bp_samples *samples)
     bp_leave(self);
 }
 
-/* Lets Python's signal handlers run; true where one raised. */
-static bool
-ask(void *context)
-{
-    Network *self = context;
-
-    bp_take_gil(&self->gil);
-    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
-    bp_give_up_gil(&self->gil);
-    return raised;
-}
-
 enum bp_status
 bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
 {
@@ -157,7 +145,7 @@ bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
     const enum bp_status status =
         bp_workspace_for(&self->ws, &self->net, &samples->data, rows, 1, flags);
     if (status == BP_OK && rows < samples->data.x.rows) {
-        self->watch = (struct bp_watch){.poll = {ask, self}, .asked = bp_seconds_now()};
+        self->watch = (struct bp_watch){.poll = {bp_poll_signals, &self->gil}, .asked = bp_seconds_now()};
         self->ws.scratch.watch = &self->watch;
     }
     return status;
@@ -192,7 +180,7 @@ bp_begin_many(Network *self, const struct bp_samples *samples, Py_ssize_t thread
         .parameters = self->parameters.at,
         .data = &samples->data,
         .threads = (size_t)threads,
-        .poll = {ask, self},
+        .poll = {bp_poll_signals, &self->gil},
     };
 }
 

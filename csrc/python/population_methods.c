@@ -65,18 +65,6 @@ struct call {
     struct bp_population population;
 };
 
-/* Lets Python's signal handlers run; true when one of them raised. */
-static bool
-poll(void *context)
-{
-    struct call *call = context;
-
-    bp_take_gil(&call->gil);
-    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
-    bp_give_up_gil(&call->gil);
-    return raised;
-}
-
 /* Whether a member's optimizer makes sense, and needs no more vectors than there are. */
 static int
 check_optimizers(const struct bp_population *p, size_t states)
@@ -289,7 +277,7 @@ read_training(struct call *call, const Network *self)
         return -1;
     p->way = (enum bp_way)way;
     p->net = &self->net;
-    p->poll = (struct bp_poll){poll, call};
+    p->poll = (struct bp_poll){bp_poll_signals, &call->gil};
     p->settings = call->given.settings;
     if (self->customs && self->customs->python)
         p->settings.threads = 1;

@@ -38,18 +38,6 @@ struct call {
     struct bp_member_samples samples;
 };
 
-/* Lets Python's signal handlers run; true when one of them raised. */
-static bool
-poll(void *context)
-{
-    struct call *call = context;
-
-    bp_take_gil(&call->gil);
-    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
-    bp_give_up_gil(&call->gil);
-    return raised;
-}
-
 /* Asks all members, once all is read. */
 static int
 ask_members(struct call *call, Network *self, struct bp_members_asked *asked)
@@ -58,7 +46,7 @@ ask_members(struct call *call, Network *self, struct bp_members_asked *asked)
     asked->data = bp_member_data_of(&call->samples);
     asked->threads =
         self->customs && self->customs->python ? 1 : call->given.threads;
-    asked->poll = (struct bp_poll){poll, call};
+    asked->poll = (struct bp_poll){bp_poll_signals, &call->gil};
     bp_give_up_gil(&call->gil);
     const enum bp_status status = bp_ask_members(asked);
     bp_take_gil(&call->gil);

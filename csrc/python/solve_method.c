@@ -55,18 +55,6 @@ struct call {
     struct bp_solving solving;
 };
 
-/* Lets Python's signal handlers run; true when one of them raised. */
-static bool
-poll(void *context)
-{
-    struct call *call = context;
-
-    bp_take_gil(&call->gil);
-    const bool raised = PyErr_Occurred() || PyErr_CheckSignals() < 0;
-    bp_give_up_gil(&call->gil);
-    return raised;
-}
-
 static PyObject *
 raise_not_finite(const struct bp_module *module, size_t layer)
 {
@@ -217,7 +205,7 @@ read_settings(struct call *call, Network *self)
     s->iterations = given->iterations;
     s->threads = self->customs && self->customs->python ? 1 : given->threads;
     s->limits = given->limits;
-    s->poll = (struct bp_poll){poll, call};
+    s->poll = (struct bp_poll){bp_poll_signals, &call->gil};
     s->record = bp_doubles(given->record, "record",
                            bp_size_product(s->iterations, BP_SOLVED_FIGURES));
     if (!s->record)
