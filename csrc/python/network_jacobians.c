@@ -29,6 +29,17 @@ const struct bp_signature bp_jacobian_vector_signature =
 const struct bp_signature bp_vector_jacobian_signature =
     BP_SIGNATURE("Network.vector_jacobian()", vector_jacobian_arguments, 2);
 
+/* Ends the computation: what it wrote into out, a reference that is taken over, or an exception. */
+static PyObject *
+end_with(Network *self, PyArrayObject *out, enum bp_status status)
+{
+    status = bp_end(self, status);
+    if (status == BP_OK)
+        return (PyObject *)out;
+    Py_DECREF(out);
+    return bp_raise(status);
+}
+
 PyObject *
 bp_network_jacobian(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
@@ -36,7 +47,7 @@ bp_network_jacobian(PyObject *object, PyObject *const *args, Py_ssize_t count, P
     const struct bp_network *net = &self->net;
     struct given given = {0};
     struct bp_samples samples;
-    enum bp_status status;
+    PyObject *result = NULL;
 
     if (bp_read_arguments(&bp_jacobian_signature, args, count, names, &given) < 0 ||
         bp_enter_with_samples(self, &samples, &given.samples) < 0)
@@ -45,17 +56,13 @@ bp_network_jacobian(PyObject *object, PyObject *const *args, Py_ssize_t count, P
                               (npy_intp)net->layers[0].inputs};
     PyArrayObject *out = bp_new_results(&samples, 2, shape, bp_type_number(net->kernels->dtype));
     if (out) {
-        status = bp_begin(self, &samples, BP_INPUT_GRADIENT);
+        const enum bp_status status = bp_begin(self, &samples, BP_INPUT_GRADIENT);
         if (status == BP_OK)
             bp_jacobian(net, &self->ws, self->parameters.at, &samples.data, PyArray_DATA(out));
-        status = bp_end(self, status);
-        if (status != BP_OK) {
-            bp_raise(status);
-            Py_CLEAR(out);
-        }
+        result = end_with(self, out, status);
     }
     bp_leave_with_samples(self, &samples);
-    return (PyObject *)out;
+    return result;
 }
 
 /* What u^T J is for the samples: their derivatives are u. */
@@ -72,11 +79,7 @@ vector_jacobian(Network *self, const struct bp_samples *samples)
     status = bp_begin(self, samples, BP_INPUT_GRADIENT);
     if (status == BP_OK)
         bp_vector_jacobian(net, &self->ws, self->parameters.at, &samples->data, PyArray_DATA(out));
-    status = bp_end(self, status);
-    if (status == BP_OK)
-        return (PyObject *)out;
-    Py_DECREF(out);
-    return bp_raise(status);
+    return end_with(self, out, status);
 }
 
 PyObject *
@@ -116,11 +119,7 @@ jacobian_vector(Network *self, const struct bp_samples *samples, const struct bp
         bp_jacobian_vector(net, &self->ws, &moved, self->parameters.at, &samples->data, v,
                            PyArray_DATA(out));
     bp_workspace_free(&moved);
-    status = bp_end(self, status);
-    if (status == BP_OK)
-        return (PyObject *)out;
-    Py_DECREF(out);
-    return bp_raise(status);
+    return end_with(self, out, status);
 }
 
 PyObject *
