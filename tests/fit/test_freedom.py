@@ -8,6 +8,7 @@ import pytest
 from conftest import assert_close, assert_same_bits, make_data, require_torch
 
 import backprop as bp
+from backprop import _core
 
 SIZES = (5, 17, 11, 3)
 # The gradients of both sides agree to about 1e-15; 1e-9 after 40 steps is what is promised.
@@ -469,3 +470,29 @@ def test_members_of_a_population_have_the_bits_of_their_own_fit(tmp_path, optimi
         assert_kept_its_promises(member, before)
         assert_same_bits(population.parameters[i], member.parameters)
         assert_same_bits(loaded.parameters[i], member.parameters)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, ValueError, MemoryError])
+def test_what_ends_before_its_first_step_leaves_what_a_new_mask_would_clear(ending):
+    """The optimizer's state too, which has to do with masked weights until the first step clears it."""
+    net = bp.Network(bp.Layer(5, 17, "tanh"), bp.Layer(17, 3), seed=1)
+    x, y = make_data(net, 20)
+    optimizer = bp.Adam(0.01)
+    net.fit(x, y, optimizer)
+    net.layers[0].mask = some_mask()
+    net.parameters[:] = 1
+    before = [array.copy() for array in (net.parameters, *optimizer.state)]
+
+    def batches():
+        raise ending
+        yield x, y
+
+    if ending is MemoryError:
+        _core._refuse_request(1)
+    with pytest.raises(ending):
+        net.fit(x if ending is MemoryError else batches(), y if ending is MemoryError else None, optimizer)
+    for array, old in zip((net.parameters, *optimizer.state), before, strict=True):
+        assert_same_bits(array, old)
+    net.step(x, y, optimizer)
+    for array in (net.parameters, *optimizer.state):
+        assert (array[: 5 * 17].reshape(5, 17).T[~some_mask()] == 0).all()

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/base/team.h"
+
 static void
 note_factor(struct bp_restraint *r, double factor, size_t l)
 {
@@ -44,11 +46,22 @@ bp_mask_part(const struct bp_network *net, size_t l, size_t k, size_t rows, size
 }
 
 void
+bp_mask_share(const struct bp_network *net, struct bp_vector vector, size_t me, size_t shares)
+{
+    for (size_t l = 0; l < net->count; l++) {
+        struct bp_weights part = bp_layer_weights(net, l, vector);
+        size_t first, last;
+
+        bp_share(net->layers[l].inputs, shares, me, &first, &last);
+        part.w = bp_at(net, part.w, first * part.row);
+        bp_mask_part(net, l, first, last - first, 0, net->layers[l].outputs, part);
+    }
+}
+
+void
 bp_mask_vector(const struct bp_network *net, struct bp_vector vector)
 {
-    for (size_t l = 0; l < net->count; l++)
-        bp_mask_part(net, l, 0, net->layers[l].inputs, 0, net->layers[l].outputs,
-                     bp_layer_weights(net, l, vector));
+    bp_mask_share(net, vector, 0, 1);
 }
 
 double

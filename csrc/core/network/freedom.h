@@ -17,9 +17,11 @@ void
 bp_mask_part(const struct bp_network *, size_t l, size_t k, size_t rows, size_t j, size_t columns,
              struct bp_weights part);
 
-/* The same for all of a vector. */
+/* The same for all of a vector, or for the share of it that bp_pack gives to one of `shares`. */
 void
 bp_mask_vector(const struct bp_network *, struct bp_vector);
+void
+bp_mask_share(const struct bp_network *, struct bp_vector, size_t me, size_t shares);
 
 /* What number `at` of a vector is multiplied by in the optimizer's rate, and where the numbers of
  * that factor end. */

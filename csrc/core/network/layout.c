@@ -143,8 +143,10 @@ bp_pack_frozen(const struct bp_network *net, const bp_real *parameters, bp_real 
         const struct bp_weights source = bp_layer_weights(net, l, bp_reading(parameters, false));
         const struct bp_weights target =
             bp_layer_weights(net, l, (struct bp_vector){packed, true});
-        if (layer->freedom.rate == 0)
+        if (layer->freedom.rate == 0) {
             copy_rows(net, l, source, target, 0, layer->inputs);
+            bp_mask_part(net, l, 0, layer->inputs, 0, layer->outputs, target);
+        }
         if (layer->bias && layer->freedom.bias_rate == 0)
             memcpy(target.bias, source.bias, layer->outputs * net->kernels->size);
     }

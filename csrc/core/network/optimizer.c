@@ -111,11 +111,8 @@ bp_optimize(const struct bp_network *net, const struct bp_optimizer_step *rule,
 }
 
 void
-bp_mask_all(const struct bp_network *net, bp_real *parameters, const struct bp_optimizer *o)
+bp_mask_states(const struct bp_network *net, const struct bp_optimizer *o)
 {
-    if (!net->restraint.masked)
-        return;
-    bp_mask_vector(net, (struct bp_vector){parameters, false});
     for (size_t s = 0; s < bp_state_count(o); s++)
         bp_mask_vector(net, (struct bp_vector){o->state[s], false});
 }

@@ -35,7 +35,7 @@ void bp_optimize(const struct bp_network *, const struct bp_optimizer_step *,
                  struct bp_vector parameters, bp_real *const state[BP_STATES], size_t at,
                  size_t count, const bp_real *gradient);
 
-/* Sets parameters that are masked, and what is remembered of them, to 0; both in storage order. */
-void bp_mask_all(const struct bp_network *, bp_real *parameters, const struct bp_optimizer *);
+/* Sets what is remembered of masked parameters to 0; states in storage order. */
+void bp_mask_states(const struct bp_network *, const struct bp_optimizer *);
 
 #endif

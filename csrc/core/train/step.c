@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
 #include "core/passes/lazy.h"
@@ -17,7 +18,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     const double weight = bp_sum_of_weights(data);
     double total = 0;
 
-    bp_mask_all(net, parameters, optimizer);
+    bp_mask_vector(net, (struct bp_vector){parameters, false});
     pass.rows = data->x.rows;
     pass.sums = bp_grouping_of(net, pass.rows);
     pass.dropout = dropout;
@@ -34,6 +35,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
                                .moving = bp_forgets(optimizer)});
         if (bp_failed(net))
             return total / weight;
+        bp_mask_states(net, optimizer);
         if (net->penalized || isfinite(optimizer->clip_norm)) {
             const double norm = bp_finish_gradient(&pass, whole, 1);
             rule.scale = bp_clip_scale(norm, optimizer->clip_norm);

@@ -101,7 +101,6 @@ bp_train(const struct bp_training *t, struct bp_trained *trained)
     struct run run;
 
     *trained = (struct bp_trained){0};
-    bp_mask_all(t->net, t->parameters, t->optimizer);
     enum bp_status status = bp_run_open(&run, t, trained);
     if (t->ranks) {
         trained->status_exchanged = true;
@@ -113,7 +112,7 @@ bp_train(const struct bp_training *t, struct bp_trained *trained)
         status = run.verdict.status;
     if (status == BP_OK && run.verdict.stop) {
         status = BP_INTERRUPTED;
-        if (bp_finite_share(&run, 0, 1)) /* else the last epoch's stay */
+        if (run.steps > 0 && bp_finite_share(&run, 0, 1)) /* else the last epoch's stay */
             bp_commit_share(&run, 0, 1);
     }
     bp_run_close(&run);

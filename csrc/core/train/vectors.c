@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/base/memory.h"
+#include "core/network/freedom.h"
 
 bool
 bp_vectors_open(struct run *run)
@@ -34,14 +35,23 @@ bp_vectors_close(struct run *run)
     bp_free(run->vectors.gradient);
 }
 
+/* A share of a vector, masked here and not where it comes from: what ends before its first step leaves
+ * that as it was. */
+static void
+pack(const struct bp_network *net, const bp_real *from, bp_real *to, size_t me, size_t shares)
+{
+    bp_pack(net, from, to, me, shares);
+    bp_mask_share(net, (struct bp_vector){to, true}, me, shares);
+}
+
 void
 bp_pack_share(const struct run *run, size_t me, size_t shares)
 {
     const struct bp_training *t = run->asked;
 
-    bp_pack(t->net, t->parameters, run->vectors.parameters, me, shares);
+    pack(t->net, t->parameters, run->vectors.parameters, me, shares);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        bp_pack(t->net, t->optimizer->state[s], run->vectors.state[s], me, shares);
+        pack(t->net, t->optimizer->state[s], run->vectors.state[s], me, shares);
 }
 
 void
