@@ -197,6 +197,7 @@ class Network:
         iterations: int,
         record: NDArray[np.float64],  # (iterations, solved_figures)
         numbers: NDArray[np.float64],  # count, place, steps; or damping, effective, penalties, steps
+        after: Callable[[], bool] | None = None,  # after each iteration; others may use the network meanwhile
         pairs: NDArray[np.float64] | None = None,  # (memory, 2, parameters), for L-BFGS
         accelerated: bool = False,
         bayesian: bool = False,

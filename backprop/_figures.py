@@ -7,7 +7,8 @@ import math
 
 UPWARDS = ("accuracy", "r2")
 DOWNWARDS = (
-    "loss", "lr", "seconds", "weight_norm", "gradient_norm", "damping", "step", "effective_parameters",
+    "loss", "lr", "seconds", "weight_norm", "gradient_norm", "damping", "step", "evaluations",
+    "effective_parameters",
 )  # fmt: skip
 VALIDATION = "validation_"
 MODES = ("auto", "min", "max")

@@ -30,7 +30,8 @@ class History(dict[str, list[float]]):
     ``print(history)`` shows a table, and ``pandas.DataFrame(history)`` is one.
 
     With `LBFGS` and `LevenbergMarquardt`, "loss" is C after the iteration, and instead of "lr" there are
-    "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; and, with
+    "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; "evaluations",
+    how often C was computed, of which the first iteration has one more, where it began; and, with
     Levenberg-Marquardt, "damping", the μ of the step, and "effective_parameters" if it is Bayesian. An
     iteration that found no better point has a step of 0 and is the last.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,7 @@ class Solving:
             "gradient_norm",
             *(("damping",) if levenberg else ()),
             "step",
+            "evaluations",
             *(("effective_parameters",) if getattr(self.optimizer, "bayesian", False) else ()),
             "seconds",
         )
@@ -212,39 +213,91 @@ def _has_second_derivatives(network: BaseNetwork) -> bool:
     return not any(g.is_custom or g.name == "softmax" for g in activations)
 
 
+class _Looking:
+    """What is done after each iteration while callbacks or metrics look on, inside one call of the engine.
+
+    The engine goes on from what it knows. It is left, and called anew, where somebody changed the network or
+    the optimizer meanwhile.
+    """
+
+    def __init__(
+        self,
+        solving: Solving,
+        observers: Observers,
+        history: History,
+        bar: Progress,
+        record: NDArray[np.float64],
+    ) -> None:
+        self._solving, self._observers, self._history = solving, observers, history
+        self._bar, self._rows = bar, iter(record)
+        self.busy = False  # stays True where something is raised
+        self.stopped = False
+
+    def __call__(self) -> bool:
+        """Takes the next row of the record; whether the engine is to be left."""
+        self.busy = True
+        before = self._moment()
+        last = _extend(self._solving, self._history, next(self._rows)[np.newaxis])
+        self._bar.advance(1, last)
+        self.stopped = self._observers.after_epoch(last)
+        self.busy = False
+        return self.stopped or not _same(before, self._moment())
+
+    def _moment(self) -> list[Any]:
+        network, optimizer = self._solving.network, self._solving.optimizer
+        layers = [setting for layer in network.layers for setting in (layer.lr, layer.bias_lr, layer.mask)]
+        return [*layers, *optimizer.state, optimizer.state[-1].copy(), network.parameters.copy()]
+
+
+def _same(before: list[Any], now: list[Any]) -> bool:
+    *objects, numbers, parameters = zip(before, now, strict=True)
+    return all(a is b or (isinstance(a, float) and a == b) for a, b in objects) and all(
+        np.array_equal(a, b) for a, b in (numbers, parameters)
+    )
+
+
 def _train(solving: Solving, observers: Observers, history: History, bar: Progress) -> None:
-    """All iterations, in as few calls of the engine as observers and norms allow."""
-    network = solving.network
-    one_by_one = bool(observers) or solving.norms or bool(solving.metrics.of_names)
+    """All iterations, in as few calls of the engine as the record's size, the bar and observers allow."""
+    watched = bool(observers) or solving.norms or bool(solving.metrics.of_names)
     while history.epochs < solving.epochs:
-        most = 1 if one_by_one else min(ROWS_OF_RECORD, solving.epochs - history.epochs)
+        most = min(ROWS_OF_RECORD, solving.epochs - history.epochs)
         record = np.full((most, len(_core.solved_figures)), np.nan)
+        looking = _Looking(solving, observers, history, bar, record) if watched else None
         try:
-            done, history.stopped = _solve(solving, record, bar.budget)
+            done, history.stopped = _solve(solving, record, bar.budget, looking)
         except _core.DivergenceError as error:
-            error.epoch = history.epochs + 1
+            if looking is None or not looking.busy:
+                error.epoch = history.epochs + 1
             raise
-        columns = dict(zip(_core.solved_figures, record[:done].T.tolist(), strict=True))
-        columns |= solving.quality.measured(columns)
-        if solving.norms:
-            columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
-        if solving.samples.mask is not None:
-            columns["accuracy"] = done * [math.nan]
-        if is_masked(solving.samples.held_out):
-            columns["validation_accuracy"] = done * [math.nan]
-        own = solving.metrics.measured(network, Alone())
-        columns |= {name: [figure] for name, figure in own.items()}
-        for key, values in history.items():
-            values.extend(columns[key])
-        last = {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
-        bar.advance(done, last)
-        if observers.after_epoch(last) if one_by_one else False:
+        if looking is None:
+            bar.advance(done, _extend(solving, history, record[:done]))
+        elif looking.stopped:
             history.stopped = "callback"
         if history.stopped != "epochs":
             break
 
 
-def _solve(solving: Solving, record: NDArray[np.float64], budget: float) -> tuple[int, str]:
+def _extend(solving: Solving, history: History, record: NDArray[np.float64]) -> dict[str, float]:
+    """Adds rows of the engine's record to the history, and metrics; the last row's figures."""
+    network, rows = solving.network, len(record)
+    columns = dict(zip(_core.solved_figures, record.T.tolist(), strict=True))
+    columns |= solving.quality.measured(columns)
+    if solving.norms:
+        columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
+    if solving.samples.mask is not None:
+        columns["accuracy"] = rows * [math.nan]
+    if is_masked(solving.samples.held_out):
+        columns["validation_accuracy"] = rows * [math.nan]
+    own = solving.metrics.measured(network, Alone())
+    columns |= {name: [figure] for name, figure in own.items()}
+    for key, values in history.items():
+        values.extend(columns[key])
+    return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+
+
+def _solve(
+    solving: Solving, record: NDArray[np.float64], budget: float, after: Callable[[], bool] | None
+) -> tuple[int, str]:
     """One call of the engine: the iterations done, and why it ended."""
     network, optimizer, samples = solving.network, solving.optimizer, solving.samples
     optimizer.ready(network.parameters.size, len(network.layers))
@@ -267,6 +320,7 @@ def _solve(solving: Solving, record: NDArray[np.float64], budget: float) -> tupl
         target_mask=samples.mask,
         validation=samples.held_out,
         record=record,
+        after=after,
         iterations=len(record),
         threads=solving.threads,
         gradient=optimizer.gradient_tolerance,

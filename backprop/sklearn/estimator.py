@@ -76,6 +76,7 @@ class Estimator(Fitted):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
+        max_fun: int = 15000,
         loss: str | Loss = "auto",
         dropout: float = 0.0,
         standardize: bool = True,
@@ -106,6 +107,7 @@ class Estimator(Fitted):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
         self.loss = loss
         self.dropout = dropout
         self.standardize = standardize
@@ -296,9 +298,11 @@ class Estimator(Fitted):
             warn_user("training was interrupted; the best parameters so far are kept")
         elif not incremental and not watch.stopped:
             unit, rate = ("iterations", "") if watch.whole else ("epochs", " or learning_rate_init")
+            limit = f"max_iter={self.max_iter} {unit}"
+            if watch.spent:
+                limit = f"max_fun={self.max_fun} evaluations"
             warn_user(
-                f"training reached max_iter={self.max_iter} {unit} and has not converged; train for more, or "
-                f"raise tol{rate}",
+                f"training reached {limit} and has not converged; train for more, or raise tol{rate}",
                 ConvergenceWarning,
             )
 

@@ -37,6 +37,7 @@ class Parameters(Protocol):
     learning_rate: Any
     learning_rate_init: Any
     loss: Any
+    max_fun: Any
     max_iter: Any
     members: Any
     momentum: Any
@@ -69,6 +70,7 @@ def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     whole_number("max_iter", e.max_iter)
     not_negative("tol", e.tol)
     patience(e)
+    whole_number("max_fun", e.max_fun)
     held_out = finite_number("validation_fraction", e.validation_fraction)
     if e.early_stopping and not 0 < held_out < 1:
         raise ValueError(f"validation_fraction must be greater than 0 and less than 1, got {held_out}")
@@ -249,6 +251,9 @@ DOCUMENTED = """
         of tol: in the loss, or with early_stopping in the score. "lbfgs" and "lm" stop after more than
         n_iter_no_change such iterations, without the 50; where no entry of the gradient is above tol, as
         in scikit-learn; and where they find no better point.
+    max_fun : int
+        Evaluations of the loss by "lbfgs" and "lm" at most, as in scikit-learn: training ends after the
+        iteration that goes beyond it. An iteration needs one at least.
     verbose : bool
         Whether to print the loss of every epoch.
     warm_start : bool

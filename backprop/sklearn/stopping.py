@@ -58,6 +58,7 @@ class Watch:
         self.waited = 0
         self.best = -math.inf
         self.stopped = False
+        self.evaluations = 0.0  # of the loss, by solvers that count them
         self.begun_with, self.begun_penalty = network._locked(network.parameters.copy), penalty(network)
         self.parameters: NDArray[Any] | None = None
 
@@ -66,6 +67,7 @@ class Watch:
         penalty_now = penalty(network)
         loss = record["loss"] + (penalty_now if self.whole else self.begun_penalty)
         self.losses.append(loss)
+        self.evaluations += record.get("evaluations", 0.0)
         value = -loss
         text = f"Iteration {len(self.losses)}, loss = {loss:.8f}"
         if self.score is not None:
@@ -82,7 +84,12 @@ class Watch:
             self.parameters = self.begun_with if of_before else now
         self.begun_with, self.begun_penalty = now, penalty_now
         self._set_rate()
-        return self.stopped
+        return self.stopped or self.spent
+
+    @property
+    def spent(self) -> bool:
+        """Whether the loss has been computed more often than it may be."""
+        return bool(self.evaluations > self.estimator.max_fun)
 
     def _set_rate(self) -> None:
         """Sets the learning rate of the next epoch, or ends the training when patience does."""

@@ -15,7 +15,7 @@ struct given {
         PyObject *x, *y, *sample_weight, *target_mask;
         PyObject *validation; /* (x, y), or (x, y, sample_weight) */
     } data;
-    PyObject *pairs, *numbers, *record;
+    PyObject *pairs, *numbers, *record, *after;
     struct bp_levenberg levenberg;
     struct bp_limits limits;
     size_t iterations, threads;
@@ -29,6 +29,7 @@ static const struct bp_argument solve_arguments[] = {
     {"iterations", BP_ARG_SIZE, GIVEN(iterations), true, 1},
     {"record", BP_ARG_OBJECT, GIVEN(record), true, 0},
     {"numbers", BP_ARG_OBJECT, GIVEN(numbers), true, 0},
+    {"after", BP_ARG_OPTIONAL, GIVEN(after), false, 0},
     {"pairs", BP_ARG_OPTIONAL, GIVEN(pairs), false, 0},
     {"accelerated", BP_ARG_FLAG, GIVEN(levenberg.accelerated), false, 0},
     {"bayesian", BP_ARG_FLAG, GIVEN(levenberg.bayesian), false, 0},
@@ -46,10 +47,13 @@ const struct bp_signature bp_solve_signature = BP_SIGNATURE("Network._solve()", 
 /* one call of _solve */
 struct call {
     struct given given;
+    Network *network; /* held, but for as long as `after` runs */
+    bool left; /* by `after`, with an exception: not held any more */
     struct bp_gil gil;
     struct bp_samples samples, held_out;
     struct bp_lbfgs lbfgs;
-    double *numbers;        /* what the solver remembers, as Python has it */
+    double *numbers;        /* what the solver remembers, as Python has it; steps are the last */
+    double steps;           /* before this call */
     struct bp_network twin; /* of double, for a float32 network's Levenberg-Marquardt */
     double *twin_parameters;
     struct bp_solving solving;
@@ -176,21 +180,39 @@ read_levenberg(struct call *call, const Network *self)
     return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
 }
 
-/* What the solver remembers now. */
+static double *
+steps_of(const struct call *call)
+{
+    return call->numbers + (call->solving.levenberg ? call->solving.net->count + 2 : 2);
+}
+
+/* Shows Python what has been reached: what the solver remembers now, and the parameters. */
 static void
-note_numbers(struct call *call)
+show(struct call *call)
 {
     const struct bp_levenberg *levenberg = call->solving.levenberg;
 
-    if (levenberg) {
-        call->numbers[0] = levenberg->damping;
-        call->numbers[1] = levenberg->effective;
-        call->numbers[call->solving.net->count + 2] += (double)call->solving.done;
-        return;
-    }
-    call->numbers[0] = (double)call->lbfgs.count;
-    call->numbers[1] = (double)call->lbfgs.next;
-    call->numbers[2] += (double)call->solving.done;
+    call->numbers[0] = levenberg ? levenberg->damping : (double)call->lbfgs.count;
+    call->numbers[1] = levenberg ? levenberg->effective : (double)call->lbfgs.next;
+    *steps_of(call) = call->steps + (double)call->solving.done;
+    take_from_twin(call, call->network);
+}
+
+/* What `after` says, while others may use the network. */
+static bool
+ask_after(void *context)
+{
+    struct call *call = context;
+
+    bp_take_gil(&call->gil);
+    show(call);
+    bp_leave(call->network);
+    PyObject *answer = PyObject_CallNoArgs(call->given.after);
+    const int ends = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    call->left = ends < 0 || bp_enter(call->network) < 0;
+    bp_give_up_gil(&call->gil);
+    return ends != 0 || call->left;
 }
 
 /* Everything but the data. */
@@ -206,11 +228,16 @@ read_settings(struct call *call, Network *self)
     s->threads = self->customs && self->customs->python ? 1 : given->threads;
     s->limits = given->limits;
     s->poll = (struct bp_poll){bp_poll_signals, &call->gil};
+    if (given->after)
+        s->after = (struct bp_poll){ask_after, call};
     s->record = bp_doubles(given->record, "record",
                            bp_size_product(s->iterations, BP_SOLVED_FIGURES));
     if (!s->record)
         return -1;
-    return given->pairs ? read_lbfgs(call, &self->net) : read_levenberg(call, self);
+    if ((given->pairs ? read_lbfgs(call, &self->net) : read_levenberg(call, self)) < 0)
+        return -1;
+    call->steps = *steps_of(call);
+    return 0;
 }
 
 #define NAME(enumerator, name) name,
@@ -226,8 +253,10 @@ run(struct call *call, Network *self)
     bp_give_up_gil(&call->gil);
     const enum bp_status status = bp_solve(s);
     bp_take_gil(&call->gil);
-    note_numbers(call);
-    take_from_twin(call, self);
+    if (call->left)
+        return NULL;
+    if (!call->given.after) /* else it has seen all, and may have changed it */
+        show(call);
     if (bp_failed(&self->net))
         return bp_raise(BP_FAILED);
     if (status == BP_DIVERGED)
@@ -243,7 +272,9 @@ bp_network_solve(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     Network *self = (Network *)object;
     PyObject *result = NULL;
     struct call call = {
-        .given = {.threads = 1, .limits = {.target = -INFINITY, .budget = INFINITY}}};
+        .given = {.threads = 1, .limits = {.target = -INFINITY, .budget = INFINITY}},
+        .network = self,
+    };
 
     if (bp_read_arguments(&bp_solve_signature, args, count, names, &call.given) < 0 ||
         bp_enter(self) < 0)
@@ -254,7 +285,8 @@ bp_network_solve(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
     bp_free(call.twin_parameters);
     bp_release_samples(&call.samples);
     bp_release_samples(&call.held_out);
-    bp_leave(self);
+    if (!call.left)
+        bp_leave(self);
     return result;
 }
 

@@ -187,6 +187,8 @@ def training_calls():
     calls |= {f"fit, {name}": (make(name, wide), fit(batch_size=None)) for name in WHOLE_BATCH}
     together = fit(batch_size=None, threads=2)
     calls |= {f"fit, {name}, two threads": (make(name), together) for name in WHOLE_BATCH}
+    watched = fit(batch_size=None, threads=2, callbacks=[lambda net, record: None])
+    calls |= {f"fit, {name}, a callback": (make(name), watched) for name in WHOLE_BATCH}
     calls |= {
         "step, dropout": (make(dropout=0.3), step),
         "fit, chain": (make(), fit(batch_size=1)),

@@ -188,15 +188,107 @@ def test_history_says_what_was_measured():
         "weight_norm",
         "gradient_norm",
         "step",
+        "evaluations",
         "seconds",
     )
     assert all(len(history[key]) == 3 for key in history)
     net = small_network()
     history = net.fit(x, y, bp.LevenbergMarquardt(), epochs=3)
-    assert tuple(history) == ("loss", "r2", "gradient_norm", "damping", "step", "seconds")
+    assert tuple(history) == ("loss", "r2", "gradient_norm", "damping", "step", "evaluations", "seconds")
     gradient = net.gradient(x, y).parameters
     assert history["gradient_norm"][-1] == pytest.approx(np.linalg.norm(gradient), rel=1e-9)
     assert history.stopped == "epochs"
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("callbacks", [[], [lambda net, record: None]])
+def test_evaluations_are_counted_and_callbacks_cost_none(solver, callbacks):
+    calls = []
+
+    def g(z):
+        calls.append(1)
+        return np.tanh(z)
+
+    own = bp.Activation(g, lambda z: 1 - np.tanh(z) ** 2)
+    net = bp.Network.dense(1, 5, 1, hidden=own, output="identity", dtype="float64", seed=0)
+    x, y = curve(50)
+    del calls[:]
+    history = net.fit(x, y, solver(), epochs=30, callbacks=callbacks)
+    assert sum(history["evaluations"]) == len(calls)
+    assert min(history["evaluations"]) == 1 < history["evaluations"][0]
+
+
+def move(net, optimizer):
+    net.parameters[3] += 0.5
+
+
+def freeze(net, optimizer):
+    net.layers[0].lr = 0
+
+
+def cut(net, optimizer):
+    net.layers[0].mask = np.arange(10)[:, None] % 2 == 0
+
+
+def restart(net, optimizer):
+    optimizer.state[-1][:] = 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("change", [move, freeze, cut, restart])
+def test_what_a_callback_changes_holds_from_the_next_iteration_on(solver, dtype, change):
+    x, y = curve(50)
+    net, optimizer = small_network(dtype), solver()
+    apart, other = copy.deepcopy(net), solver()
+
+    def look(network, record):
+        if record["epoch"] == 5:
+            change(network, optimizer)
+
+    history = net.fit(x, y, optimizer, epochs=12, callbacks=[look])
+    losses = apart.fit(x, y, other, epochs=5)["loss"]
+    change(apart, other)
+    losses += apart.fit(x, y, other, epochs=7)["loss"]
+    assert history["loss"] == losses
+    assert optimizer.steps == other.steps
+    np.testing.assert_array_equal(net.parameters, apart.parameters)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_callback_may_use_the_network_and_so_may_another_thread(solver, threads):
+    net, x, y, _ = problem(3000, (5, 30, 3))
+    losses = []
+
+    def look(network, record):
+        other = threading.Thread(target=lambda: losses.append(network.loss(x, y)))
+        other.start()
+        other.join()
+        if record["epoch"] == 3:
+            network.fit(x[:20], y[:20], solver())
+
+    history = net.fit(x, y, solver(), epochs=3, threads=threads, callbacks=[look])
+    assert losses == pytest.approx(history["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_what_a_callback_raises_ends_training_and_nothing_else(solver):
+    x, y = curve(50)
+    net, optimizer, seen = small_network(), solver(), []
+
+    def fail(network, record):
+        seen.append(network.parameters.copy())
+        if len(seen) == 3:
+            error = bp.DivergenceError("of another network")
+            error.epoch = 77
+            raise error
+
+    with pytest.raises(bp.DivergenceError, match="of another network") as caught:
+        net.fit(x, y, optimizer, epochs=10, callbacks=[fail])
+    assert (caught.value.epoch, optimizer.steps) == (77, 3)
+    np.testing.assert_array_equal(net.parameters, seen[-1])
+    assert net.fit(x, y, optimizer, epochs=2).epochs == 2
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, lambda: bp.SGD(0.1)])

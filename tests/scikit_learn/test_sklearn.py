@@ -256,8 +256,9 @@ def test_wrong_parameters_are_refused_and_leave_the_model(iris):
     for settings in (
         {"activation": "logistics"}, {"solver": "cg"}, {"alpha": -1.0}, {"batch_size": 0}, {"max_iter": 0},
         {"learning_rate_init": 0.0}, {"hidden_layer_sizes": (5, 0)}, {"momentum": 1.0, "solver": "sgd"},
-        {"tol": -1.0}, {"n_iter_no_change": 0}, {"threads": 0}, {"beta_1": 1.0}, {"beta_2": -0.1},
-        {"epsilon": 0.0}, {"alpha": "none"}, {"batch_size": "full"}, {"learning_rate": "optimal"},
+        {"tol": -1.0}, {"n_iter_no_change": 0}, {"max_fun": 0}, {"threads": 0}, {"beta_1": 1.0},
+        {"beta_2": -0.1}, {"epsilon": 0.0}, {"alpha": "none"}, {"batch_size": "full"},
+        {"learning_rate": "optimal"},
         {"learning_rate_init": "fast"}, {"power_t": np.nan}, {"dropout": 1.0}, {"loss": "log"},
         {"validation_fraction": 1.0, "early_stopping": True}, {"class_weight": {7: 1.0}},
         {"class_weight": {0: -1.0}}, {"class_weight": "even"}, {"precision": "half"},

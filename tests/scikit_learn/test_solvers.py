@@ -116,6 +116,29 @@ def test_it_stops_where_the_gain_or_the_gradient_is_below_tol(noise, solver):
     assert "learning_rate" not in str(caught[0].message)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "lm"])
+def test_max_fun_ends_after_the_iteration_that_goes_beyond_it(noise, solver):
+    x, y = noise
+    settings = {"tol": 0.0, "n_iter_no_change": np.inf, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="max_fun=12 evaluations"):
+        model = BackpropRegressor((5,), solver=solver, max_fun=12, **settings).fit(x, y)
+    assert 5 < model.n_iter_ <= 12  # the start needs one, every iteration one or more
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        more = BackpropRegressor((5,), solver=solver, max_iter=model.n_iter_, **settings).fit(x, y)
+    assert more.predict(x).tobytes() == model.predict(x).tobytes()
+
+
+@quiet
+@pytest.mark.parametrize("most", [1, 5, 20])
+def test_max_fun_is_that_of_scikit_learn(noise, most):
+    """The first line search of both tries |g|⁻¹ along -g: then iterations go on alike for a while."""
+    x, y = noise
+    settings = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 1.0, "tol": 1e-12, "random_state": 0}
+    theirs = MLPClassifier(max_fun=most, **settings).fit(x, y)
+    ours = BackpropClassifier(max_fun=most, standardize=False, n_iter_no_change=np.inf, **settings).fit(x, y)
+    assert abs(ours.n_iter_ - theirs.n_iter_) <= 1 + most // 5
+
+
 @quiet
 def test_the_loss_and_its_penalty_are_those_after_the_iteration(noise):
     x, y = noise

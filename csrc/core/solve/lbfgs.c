@@ -78,6 +78,7 @@ evaluate(struct run *run, struct point *point)
 
     bp_from_doubles(run->asked, count, point->x, run->numbers);
     bp_to_doubles(net, count, run->numbers, point->x);
+    o->evaluations++;
     bp_clear_sums(o);
     if (!bp_sweep(o, &sweep))
         return false;

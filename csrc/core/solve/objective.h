@@ -29,6 +29,7 @@ struct bp_objective {
     double weight;        /* Σ w_n */
     unsigned char *free;  /* [parameters]: whether each moves; NULL where all do */
     size_t resident; /* where one block is all: the point of the last forward pass, or 0 */
+    size_t evaluations; /* of C, since the last row of the record */
     double polled;
     atomic_bool stop; /* the caller asked for it */
 };

@@ -116,6 +116,7 @@ visit_residuals(void *context, const struct bp_pass *pass, size_t me, size_t gro
 bool
 bp_residuals_at(struct bp_residuals *r, struct bp_point point)
 {
+    r->objective->evaluations++;
     bp_clear_sums(r->objective);
     return bp_sweep(r->objective, &(struct bp_sweep){
                                       .parameters = point.parameters,

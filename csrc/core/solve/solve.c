@@ -17,7 +17,7 @@ struct run {
 };
 
 static void
-write_record(const struct bp_reached *reached, double seconds, double *record)
+write_record(const struct bp_reached *reached, size_t evaluations, double seconds, double *record)
 {
     record[BP_SOLVED_LOSS] = reached->loss;
     record[BP_SOLVED_ACCURACY] = reached->right;
@@ -25,6 +25,7 @@ write_record(const struct bp_reached *reached, double seconds, double *record)
     record[BP_SOLVED_DAMPING] = reached->damping;
     record[BP_SOLVED_STEP] = reached->step;
     record[BP_SOLVED_EFFECTIVE] = reached->effective;
+    record[BP_SOLVED_EVALUATIONS] = (double)evaluations;
     record[BP_SOLVED_SECONDS] = seconds;
 }
 
@@ -48,13 +49,16 @@ iterate(struct run *run, struct bp_reached *reached, double begun)
     if (!bp_validate(o, asked->parameters, record))
         return false;
     const double now = bp_seconds_now();
-    write_record(reached, now - iteration_begun, record);
+    write_record(reached, o->evaluations, now - iteration_begun, record);
+    o->evaluations = 0;
     asked->done++;
     flat = reached->gradient_most <= asked->limits.gradient;
     asked->end = reached->loss <= asked->limits.target ? BP_END_TARGET
                  : flat                                ? BP_END_GRADIENT
                  : outcome == BP_NOT_MOVED             ? BP_END_STALLED
                                                        : BP_END_EPOCHS;
+    if (asked->after.ask && asked->after.ask(asked->after.context))
+        return false;
     return asked->end == BP_END_EPOCHS && now - begun <= asked->limits.budget;
 }
 

@@ -17,6 +17,7 @@
     FIGURE(BP_SOLVED_DAMPING, "damping")        /* of the step taken; NaN for L-BFGS */            \
     FIGURE(BP_SOLVED_STEP, "step")              /* how far the parameters moved, 2-norm */         \
     FIGURE(BP_SOLVED_EFFECTIVE, "effective_parameters") /* NaN unless Bayesian */                  \
+    FIGURE(BP_SOLVED_EVALUATIONS, "evaluations") /* of C; that before the first is the first's */  \
     FIGURE(BP_SOLVED_SECONDS, "seconds")
 
 #define BP_ENUMERATOR(enumerator, name) enumerator,
@@ -70,6 +71,7 @@ struct bp_solving {
     struct bp_levenberg *levenberg;
     struct bp_limits limits;
     struct bp_poll poll;
+    struct bp_poll after; /* asked once an iteration's row is written; true ends training */
     double *record; /* (iterations, BP_SOLVED_FIGURES) */
     /* results */
     size_t done; /* iterations */
