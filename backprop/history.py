@@ -59,7 +59,7 @@ class History(dict[str, list[float]]):
     stopped = "epochs"  # of a history that was pickled before it had a reason
 
     def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__((key, []) for key in keys)
+        super().__init__({key: [] for key in keys})
         self.steps: dict[str, NDArray[np.float64]] = {}
 
     def __missing__(self, key: str) -> list[float]:

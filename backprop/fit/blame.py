@@ -6,11 +6,8 @@ looked at once training has diverged, when what it has done to the parameters is
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from backprop._core import DivergenceError
 from backprop.fit.finite import check_finite
 
 if TYPE_CHECKING:
@@ -18,24 +15,25 @@ if TYPE_CHECKING:
     from backprop.fit.reader import Reader
 
 
-@contextlib.contextmanager
-def blamed_on_data(plan: Plan, reader: Reader | None) -> Iterator[None]:
-    """Makes a divergence that comes from x, or from a batch of the user's iterable, a ValueError.
+def blame_data(plan: Plan, reader: Reader | None, state: Any) -> None:
+    """Raises a ValueError where a divergence comes from x, or from a batch of the user's iterable.
 
     One epoch with such data never ends, so nothing has changed but the generator, which is put back.
+
+    Parameters
+    ----------
+    plan : Plan
+    reader : Reader or None
+    state : dict or None
+        That of the generator's bits before training, None where nothing was drawn.
     """
-    before = plan.generator.bit_generator.state if plan.draws else None
-    try:
-        yield
-    except DivergenceError:
-        for what, array in _suspects(plan, reader):
-            try:
-                check_finite(what, array)
-            except ValueError as error:
-                if before is not None:
-                    plan.generator.bit_generator.state = before
-                raise error from None
-        raise
+    for what, array in _suspects(plan, reader):
+        try:
+            check_finite(what, array)
+        except ValueError as error:
+            if state is not None:
+                plan.generator.bit_generator.state = state
+            raise error from None
 
 
 def _suspects(plan: Plan, reader: Reader | None) -> list[tuple[str, Any]]:

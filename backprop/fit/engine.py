@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprop.fit.blame import blamed_on_data
+from backprop._core import DivergenceError
+from backprop.fit.blame import blame_data
 from backprop.fit.ranks import Alone, Ranks
 from backprop.fit.reader import Reader
 from backprop.fit.streams import Batches
@@ -53,66 +54,61 @@ def train(
     int
         The epochs done, or -1 where another rank ended the training.
     """
-    generator, before = _generator(plan, ranks), plan.optimizer.steps
+    draws, before = plan.draws, plan.optimizer.steps
+    generator = _generator(plan, ranks, draws)
     reader = None if plan.source is None else Reader(plan.source.epoch(generator), ranks.is_interrupted)
-    all_rates = rates.of_steps(before, epochs * plan.steps) if rates.scheduled and not reader else None
+    state = plan.generator.bit_generator.state if draws else None
+    samples = plan.samples if reader is None else None
     try:
         if reader is not None:
             reader.start()
-        with blamed_on_data(plan, reader):
-            return plan.network._train(
-                **_arrays(plan),
-                validation=plan.held_out,
-                stream=_stream(plan, reader, rates, before),
-                optimizer=plan.optimizer,
-                rates=all_rates,
-                epochs=epochs,
-                batch_size=plan.batch_size,
-                shuffle=bool(plan.shuffle),
-                bit_generator=generator.bit_generator if plan.draws else None,
-                threads=plan.threads,
-                sparing=plan.sparing,
-                norms=plan.norms,
-                precision=plan.precision,
-                record=record,
-                losses=losses,
-                first_epoch=first_epoch,
-                budget=budget,
-                ranks=_ranks(ranks, plan.steps),
-            )
+        return plan.network._train(  # in the order of _core.arguments, which is read fastest
+            x=None if samples is None else samples.x,
+            y=None if samples is None else samples.y,
+            optimizer=plan.optimizer,
+            epochs=epochs,
+            batch_size=plan.batch_size,
+            record=record,
+            bit_generator=generator.bit_generator if draws else None,
+            threads=plan.threads,
+            rates=rates.of_steps(before, epochs * plan.steps) if rates.scheduled and not reader else None,
+            sample_weight=None if samples is None else samples.weights,
+            target_mask=None if samples is None else samples.mask,
+            validation=plan.held_out,
+            budget=budget,
+            first_epoch=first_epoch,
+            shuffle=bool(plan.shuffle),
+            norms=plan.norms,
+            sparing=plan.sparing,
+            losses=losses,
+            precision=plan.precision,
+            stream=None if reader is None else _stream(plan, reader, rates, before),
+            ranks=_ranks(ranks, plan.steps) if isinstance(ranks, Ranks) else None,
+        )
+    except DivergenceError:
+        blame_data(plan, reader, state)
+        raise
     finally:
         if reader is not None:
             reader.close()
 
 
-def _arrays(plan: Plan) -> dict[str, Any]:
-    """The samples that lie in arrays; None where a source gives them."""
-    samples = plan.samples if plan.source is None else None
-    return {
-        "x": None if samples is None else samples.x,
-        "y": None if samples is None else samples.y,
-        "sample_weight": None if samples is None else samples.weights,
-        "target_mask": None if samples is None else samples.mask,
-    }
-
-
-def _generator(plan: Plan, ranks: Alone) -> np.random.Generator:
+def _generator(plan: Plan, ranks: Alone, draws: bool) -> np.random.Generator:
     """What the engine draws from in this call: the plan's, or one for an epoch that is made of draws from it.
 
     Each rank has one of its own where its data are its own; and so has the engine where the user's iterable
     may draw from the generator that fit was given, whose lock the engine would hold meanwhile.
     """
     own = ranks.sharded or isinstance(plan.source, Batches)
-    if not (plan.draws and own):
+    if not (draws and own):
         return plan.generator
     seed = plan.generator.integers(0, 2**32, 4).tolist()
     return np.random.default_rng([*seed, ranks.rank if ranks.sharded else 0])
 
 
-def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> StreamArguments | None:
+def _stream(plan: Plan, reader: Reader, rates: Rates, before: int) -> StreamArguments:
     """What feeds the engine block by block; `before` counts the steps done before this call."""
-    if reader is None or plan.source is None:
-        return None
+    assert plan.source is not None
 
     def of_steps(first: int, count: int) -> NDArray[np.float64]:
         return rates.of_steps(before + first, count)
@@ -125,10 +121,8 @@ def _stream(plan: Plan, reader: Reader | None, rates: Rates, before: int) -> Str
     }
 
 
-def _ranks(ranks: Alone, steps: int) -> RanksArguments | None:
+def _ranks(ranks: Ranks, steps: int) -> RanksArguments:
     """What joins the engine with other ranks."""
-    if not isinstance(ranks, Ranks):
-        return None
     return {
         "rank": ranks.rank,
         "size": ranks.size,

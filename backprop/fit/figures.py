@@ -37,8 +37,8 @@ def quantities(quality: Quality, validated: bool, norms: bool, own: tuple[str, .
 
 
 def new_record(epochs: int) -> NDArray[np.float64]:
-    """What the engine writes the figures of so many epochs into: NaN, (epochs, figures)."""
-    return np.full((epochs, len(_core.figures)), np.nan)
+    """What the engine writes the figures of so many epochs into, all of an epoch's: (epochs, figures)."""
+    return np.empty((epochs, len(_core.figures)))
 
 
 def columns_of(record: NDArray[np.float64]) -> dict[str, list[float]]:

@@ -23,6 +23,8 @@ def check_finite(what: str, array: Any, mask: NDArray[Any] | None = None) -> Non
         return
     if array.dtype.kind != "f" or (array.ndim == 0 and np.isfinite(array)):
         return
+    if array.size <= NUMBERS_AT_A_TIME and np.count_nonzero(np.isfinite(array)) == array.size:
+        return
     rows = array if array.ndim > 0 else array[np.newaxis]
     masks = mask if mask is not None and mask.shape == array.shape and mask.dtype == np.bool_ else None
     together = max(1, NUMBERS_AT_A_TIME // max(1, rows[:1].size))

@@ -70,8 +70,7 @@ def fit(
     if of_steps and comm is not None:
         raise ValueError("record='steps' is for one process: with comm each rank sees a part of every batch")
     with _ranks_of(comm, sharded, sync_every) as ranks:
-        usable = ranks.usable_threads()
-        plan = ranks.attempt(partial(plan_of, network, x, y, optimizer, ranks, usable, **settings))
+        plan = ranks.attempt(partial(plan_of, network, x, y, optimizer, ranks, **settings))
         if isinstance(ranks, Ranks):
             plan = _start_alike(plan, ranks)
         observers = Observers(network, optimizer, plan.callbacks)
@@ -131,8 +130,9 @@ def _train(
     rates = Rates(optimizer)
     if rates.scheduled:
         most = min(most, epochs_at_a_time(plan.steps))
-    while history.epochs < plan.epochs and history.stopped == "epochs":
-        epochs, before = min(plan.epochs - history.epochs, most), optimizer.steps
+    trained = 0
+    while trained < plan.epochs and history.stopped == "epochs":
+        epochs, before = min(plan.epochs - trained, most), optimizer.steps
         if rates.scheduled and plan.source is None:
             _ask_ahead(rates, ranks, before, epochs * plan.steps)
         record = new_record(epochs)
@@ -144,18 +144,22 @@ def _train(
                 ranks,
                 rates,
                 epochs=epochs,
-                first_epoch=history.epochs,
+                first_epoch=trained,
                 budget=bar.budget,
                 record=record,
                 losses=None if steps is None else losses,
             )
         )
         ranks.broadcast(record)
+        trained += done
         of_epochs = _rates_of_epochs(rates, before, optimizer.steps, done)
         own = plan.metrics.measured(plan.network, ranks)
-        last = _extend(history, plan, record[:done], of_epochs, own)
+        _extend(history, plan, record[:done], of_epochs, own)
         if steps is not None:
             steps.append((np.concatenate(losses), _rates_of_steps(rates, before, optimizer.steps)))
+        if not (bar or one_by_one):
+            continue
+        last = {"epoch": trained} | {key: values[-1] for key, values in history.items()}
         bar.advance(done, last)
         if one_by_one:
             if _observe(plan, ranks, observers, last):
@@ -196,10 +200,14 @@ def _extend(
     record: NDArray[np.float64],
     rates: list[float],
     own: dict[str, float],
-) -> dict[str, float]:
-    """Adds an engine's record, and metrics of its last epoch, to the history; that epoch's figures."""
-    columns = columns_of(record) | {"lr": rates} | {name: [figure] for name, figure in own.items()}
-    columns |= plan.quality.measured(columns)
+) -> None:
+    """Adds an engine's record, and metrics of its last epoch, to the history."""
+    columns = columns_of(record)
+    columns["lr"] = rates
+    if plan.quality.name == "r2":
+        columns |= plan.quality.measured(columns)
+    for name, figure in own.items():
+        columns[name] = [figure]
     if plan.norms:
         columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]
     if plan.samples is not None and plan.samples.mask is not None:
@@ -208,7 +216,6 @@ def _extend(
         columns["validation_accuracy"] = len(record) * [math.nan]
     for key, values in history.items():
         values.extend(columns[key])
-    return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
 
 
 def _observe(plan: Plan, ranks: Alone, observers: Observers, record: dict[str, float]) -> bool:

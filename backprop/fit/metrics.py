@@ -59,6 +59,9 @@ class Metrics:
         return [_number(name, metric(a, self.y)) for name, metric in self.of_names.items()]
 
 
+NONE = Metrics({})
+
+
 def metrics_of(metrics: object, samples: Any, held_out: Any, *, sharded: bool = False) -> Metrics:
     """fit's argument, checked. They are measured on the samples held out, if there are any, and else on those
     that are trained on: `samples`, which has x and y, or None for an iterable.
@@ -69,7 +72,7 @@ def metrics_of(metrics: object, samples: Any, held_out: Any, *, sharded: bool = 
         If they are no functions with names of their own, or there are no samples to measure them on.
     """
     if metrics is None:
-        return Metrics({})
+        return NONE
     if not isinstance(metrics, Mapping):
         raise TypeError(f"metrics must be a dict of names to functions f(a, y), got {type(metrics).__name__}")
     for name, metric in metrics.items():
@@ -82,7 +85,7 @@ def metrics_of(metrics: object, samples: Any, held_out: Any, *, sharded: bool = 
         if not callable(metric):
             raise TypeError(f"metrics[{name!r}] must be a function f(a, y), got {type(metric).__name__}")
     if not metrics:
-        return Metrics({})
+        return NONE
     if held_out is not None:
         return Metrics({VALIDATION + name: f for name, f in metrics.items()}, held_out[0], held_out[1])
     if samples is None or sharded:

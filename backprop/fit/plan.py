@@ -137,7 +137,6 @@ def plan_of(
     y: ArrayLike | None,
     optimizer: _core.Optimizer,
     ranks: Alone,
-    usable_threads: int,
     *,
     epochs: int,
     batch_size: int | None,
@@ -181,7 +180,7 @@ def plan_of(
     sparing = asked is None and operations(parameters, batch) < LONG_STEP
     if asked is None:
         samples = math.inf if data["samples"] is None else epochs * data["samples"].count
-        asked = suitable_threads(parameters, batch, usable_threads, samples)
+        asked = suitable_threads(parameters, batch, ranks.usable_threads, samples)
     return Plan(
         network=network,
         optimizer=optimizer,
@@ -201,8 +200,10 @@ def plan_of(
 
 def _is_optimizer(thing: object) -> bool:
     """Whether it is the engine's, by name: the engine itself refuses one of another copy of its module."""
-    bases = type(thing).__mro__
-    return any((base.__module__, base.__name__) == ("backprop._core", "Optimizer") for base in bases)
+    name = ("backprop._core", "Optimizer")
+    return isinstance(thing, _core.Optimizer) or any(
+        (base.__module__, base.__name__) == name for base in type(thing).__mro__
+    )
 
 
 def _of_iterable(

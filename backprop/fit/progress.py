@@ -34,6 +34,9 @@ class Progress:
         self._bar = _tqdm(epochs) if shown and _can_be_written_to(sys.stderr) else None
         self.budget = math.inf if self._bar is None else SECONDS_BETWEEN_UPDATES
 
+    def __bool__(self) -> bool:
+        return self._bar is not None
+
     def __enter__(self) -> Progress:
         return self
 

@@ -40,8 +40,8 @@ class Quality:
 
     def keys(self, validated: bool) -> tuple[str, ...]:
         """The figures of loss and quality, as `History` names them."""
-        own = () if self.name is None else (self.name,)
-        return ("loss", *own, *(f"validation_{key}" for key in ("loss", *own) if validated))
+        own = ("loss",) if self.name is None else ("loss", self.name)
+        return (*own, *(f"validation_{key}" for key in own)) if validated else own
 
     def measured(self, columns: dict[str, list[float]]) -> dict[str, list[float]]:
         """R² by its names, from the columns of an engine's record."""
@@ -53,25 +53,29 @@ class Quality:
         }
 
 
+ACCURACY = Quality("accuracy")
+
+
 def quality_of(network: BaseNetwork, samples: Samples | None, held_out: Any, *, shared: bool) -> Quality:
     """What fit measures of these samples, None where they come from an iterable; `shared` between ranks.
 
     R² is had where C is a squared error and all of y is at hand.
     """
+    targets = network.targets
+    if has_classes(network, targets > 1 and (samples is None or samples.y.ndim < samples.x.ndim)):
+        return ACCURACY
     if samples is None:
-        return Quality("accuracy" if has_classes(network, network.targets > 1) else None)
-    if has_classes(network, network.targets > 1 and samples.y.ndim < samples.x.ndim):
-        return Quality("accuracy")
-    scale = {"squared_error": 1.0, "mean_squared_error": 1 / network.targets}.get(network.loss_name)
+        return Quality(None)
+    scale = {"squared_error": 1.0, "mean_squared_error": 1 / targets}.get(network.loss_name)
     if scale is None or samples.mask is not None or shared or not isinstance(network.loss_function, str):
         return Quality(None)
-    spread = scale * spread_of(samples.y, samples.weights, network.targets)
+    spread = scale * spread_of(samples.y, samples.weights, targets)
     if held_out is None:
         return Quality("r2", spread)
     if is_masked(held_out):
         return Quality("r2", spread)
     weights = held_out[2] if len(held_out) == 3 else None
-    return Quality("r2", spread, scale * spread_of(held_out[1], weights, network.targets))
+    return Quality("r2", spread, scale * spread_of(held_out[1], weights, targets))
 
 
 def spread_of(y: NDArray[Any], weights: NDArray[np.float64] | None, targets: int) -> float:

@@ -91,6 +91,7 @@ class Ranks(Alone):
             raise ValueError("comm must be a communicator that this process is part of, got MPI.COMM_NULL")
         self.comm, self.mpi = comm, MPI
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self._usable_threads = 1  # until all have begun
         self.sharded = sharded
         self.average_every = average_every
         self.interrupted = np.zeros(1, bool)  # by a signal
@@ -103,6 +104,7 @@ class Ranks(Alone):
         import signal
         import threading
 
+        self._usable_threads = self._share_of_threads()
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is threading.main_thread() and callable(handler):
             self._handler = handler
@@ -221,6 +223,10 @@ class Ranks(Alone):
         }
 
     def usable_threads(self) -> int:
+        """The cores that this rank may use, as all found out together when they began."""
+        return self._usable_threads
+
+    def _share_of_threads(self) -> int:
         """The cores that ranks on this machine may use, divided among them; 1 at least."""
         node = self.comm.Split_type(self.mpi.COMM_TYPE_SHARED)
         every = set(range(os.cpu_count() or 1))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RATES_AT_A_TIME = 1 << 20  # steps whose rates are computed at a time, except that an epoch is never split
 RATES_TO_COMPARE = 16
+NONE_KNOWN = np.empty(0)
 
 
 class Rates:
@@ -32,7 +33,7 @@ class Rates:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._lr = optimizer.lr
-        self._first, self._known = optimizer.steps, np.empty(0)  # the rates of the steps from _first on
+        self._first, self._known = optimizer.steps, NONE_KNOWN  # the rates of the steps from _first on
 
     @property
     def scheduled(self) -> bool:

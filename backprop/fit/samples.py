@@ -102,9 +102,11 @@ def samples_of(
     check_finite("y", y, mask)
     if weights is not None:
         check_finite("sample_weight", weights)
+    if validation is None:
+        return Samples(x, y, weights, mask, None)
     if isinstance(validation, numbers.Real):
         return _hold_out(float(validation), x, y, weights, mask)
-    return Samples(x, y, weights, mask, None if validation is None else held_out_of(validation))
+    return Samples(x, y, weights, mask, held_out_of(validation))
 
 
 def held_out_of(validation: object) -> HeldOut:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,17 +39,22 @@ def operations(parameters: int, samples: int) -> int:
 
 def multiplied_weights(network: BaseNetwork, density: float) -> int:
     """How many parameters a sample is multiplied with, where so many of its numbers are not 0."""
+    if density == 1:
+        return network.parameters.size
     first = network.layers[0]
     return network.parameters.size - round((1 - density) * first.inputs * first.outputs)
 
 
-def suitable_threads(parameters: int, batch: int, usable: int, samples: float = math.inf) -> int:
+def suitable_threads(
+    parameters: int, batch: int, count_usable: Callable[[], int], samples: float = math.inf
+) -> int:
     """One thread where a step's work, or that of all `samples` of a training, is too little to share.
 
-    Else all that are usable: the engine then finds out how many of them pay, while it trains.
+    Else all that are usable, counted only then: the engine finds out how many of them pay, while it trains.
     """
     if operations(parameters, batch) < SHORTEST_STEP:
         return 1
+    usable = count_usable()
     return max(1, min(usable, int(min(operations(parameters, 1) * samples / SHORTEST_TRAINING, usable))))
 
 

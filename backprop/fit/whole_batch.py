@@ -160,7 +160,7 @@ def _plan(
         epochs=whole_number("epochs", epochs),
         target=target,
         norms=bool(norms),
-        threads=suitable_threads(network.parameters.size, work, usable_threads()) if asked is None else asked,
+        threads=suitable_threads(network.parameters.size, work, usable_threads) if asked is None else asked,
     )
 
 

@@ -126,22 +126,26 @@ store_all_objects(const struct bp_signature *signature, PyObject *const *args, P
     return true;
 }
 
-/* The place of the argument called `name`, which must not have a value yet; -1 with a TypeError. */
+/* The place of the argument called `name`, which must not have a value yet; -1 with a TypeError. Looks at *next
+ * first, and leaves the place after it there: names that come in order are found at once. */
 static Py_ssize_t
-place_of(const struct bp_signature *signature, PyObject *name, PyObject *const *values)
+place_of(const struct bp_signature *signature, PyObject *name, PyObject *const *values, size_t *next)
 {
-    size_t i = 0;
+    size_t i = *next, tried = 0;
 
     if (PyUnicode_Check(name))
-        while (i < signature->count &&
-               PyUnicode_CompareWithASCIIString(name, signature->arguments[i].name) != 0)
-            i++;
+        for (; tried < signature->count; tried++, i++) {
+            i = i < signature->count ? i : 0;
+            if (PyUnicode_CompareWithASCIIString(name, signature->arguments[i].name) == 0)
+                break;
+        }
     else
-        i = signature->count;
-    if (i < signature->count && !values[i])
+        tried = signature->count;
+    *next = i + 1;
+    if (tried < signature->count && !values[i])
         return (Py_ssize_t)i;
     PyErr_Format(PyExc_TypeError, "%s got %s argument %R", signature->name,
-                 i == signature->count ? "an unexpected" : "more than one", name);
+                 tried == signature->count ? "an unexpected" : "more than one", name);
     return -1;
 }
 
@@ -151,6 +155,7 @@ bp_read_arguments(const struct bp_signature *signature, PyObject *const *args, P
 {
     const Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
     PyObject *values[BP_MOST_ARGUMENTS];
+    size_t next = 0;
 
     assert(signature->count <= BP_MOST_ARGUMENTS);
     if (named == 0 && store_all_objects(signature, args, given, into))
@@ -163,7 +168,7 @@ bp_read_arguments(const struct bp_signature *signature, PyObject *const *args, P
     for (size_t i = 0; i < signature->count; i++)
         values[i] = i < (size_t)given ? args[i] : NULL;
     for (Py_ssize_t k = 0; k < named; k++) {
-        const Py_ssize_t place = place_of(signature, PyTuple_GET_ITEM(keywords, k), values);
+        const Py_ssize_t place = place_of(signature, PyTuple_GET_ITEM(keywords, k), values, &next);
         if (place < 0)
             return -1;
         values[place] = args[given + k];
@@ -175,7 +180,8 @@ int
 bp_read_dict(const struct bp_signature *signature, PyObject *dict, void *into, PyObject **kept)
 {
     PyObject *values[BP_MOST_ARGUMENTS] = {NULL}, *name, *value;
-    Py_ssize_t next = 0;
+    Py_ssize_t entry = 0;
+    size_t next = 0;
 
     assert(signature->count <= BP_MOST_ARGUMENTS);
     *kept = NULL;
@@ -187,8 +193,8 @@ bp_read_dict(const struct bp_signature *signature, PyObject *dict, void *into, P
     PyObject *copy = PyDict_Copy(dict);
     if (!copy)
         return -1;
-    while (PyDict_Next(copy, &next, &name, &value)) {
-        const Py_ssize_t place = place_of(signature, name, values);
+    while (PyDict_Next(copy, &entry, &name, &value)) {
+        const Py_ssize_t place = place_of(signature, name, values, &next);
         if (place < 0)
             goto fail;
         values[place] = value;

@@ -78,7 +78,7 @@ enum {
 /* Rows of weights that are worked on at a time. */
 enum { BP_CHUNK_ROWS = 128 };
 
-/* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it, and
+/* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it at most, and
  * panels enough for groups of two and of three. */
 enum { BP_GRADIENT_ROWS = 64, BP_GRADIENT_PANELS = 6 };
 
@@ -86,7 +86,9 @@ enum { BP_GRADIENT_ROWS = 64, BP_GRADIENT_PANELS = 6 };
 static inline size_t
 bp_gradient_chunk(const struct bp_network *net)
 {
-    return BP_GRADIENT_ROWS * BP_GRADIENT_PANELS * net->kernels->panel;
+    const size_t panels = bp_panels(net, net->widest);
+    return BP_GRADIENT_ROWS * (panels < BP_GRADIENT_PANELS ? panels : BP_GRADIENT_PANELS) *
+           net->kernels->panel;
 }
 
 /* Parts of layer l's parameters whose squares are added up on their own: BP_CHUNK_ROWS rows of a

@@ -56,7 +56,10 @@ open_workspaces(struct run *run)
 {
     const struct bp_training *t = run->asked;
     const struct applied *a = &run->applied;
-    const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch) : a->method->rows(a->batch);
+    const size_t together = a->method->rows(a->batch), samples = bp_samples_of(t);
+    const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch)
+                        : t->stream     ? together
+                                        : smaller(together, samples);
     const enum bp_status status =
         bp_workspace_for(&run->ws, t->net, &t->data, rows, a->threads,
                          (t->net->dropout ? BP_DROPOUT : 0) | (t->settings.mixed ? BP_ROUNDED : 0));
