@@ -236,24 +236,23 @@ class _Looking:
     def __call__(self) -> bool:
         """Takes the next row of the record; whether the engine is to be left."""
         self.busy = True
+        network, optimizer = self._solving.network, self._solving.optimizer
+        held = [optimizer.state, *(layer.mask for layer in network.layers)]  # no other array gets their id
         before = self._moment()
         last = _extend(self._solving, self._history, next(self._rows)[np.newaxis])
         self._bar.advance(1, last)
         self.stopped = self._observers.after_epoch(last)
+        changed = self._moment() != before
+        del held
         self.busy = False
-        return self.stopped or not _same(before, self._moment())
+        return self.stopped or changed
 
-    def _moment(self) -> list[Any]:
+    def _moment(self) -> tuple[Any, ...]:
+        """What the engine goes on with; masks and states are replaced when they are set."""
         network, optimizer = self._solving.network, self._solving.optimizer
-        layers = [setting for layer in network.layers for setting in (layer.lr, layer.bias_lr, layer.mask)]
-        return [*layers, *optimizer.state, optimizer.state[-1].copy(), network.parameters.copy()]
-
-
-def _same(before: list[Any], now: list[Any]) -> bool:
-    *objects, numbers, parameters = zip(before, now, strict=True)
-    return all(a is b or (isinstance(a, float) and a == b) for a, b in objects) and all(
-        np.array_equal(a, b) for a, b in (numbers, parameters)
-    )
+        freedom = [(layer.lr, layer.bias_lr, id(layer.mask)) for layer in network.layers]
+        states = [id(array) for array in optimizer.state]
+        return freedom, states, optimizer.state[-1].tobytes(), network.parameters.tobytes()
 
 
 def _train(solving: Solving, observers: Observers, history: History, bar: Progress) -> None:
