@@ -25,10 +25,9 @@ bp_pace_begin(struct bp_pace *pace, size_t most, size_t first)
 }
 
 void
-bp_pace_next(struct bp_pace *pace, double seconds, double waited, double left)
+bp_pace_next(struct bp_pace *pace, struct bp_pace_window last, double left)
 {
-    (void)seconds;
-    (void)waited;
+    (void)last;
     (void)left;
     choose(pace);
 }

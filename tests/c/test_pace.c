@@ -15,6 +15,7 @@ struct machine {
     double cold;                       /* the first step of threads that slept takes so many more */
     double hold_up;                    /* seconds: of a window that was held up */
     double waiting;                    /* part of the time of more threads than one */
+    double crowding[2];                /* of thread 0: before change_at, then */
 };
 
 struct result {
@@ -65,7 +66,12 @@ train(const struct machine *m, double steps)
         if (done >= steps)
             return r;
         before = pace.threads;
-        bp_pace_next(&pace, last, pace.threads > 1 ? m->waiting * last : 0, steps - done);
+        const struct bp_pace_window window = {
+            .seconds = last,
+            .waited = pace.threads > 1 ? m->waiting * last : 0,
+            .crowding = m->crowding[r.seconds >= m->change_at],
+        };
+        bp_pace_next(&pace, window, steps - done);
     }
 }
 
@@ -168,6 +174,37 @@ a_core_is_taken(void)
     return failed;
 }
 
+/* More threads would be faster, at the cost of the programs that share the cores. */
+static int
+crowded(void)
+{
+    int failed = 0;
+    struct machine m = scaling(16, 1, 400e-6, 0.6, 16);
+    m.crowding[0] = 0.75;
+    failed += expect("crowded: one stays alone", train(&m, 5000).part[0] > 0.9999);
+    m.first = 16;
+    failed += expect("crowded: sixteen give way", train(&m, 5000).part[0] > 0.97);
+    m.change_at = 1;
+    m.crowding[1] = 0.05;
+    for (size_t l = 0; l < LEVELS; l++)
+        m.then[l] = m.step[l];
+    const struct result r = train(&m, 50000);
+    failed += expect("given back: sixteen do it", r.part[4] > 0.8);
+    m.crowding[0] = 0.05;
+    m.crowding[1] = 0.75;
+    failed += expect("crowded after a second: one does it", train(&m, 50000).part[0] > 0.6);
+    return failed;
+}
+
+/* Steps of a microsecond, which all begin */
+static int
+tiny_steps(void)
+{
+    const struct machine m = scaling(2, 2, 1e-6, 2, 1);
+
+    return expect("tiny steps: one does it", train(&m, 10000).seconds < 1.3 * 10e-3);
+}
+
 int
 main(void)
 {
@@ -175,7 +212,7 @@ main(void)
 
     for (unsigned long long seed = 1; seed < 20; seed++) {
         state = seed;
-        failed += steady() + one_is_best() + a_core_is_taken();
+        failed += steady() + one_is_best() + a_core_is_taken() + crowded() + tiny_steps();
     }
     fflush(stdout); /* the tests load it as a library, which does not end here */
     return failed != 0;

@@ -38,6 +38,7 @@ FIRST = {
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
+    "pace": ("pace",), "crowding": ("crowding",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
     "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients",), "gradient": ("gradients",),
@@ -56,6 +57,18 @@ def in_file(file, *mutants):
 
 
 MUTANTS = [
+    *in_file(
+        "core/train/pace.c",
+        ("crowded cores change nothing", "if (bp_is_crowded(last.crowding) && pace->threads > 1)", "if (false)"),
+        ("more threads are tried on crowded cores", "if (pace->threads < pace->most && !crowded) {", "if (pace->threads < pace->most) {"),
+        ("fewer threads for short steps are never tried first", "(!pace->down.tried && pace->steps >= SHORT_STEPS)", "false"),
+        ("after crowded cores more threads are not tried again", "pace->down = pace->up = again;", "pace->down = pace->up = (struct bp_pace_tries){.patience = 1e9};"),
+    ),
+    *in_file(
+        "core/base/crowding.c",
+        ("waiting for a core is not seen", "((waited - seen.waited) / ready - seen.crowding)", "(0 - seen.crowding)"),
+        ("what was is forgotten at once", "ready < MEMORY_NANOSECONDS ? ready / MEMORY_NANOSECONDS : 1", "ready > 0 ? 1 : 0"),
+    ),
     *in_file(
         "kernels/bodies/vector.inc",
         ("a pad counts as a node", "return place < (", "return place <= ("),

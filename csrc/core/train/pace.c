@@ -20,7 +20,7 @@
 #define FIRST_PATIENCE 32e-3
 #define MOST_PATIENCE 2.0
 
-enum { MOST_STEPS = 4096 };
+enum { MOST_STEPS = 4096, SHORT_STEPS = 8 };
 
 static size_t
 threads_of(const struct bp_pace *pace, size_t level)
@@ -86,9 +86,17 @@ budget_of(const struct bp_pace_tries *tries)
     return tries->tried ? BUDGET : FIRST_BUDGET;
 }
 
+/* Whether half the threads may be as good: the team waits, or that was never tried, and steps are so
+ * short that a try is soon over. */
+static bool
+fewer_may_do(const struct bp_pace *pace, double waiting)
+{
+    return doubtful(pace, waiting) || (!pace->down.tried && pace->steps >= SHORT_STEPS);
+}
+
 /* After a window at the level that is kept */
 static void
-after_usual(struct bp_pace *pace, double step, double waiting)
+after_usual(struct bp_pace *pace, double step, double waiting, bool crowded)
 {
     struct bp_pace_level *here = &pace->levels[pace->level];
     const double threads = (double)pace->threads, length = step > TRY_SECONDS ? step : TRY_SECONDS;
@@ -98,11 +106,11 @@ after_usual(struct bp_pace *pace, double step, double waiting)
     here->usual = here->usual > 0 ? here->usual + (seen - here->usual) / 4 : step;
     here->best = here->best > 0 && here->best * HARDLY_SLOWER < step ? here->best * 1.01 : step;
     if (pace->level > 0 && due(pace, &pace->down, threads * length,
-                               doubtful(pace, waiting) ? budget_of(&pace->down) : IDLE_BUDGET)) {
+                               fewer_may_do(pace, waiting) ? budget_of(&pace->down) : IDLE_BUDGET)) {
         choose(pace, pace->level - 1, TRY_SECONDS, here->usual);
         return;
     }
-    if (pace->threads < pace->most) {
+    if (pace->threads < pace->most && !crowded) {
         const double more = (double)threads_of(pace, pace->level + 1);
         if (due(pace, &pace->up, more * (length + step), budget_of(&pace->up))) {
             warm_up(pace, pace->level + 1);
@@ -110,6 +118,14 @@ after_usual(struct bp_pace *pace, double step, double waiting)
         }
     }
     keep_on(pace);
+}
+
+static double
+longer(double patience)
+{
+    const double next = patience > 0 ? 2 * patience : FIRST_PATIENCE;
+
+    return next < MOST_PATIENCE ? next : MOST_PATIENCE;
 }
 
 /* The level that was tried is kept from now on; on the way back is less to be seen. */
@@ -138,15 +154,28 @@ after_try(struct bp_pace *pace, double step, double seconds)
         return;
     }
     pace->tried += seconds * (double)pace->threads;
-    tries->patience = tries->patience > 0 ? 2 * tries->patience : FIRST_PATIENCE;
-    if (tries->patience > MOST_PATIENCE)
-        tries->patience = MOST_PATIENCE;
+    tries->patience = longer(tries->patience);
     tries->since = 0;
     tries->tried = true;
     if (up)
         keep_on(pace);
     else
         warm_up(pace, pace->level);
+}
+
+/* The next lower level, after a window on crowded cores. More threads are tried again, after twice as
+ * long each time: two programs that wait for each other's threads would else take turns. */
+static void
+give_way(struct bp_pace *pace, double step)
+{
+    pace->gave_way = longer(pace->gave_way);
+    const struct bp_pace_tries again = {.patience = pace->gave_way, .tried = true};
+
+    pace->level = pace->now - 1;
+    pace->levels[pace->level] = (struct bp_pace_level){0};
+    pace->down = pace->up = again;
+    pace->warming = false;
+    choose(pace, pace->level, TRY_SECONDS, step);
 }
 
 void
@@ -159,21 +188,23 @@ bp_pace_begin(struct bp_pace *pace, size_t most, size_t first)
 }
 
 void
-bp_pace_next(struct bp_pace *pace, double seconds, double waited, double left)
+bp_pace_next(struct bp_pace *pace, struct bp_pace_window last, double left)
 {
-    const double step = seconds / (double)pace->steps, foreseen = left * step;
+    const double step = last.seconds / (double)pace->steps, foreseen = left * step;
 
-    pace->elapsed += seconds;
+    pace->elapsed += last.seconds;
     pace->foreseen = foreseen < FORESEEN_SECONDS ? foreseen : FORESEEN_SECONDS;
-    pace->down.since += seconds;
-    pace->up.since += seconds;
-    if (pace->warming) { /* what a step takes is known about */
+    pace->down.since += last.seconds;
+    pace->up.since += last.seconds;
+    if (bp_is_crowded(last.crowding) && pace->threads > 1)
+        give_way(pace, step);
+    else if (pace->warming) { /* what a step takes is known about */
         pace->warming = false;
         const bool known = pace->now == pace->level && pace->levels[pace->level].usual > 0;
         choose(pace, pace->now, known ? WINDOW_SECONDS : TRY_SECONDS, step);
     }
     else if (pace->now == pace->level)
-        after_usual(pace, step, waited / seconds);
+        after_usual(pace, step, last.waited / last.seconds, bp_is_crowded(last.crowding));
     else
-        after_try(pace, step, seconds);
+        after_try(pace, step, last.seconds);
 }

@@ -1,5 +1,7 @@
 /* pace.h: how many threads are worth their while just now. Another program may take a core away, and
- * a step may be too short to share: then fewer threads are faster, and the bits are the same.
+ * a step may be too short to share: then fewer threads are faster, and the bits are the same. Where
+ * programs share the cores already, more threads may be faster, at the cost of all the others: then
+ * fewer are right, without a try.
  * Depends on libc only. */
 #ifndef BP_PACE_H
 #define BP_PACE_H
@@ -31,6 +33,7 @@ struct bp_pace {
     bool warming;          /* the next window wakes threads and fills caches: its time says nothing */
     double elapsed, foreseen; /* seconds */
     double tried; /* seconds on tries that failed, the processor time of all threads */
+    double gave_way; /* the last time that cores were crowded; then no try of more for so many seconds */
     struct bp_pace_tries down, up;
     struct bp_pace_level levels[BP_PACE_LEVELS];
 };
@@ -39,10 +42,22 @@ struct bp_pace {
 void
 bp_pace_begin(struct bp_pace *, size_t most, size_t first);
 
-/* Chooses the next window, `seconds` being what the last one took, and `waited` what part of it
- * each thread but one spent waiting for the others; `left`: the steps that are left, 0 where nobody
- * knows. */
+/* What a window took. */
+struct bp_pace_window {
+    double seconds;
+    double waited;   /* what part of them each thread but one spent waiting for the others */
+    double crowding; /* of thread 0 (base/crowding.h) */
+};
+
+/* Chooses the next window after the last one; `left`: the steps that are left, 0 where nobody knows. */
 void
-bp_pace_next(struct bp_pace *, double seconds, double waited, double left);
+bp_pace_next(struct bp_pace *, struct bp_pace_window last, double left);
+
+/* Whether a thread with so much of it has no core of its own. */
+static inline bool
+bp_is_crowded(double crowding)
+{
+    return crowding > 0.2;
+}
 
 #endif

@@ -13,6 +13,7 @@
 #include "stretches.h"
 
 #include "core/base/clock.h"
+#include "core/base/crowding.h"
 #include "feed.h"
 #include "methods/method.h"
 
@@ -40,7 +41,10 @@ plan(struct worker *worker)
     if (s->batches == 0)
         bp_pace_begin(&s->pace, worker->run->applied.threads, worker->pass.threads);
     else
-        bp_pace_next(&s->pace, now - s->begun, (waited - s->waited) / others,
+        bp_pace_next(&s->pace,
+                     (struct bp_pace_window){.seconds = now - s->begun,
+                                             .waited = (waited - s->waited) / others,
+                                             .crowding = bp_crowding()},
                      steps_left(worker));
     const size_t made = bp_team_make(s->team, s->pace.threads);
     if (made < s->pace.threads) /* the system refuses more */
