@@ -1,6 +1,7 @@
 #include "train_method.h"
 
 #include "core/network/functions.h"
+#include "core/base/crowding.h"
 #include "core/base/memory.h"
 #include "generator.h"
 #include "network_object.h"
@@ -105,6 +106,15 @@ read_data(struct call *call, Network *self)
 }
 
 /* Everything but the data. */
+/* Where fewer threads may do: one where other programs want the cores, else what paid the last time. */
+static size_t
+threads_to_begin_with(const struct given *given, const Network *self)
+{
+    if (!given->sparing || given->threads == 1)
+        return given->threads;
+    return bp_is_crowded() ? 1 : self->threads_that_paid;
+}
+
 static int
 read_settings(struct call *call, Network *self)
 {
@@ -117,7 +127,7 @@ read_settings(struct call *call, Network *self)
         .epochs = given->epochs,
         .batch = given->batch_size,
         .threads = self->customs && self->customs->python ? 1 : given->threads,
-        .first_threads = given->sparing ? self->threads_that_paid : given->threads,
+        .first_threads = threads_to_begin_with(given, self),
         .shuffle = given->shuffle,
         .norms = given->norms,
         .losses = given->losses != NULL,

@@ -15,7 +15,7 @@ struct machine {
     double cold;                       /* the first step of threads that slept takes so many more */
     double hold_up;                    /* seconds: of a window that was held up */
     double waiting;                    /* part of the time of more threads than one */
-    double crowding[2];                /* of thread 0: before change_at, then */
+    bool crowded[2];                   /* before change_at, then */
 };
 
 struct result {
@@ -69,7 +69,7 @@ train(const struct machine *m, double steps)
         const struct bp_pace_window window = {
             .seconds = last,
             .waited = pace.threads > 1 ? m->waiting * last : 0,
-            .crowding = m->crowding[r.seconds >= m->change_at],
+            .crowded = m->crowded[r.seconds >= m->change_at],
         };
         bp_pace_next(&pace, window, steps - done);
     }
@@ -180,18 +180,17 @@ crowded(void)
 {
     int failed = 0;
     struct machine m = scaling(16, 1, 400e-6, 0.6, 16);
-    m.crowding[0] = 0.75;
+    m.crowded[0] = true;
     failed += expect("crowded: one stays alone", train(&m, 5000).part[0] > 0.9999);
     m.first = 16;
     failed += expect("crowded: sixteen give way", train(&m, 5000).part[0] > 0.97);
     m.change_at = 1;
-    m.crowding[1] = 0.05;
     for (size_t l = 0; l < LEVELS; l++)
         m.then[l] = m.step[l];
     const struct result r = train(&m, 50000);
     failed += expect("given back: sixteen do it", r.part[4] > 0.8);
-    m.crowding[0] = 0.05;
-    m.crowding[1] = 0.75;
+    m.crowded[0] = false;
+    m.crowded[1] = true;
     failed += expect("crowded after a second: one does it", train(&m, 50000).part[0] > 0.6);
     return failed;
 }

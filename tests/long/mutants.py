@@ -59,7 +59,7 @@ def in_file(file, *mutants):
 MUTANTS = [
     *in_file(
         "core/train/pace.c",
-        ("crowded cores change nothing", "if (bp_is_crowded(last.crowding) && pace->threads > 1)", "if (false)"),
+        ("crowded cores change nothing", "if (last.crowded && pace->threads > 1)", "if (false)"),
         ("more threads are tried on crowded cores", "if (pace->threads < pace->most && !crowded) {", "if (pace->threads < pace->most) {"),
         ("fewer threads for short steps are never tried first", "(!pace->down.tried && pace->steps >= SHORT_STEPS)", "false"),
         ("after crowded cores more threads are not tried again", "pace->down = pace->up = again;", "pace->down = pace->up = (struct bp_pace_tries){.patience = 1e9};"),

@@ -4,7 +4,6 @@
 #ifdef __linux__
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 

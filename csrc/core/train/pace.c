@@ -196,7 +196,7 @@ bp_pace_next(struct bp_pace *pace, struct bp_pace_window last, double left)
     pace->foreseen = foreseen < FORESEEN_SECONDS ? foreseen : FORESEEN_SECONDS;
     pace->down.since += last.seconds;
     pace->up.since += last.seconds;
-    if (bp_is_crowded(last.crowding) && pace->threads > 1)
+    if (last.crowded && pace->threads > 1)
         give_way(pace, step);
     else if (pace->warming) { /* what a step takes is known about */
         pace->warming = false;
@@ -204,7 +204,7 @@ bp_pace_next(struct bp_pace *pace, struct bp_pace_window last, double left)
         choose(pace, pace->now, known ? WINDOW_SECONDS : TRY_SECONDS, step);
     }
     else if (pace->now == pace->level)
-        after_usual(pace, step, last.waited / last.seconds, bp_is_crowded(last.crowding));
+        after_usual(pace, step, last.waited / last.seconds, last.crowded);
     else
         after_try(pace, step, last.seconds);
 }

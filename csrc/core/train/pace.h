@@ -46,18 +46,11 @@ bp_pace_begin(struct bp_pace *, size_t most, size_t first);
 struct bp_pace_window {
     double seconds;
     double waited;   /* what part of them each thread but one spent waiting for the others */
-    double crowding; /* of thread 0 (base/crowding.h) */
+    bool crowded;    /* other programs want thread 0's core */
 };
 
 /* Chooses the next window after the last one; `left`: the steps that are left, 0 where nobody knows. */
 void
 bp_pace_next(struct bp_pace *, struct bp_pace_window last, double left);
-
-/* Whether a thread with so much of it has no core of its own. */
-static inline bool
-bp_is_crowded(double crowding)
-{
-    return crowding > 0.2;
-}
 
 #endif

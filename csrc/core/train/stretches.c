@@ -44,7 +44,7 @@ plan(struct worker *worker)
         bp_pace_next(&s->pace,
                      (struct bp_pace_window){.seconds = now - s->begun,
                                              .waited = (waited - s->waited) / others,
-                                             .crowding = bp_crowding()},
+                                             .crowded = bp_is_crowded()},
                      steps_left(worker));
     const size_t made = bp_team_make(s->team, s->pace.threads);
     if (made < s->pace.threads) /* the system refuses more */

@@ -1,6 +1,5 @@
 #include "train.h"
 
-#include "core/base/crowding.h"
 #include "epoch.h"
 #include "open.h"
 #include "ranks/common_memory.h"
@@ -48,8 +47,8 @@ join(struct bp_team *team, size_t me, void *context)
     work(&worker);
 }
 
-/* The threads to begin with: one where programs share the cores. One too where the system refuses some
- * and other ranks have begun: slower is better than not. */
+/* The threads to begin with; where the system refuses some and other ranks have begun, one: slower
+ * is better than not. */
 static enum bp_status
 open_team(struct run *run, struct worker *worker)
 {
@@ -57,11 +56,10 @@ open_team(struct run *run, struct worker *worker)
     struct stretches *s = &run->stretches;
     const size_t most = run->applied.threads;
     const bool all = t->ranks || t->settings.first_threads > most;
+    const size_t first = all ? most : t->settings.first_threads;
 
     if (most == 1)
         return BP_OK;
-    const bool crowded = bp_is_crowded(bp_crowding()) && !t->ranks;
-    const size_t first = crowded ? 1 : all ? most : t->settings.first_threads;
     s->team = bp_team_open(most, join, run);
     if (!s->team)
         return t->ranks ? BP_OK : BP_NO_MEMORY;
