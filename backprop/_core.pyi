@@ -227,6 +227,7 @@ class Network:
         record: NDArray[np.float64],  # (members, epochs, figures)
         numbers: NDArray[np.float64] | None = None,  # (members, 8)
         rates: NDArray[np.float64] | None = None,  # (steps,) or (members, steps)
+        penalties: NDArray[np.float64] | None = None,  # (members, layers, 2): l1, l2
         samples: NDArray[np.uint32] | None = None,  # (members, n)
         sample_weight: ArrayLike | None = None,
         target_mask: NDArray[Any] | None = None,

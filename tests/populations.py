@@ -42,13 +42,20 @@ class Case:
     schedule: bool = False
     norms: bool = False
     threads: int = 1
+    twins: bool = False  # all members have the same seed
+    penalties: np.ndarray | None = None  # (members, layers, 2): l1 and l2
 
     def network(self, member):
         widths = zip(self.sizes[:-1], self.sizes[1:], self.activations, strict=True)
-        layers = [bp.Layer(i, j, g, **self.layers) for i, j, g in widths]
-        last = layers[-1]
-        layers[-1] = bp.Layer(last.inputs, last.outputs, self.activations[-1], bias=self.layers["bias"])
-        return bp.Network(*layers, loss=self.loss, dtype=self.dtype, seed=1000 * self.seed + member)
+        each = [self.layers] * (len(self.sizes) - 2) + [{"bias": self.layers["bias"]}]
+        if self.penalties is not None:
+            each = [
+                own | {"l1": l1, "l2": l2}
+                for own, (l1, l2) in zip(each, self.penalties[member].tolist(), strict=True)
+            ]
+        layers = [bp.Layer(i, j, g, **own) for (i, j, g), own in zip(widths, each, strict=True)]
+        seed = 1000 * self.seed + (0 if self.twins else member)
+        return bp.Network(*layers, loss=self.loss, dtype=self.dtype, seed=seed)
 
     def rate(self, member):
         rate = self.settings[member]["lr"]
@@ -94,11 +101,17 @@ def random_case(seed):
         sizes = (*sizes[:-1], max(2, sizes[-1]))
     last = {name: choose("sigmoid", "softmax") for name in ("binary_cross_entropy", "cross_entropy")}
     activations = [choose(*ACTIVATIONS) for _ in sizes[2:]] + [last.get(loss) or choose(*ACTIVATIONS)]
-    members, n = choose(*MEMBERS), int(rng.integers(1, 40))
+    members, n = choose(*MEMBERS), int(rng.integers(1, choose(40, 40, 40, 200)))
+    if np.prod(sizes) > 2000:
+        members, n = min(members, 33), min(n, 100)
     optimizer = choose("SGD", "SGD", "SGD", "Adam", "AdamW", "RMSprop")
     own = tuple(name for name in ("x", "y", "sample_weight", "target_mask") if maybe(0.25))
     validated, labels = maybe(0.3), sizes[-1] > 1 and maybe(0.4)
-    chosen = maybe(0.25)
+    chosen, twins = maybe(0.25), maybe(0.25)
+    penalties = None
+    if maybe(0.2):
+        penalties = rng.choice([0, 0.01, 0.1], (1 if maybe(0.3) else members, len(sizes) - 1, 2))
+        penalties = np.broadcast_to(penalties, (members, *penalties.shape[1:])).copy()
 
     def array_of(name, make, *shape):
         return make((members, *shape) if name in own else shape)
@@ -122,7 +135,8 @@ def random_case(seed):
     if not labels and maybe(0.2):
         beside["target_mask"] = array_of("target_mask", masks, n, sizes[-1])
     if chosen:
-        beside["samples"] = rng.integers(0, n, (members, rng.integers(1, 50))).astype(np.uint32)
+        rows = rng.integers(0, n, (1 if twins else members, rng.integers(1, 50))).astype(np.uint32)
+        beside["samples"] = np.repeat(rows, members // len(rows), axis=0)
     if validated:
         beside["validation"] = (rng.normal(size=(9, sizes[0])), targets((9, sizes[-1])))
     same = maybe(0.4)
@@ -142,7 +156,7 @@ def random_case(seed):
         x=x,
         y=y,
         epochs=int(rng.integers(1, 5)),
-        batch_size=choose(1, 1, 2, 5, 8, 16, 32, 64),
+        batch_size=choose(1, 1, 2, 5, 8, 16, 32, 64, 150),
         shuffle=choose(True, True, False, "shared"),
         settings=settings * members if same else settings,
         layers={
@@ -156,6 +170,8 @@ def random_case(seed):
         schedule=maybe(0.2),
         norms=maybe(0.15),
         threads=choose(1, 2, 7),
+        twins=twins,
+        penalties=penalties,
     )
 
 
@@ -200,6 +216,7 @@ def train_population(case, way="fastest"):
         optimizer=optimizers[0],
         numbers=np.array([row_of(o) for o in optimizers]),
         rates=rates,
+        penalties=case.penalties,
         x=case.x,
         y=case.y,
         **case.beside,

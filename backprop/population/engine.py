@@ -34,8 +34,8 @@ NUMBERS = {
 class Engine:
     """Trains members for some epochs, in one call for each group of members that are alike.
 
-    They have the same penalties, which a network's layers have, and the same kind of step: with a momentum or
-    without, with a decay, a limit, or none. The engine can then train them side by side.
+    They have the same kind of step: with a momentum or without, with a decay, a limit, or none; in plain
+    descent also with penalties or without. The engine can then train them side by side.
 
     Parameters
     ----------
@@ -50,7 +50,11 @@ class Engine:
         for place, (name, missing) in enumerate(NUMBERS.items()):
             self._numbers[:, place] = plan.optimizer.numbers.get(name, missing)
         kinds = (self._numbers != list(NUMBERS.values()))[:, 1:]
-        alike = np.concatenate([members.l1, members.l2, kinds], axis=1)
+        self._penalties = np.stack([members.l1, members.l2], axis=2)
+        penalized = np.zeros((len(members), 1), np.bool_)
+        if plan.optimizer.kind == "sgd":
+            penalized[:, 0] = np.count_nonzero(self._penalties, axis=(1, 2))
+        alike = np.concatenate([penalized, kinds], axis=1)
         _, first, groups = np.unique(alike, axis=0, return_index=True, return_inverse=True)
         self._groups, self._first = groups.reshape(-1), first.tolist()
         self._state_counts = [state_count(plan.optimizer.kind, self._numbers[i, 1]) for i in self._first]
@@ -103,6 +107,7 @@ class Engine:
                 optimizer=plan.optimizer,
                 numbers=numbers,
                 rates=of_steps,
+                penalties=self._penalties,
                 epochs=epochs,
                 batch_size=plan.batch_size,
                 bit_generators=self._drawn_from(),

@@ -35,7 +35,7 @@ struct bp_block_layer {
     size_t inputs, outputs;
     size_t row; /* nodes from one sample, or one row of W, to the next: at least outputs */
     enum bp_activation activation;
-    double l1, l2;
+    bp_real *penalties; /* [2][group]: l1, then l2; NULL where no network has any */
     size_t weights_at, bias_at; /* nodes into parameters: W [inputs][row], then bias [outputs] */
     bool bias;
     bp_real *z, *a, *delta; /* [samples][row][group]; z may be a where nothing asks for it */
@@ -58,12 +58,15 @@ struct bp_block_step {
         const bp_real *factors; /* [samples][group]: what delta is multiplied by */
         size_t factors_row;     /* group, or 0 where they are the same for all samples */
         bool plain;             /* w += Σ; else a rule's step */
+        bool begins, ends;      /* of a step in parts: whether this is its first, and its last one */
+        bp_real *gradient;      /* [nodes][group]: Σ over the parts so far, or NULL for whole steps */
         bool nesterov;
         enum bp_rule rule;
         const bp_real *numbers; /* [BP_RULE_NUMBERS][group] */
     } step;
     struct {
         double *loss;   /* [group]: Σ weight C_0 is added, of all samples of a call at once */
+        double *step;   /* [group]: of the parts of a step so far */
         int64_t *right; /* [group]: samples that are classified right are added */
     } sums;
     bp_real *scratch; /* bp_block_scratch numbers */

@@ -313,8 +313,8 @@ struct bp_kernels {
 
     struct { /* a network a lane */
         /* For each of the networks, steps on `samples` samples, `batch` of them each: forward,
-         * backward, update. A network's numbers have the bits that the other kernels would give it
-         * alone. */
+         * backward, update; or, with step.gradient, one part of a step, `batch` samples. A network's
+         * numbers have the bits that the other kernels would give it alone. */
         void (*population_steps)(const struct bp_block_step *, size_t samples, size_t batch);
 
         /* Forward and sums alone; losses are added one by one. */

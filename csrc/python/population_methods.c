@@ -19,7 +19,7 @@ struct given {
         PyObject *parameters, *states, *steps, *active;
     } members;
     struct {
-        PyObject *object, *numbers, *rates;
+        PyObject *object, *numbers, *rates, *penalties;
     } optimizer;
     PyObject *chosen, *bit_generators, *record;
     const char *way;
@@ -40,6 +40,7 @@ static const struct bp_argument train_arguments[] = {
     {"record", BP_ARG_OBJECT, GIVEN(record), true, 0},
     {"numbers", BP_ARG_OPTIONAL, GIVEN(optimizer.numbers), false, 0},
     {"rates", BP_ARG_OPTIONAL, GIVEN(optimizer.rates), false, 0},
+    {"penalties", BP_ARG_OPTIONAL, GIVEN(optimizer.penalties), false, 0},
     {"samples", BP_ARG_OPTIONAL, GIVEN(chosen), false, 0},
     BP_MEMBER_BESIDE(GIVEN(samples)),
     {"validation", BP_ARG_OPTIONAL, GIVEN(validation.tuple), false, 0},
@@ -127,6 +128,12 @@ read_optimizers(struct call *call, const Network *self)
         p->numbers = bp_memory_of(given->optimizer.numbers, "numbers", NPY_DOUBLE,
                                bp_size_product(p->members.count, BP_MEMBER_NUMBERS));
         if (!p->numbers)
+            return -1;
+    }
+    if (given->optimizer.penalties) {
+        p->penalties = bp_memory_of(given->optimizer.penalties, "penalties", NPY_DOUBLE,
+                                    bp_size_product(p->members.count, 2 * self->net.count));
+        if (!p->penalties)
             return -1;
     }
     if (given->optimizer.rates) {

@@ -31,7 +31,7 @@ def test_several_vectors_side_by_side():
         case = random_case(number)
         case.sizes, case.activations = (2, 3, 1), ("tanh", "sigmoid")
         case.loss, case.members, case.own, case.layers = "squared_error", 150, (), {"bias": True}
-        case.beside, case.settings = {}, [{"lr": 0.1 + 0.001 * i} for i in range(150)]
+        case.penalties, case.beside, case.settings = None, {}, [{"lr": 0.1 + 0.001 * i} for i in range(150)]
         rng = np.random.default_rng(number)
         case.x, case.y = rng.random((9, 2)).astype(case.dtype), rng.random((9, 1))
         compare(case)

@@ -47,8 +47,6 @@ lay_out_layers(struct block *block, struct layout *layout)
             .outputs = layer->outputs,
             .row = row,
             .activation = layer->activation,
-            .l1 = layer->l1,
-            .l2 = layer->l2,
             .weights_at = at,
             .bias_at = at + layer->inputs * row,
             .bias = layer->bias,
@@ -57,6 +55,7 @@ lay_out_layers(struct block *block, struct layout *layout)
         const bool keeps_z = bp_derivative_needs_z(layer->activation) || l + 1 == net->count;
         own.a = keeps_z ? take_numbers(layout, block, nodes) : own.z;
         own.delta = take_numbers(layout, block, nodes);
+        own.penalties = block->population->penalties || net->penalized ? take_numbers(layout, block, 2) : NULL;
         at = own.bias_at + (layer->bias ? row : 0);
         if (layers)
             layers[l] = own;
@@ -84,6 +83,8 @@ lay_out(struct block *block, struct layout *layout)
         block->lanes.state[s] = take_numbers(layout, block, plan->nodes);
         block->good.state[s] = take_numbers(layout, block, plan->nodes);
     }
+    if (plan->part < plan->together)
+        block->gradient = take_numbers(layout, block, plan->nodes);
     loaded->x = plan->roomy ? take_numbers(layout, block, plan->rows * inputs)
                             : take(layout, plan->rows * inputs, size);
     loaded->y = take_numbers(layout, block, plan->rows * outputs);
@@ -94,6 +95,7 @@ lay_out(struct block *block, struct layout *layout)
     loaded->numbers = take_numbers(layout, block, BP_RULE_NUMBERS);
     loaded->weights = take(layout, plan->rows * plan->group, sizeof(*loaded->weights));
     block->lanes.sums.loss = take(layout, plan->group, sizeof(double));
+    block->lanes.sums.step = take(layout, plan->group, sizeof(double));
     block->lanes.sums.right = take(layout, plan->group, sizeof(int64_t));
     block->lanes.scratch = take(layout, bp_padded(net->widest) * SCRATCH_ROWS * plan->group + 4 * panel,
                                 size);
@@ -204,6 +206,15 @@ bp_out_of_lane(const struct block *block, size_t i, const bp_real *lanes, bp_rea
 {
     struct moving moving = {.block = block, .from = lanes, .to = members, .lane = i};
     each_parameter(block, &moving, move_out);
+}
+
+size_t
+bp_leader_of(const struct block *block)
+{
+    for (size_t i = 0; i < block->count; i++)
+        if (block->lane[i].alive)
+            return i;
+    return 0;
 }
 
 bool

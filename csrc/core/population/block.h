@@ -29,10 +29,11 @@ struct block_plan {
     size_t blocks;     /* the first members are in these, the others alone */
     size_t samples;    /* of an epoch */
     size_t batch;      /* samples of a step */
-    size_t together;   /* samples that are loaded and whose losses are added up together */
+    size_t together;   /* samples whose losses are added up together */
+    size_t part;       /* of these are loaded at a time */
     size_t rows;       /* samples there is room for */
     size_t nodes;      /* numbers of parameters, pads included, of a member */
-    bool own;          /* each member trains on rows of its own, or in an order of its own */
+    bool own;          /* each member may train on rows of its own, or in an order of its own */
     bool roomy;        /* there is room for rows of each member */
     bool plain, chain; /* as bp_train would do it */
 };
@@ -42,6 +43,8 @@ struct loaded {
     bp_real *x, *y;         /* as in bp_block_step */
     bp_real *panels;        /* of one member, or of each: [panels][LOADED_ROWS][P] */
     const bp_real **places; /* [group]: a row of each member in them */
+    bool own;               /* rows of each member, in this epoch */
+    bool same_rows;         /* all members have the same rows, though perhaps in other orders */
     bp_real *factors;       /* [rows][group] */
     bp_real *numbers;       /* [BP_RULE_NUMBERS][group] */
     double *weights;        /* [rows][group] */
@@ -67,6 +70,7 @@ struct block {
     struct bp_span span;
     size_t step; /* done in the span */
     struct bp_watch watch;
+    bp_real *gradient; /* of steps in parts, or NULL */
     void *memory;
 };
 
@@ -81,6 +85,10 @@ void
 bp_into_lanes(const struct block *, const bp_real *members, bp_real *lanes);
 void
 bp_out_of_lane(const struct block *, size_t i, const bp_real *lanes, bp_real *members);
+
+/* The first lane that is alive, or lane 0. */
+size_t
+bp_leader_of(const struct block *);
 
 /* Whether the parameters of lane i are finite. */
 bool

@@ -188,7 +188,8 @@ enum { MOST_LANES = BP_BLOCK_VECTORS * 16 };
 void
 bp_load_block(struct block *block, size_t first, size_t count)
 {
-    const bool own = block->plan->own, one = block->population->random.one;
+    const bool own = block->loaded.own, one = block->population->random.one;
+    const size_t leader = own ? 0 : bp_leader_of(block);
     struct source sources[MOST_LANES];
 
     if (block->loaded.all) { /* as it was in the last epoch */
@@ -196,9 +197,11 @@ bp_load_block(struct block *block, size_t first, size_t count)
             block->lane[i].weight += (double)count;
         return;
     }
-    for (size_t i = 0; i < (own ? block->count : 1); i++)
-        sources[i] = (struct source){block->lane[i].data, block->lane[one ? 0 : i].order,
-                                     block->lane[i].chosen};
+    for (size_t i = 0; i < (own ? block->count : 1); i++) {
+        const struct lane *lane = &block->lane[leader + i];
+        sources[i] = (struct source){lane->data, one ? block->lane[0].order : lane->order,
+                                     lane->chosen};
+    }
     load(block, sources, own, first, count);
     block->loaded.all = count == block->plan->samples && !block->population->settings.shuffle &&
                         !block->lanes.data.weights;
@@ -229,14 +232,15 @@ ready_factors(struct block *block, size_t count)
     const struct bp_network *net = block->population->net;
     const struct block_plan *plan = block->plan;
     const double *weights = block->lanes.data.weights;
-    const bool alike = !weights && !(plan->plain && block->lane[0].rates);
+    const bool alike = !weights && !(plan->chain && block->lane[0].rates);
+    const bool lasting = alike && !(plan->plain && block->lane[0].rates);
     const size_t group = plan->group, rows = alike ? 1 : count;
 
     block->lanes.step.factors = block->loaded.factors;
     block->lanes.step.factors_row = alike ? 0 : group;
-    if (alike && block->loaded.factors_for == count)
+    if (lasting && block->loaded.factors_for == count)
         return;
-    block->loaded.factors_for = alike ? count : 0;
+    block->loaded.factors_for = lasting ? count : 0;
     for (size_t i = 0; i < block->count; i++) {
         const struct lane *lane = &block->lane[i];
         const double sign = plan->plain ? -rate_of(lane, block->step) : 1;

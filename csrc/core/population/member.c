@@ -2,7 +2,57 @@
 
 #include <math.h>
 
+#include "core/base/memory.h"
 #include "core/train/train.h"
+
+struct bp_penalty
+bp_penalty_of_member(const struct bp_population *p, size_t i, size_t l)
+{
+    const struct bp_layer *layer = &p->net->layers[l];
+
+    if (!p->penalties)
+        return (struct bp_penalty){layer->l1, layer->l2};
+    const double *own = p->penalties + (i * p->net->count + l) * 2;
+    return (struct bp_penalty){own[0], own[1]};
+}
+
+bool
+bp_member_is_penalized(const struct bp_population *p, size_t i)
+{
+    bool penalized = false;
+
+    for (size_t l = 0; l < p->net->count; l++) {
+        const struct bp_penalty own = bp_penalty_of_member(p, i, l);
+        penalized |= own.l1 != 0 || own.l2 != 0;
+    }
+    return penalized;
+}
+
+struct bp_network
+bp_network_of_member(const struct bp_population *p, size_t i, struct bp_layer *layers)
+{
+    struct bp_network net = *p->net;
+
+    for (size_t l = 0; l < net.count; l++) {
+        const struct bp_penalty own = bp_penalty_of_member(p, i, l);
+        layers[l] = net.layers[l];
+        layers[l].l1 = own.l1;
+        layers[l].l2 = own.l2;
+    }
+    net.layers = layers;
+    net.penalized = bp_member_is_penalized(p, i);
+    return net;
+}
+
+bool
+bp_member_is_plain(const struct bp_population *p, size_t i)
+{
+    const struct bp_optimizer optimizer = bp_optimizer_of_member(p, i);
+    struct bp_network net = *p->net;
+
+    net.penalized = bp_member_is_penalized(p, i);
+    return bp_is_plain(&net, &optimizer);
+}
 
 struct bp_optimizer
 bp_optimizer_of_member(const struct bp_population *p, size_t i)
@@ -26,13 +76,13 @@ bp_optimizer_of_member(const struct bp_population *p, size_t i)
 
 struct bp_training
 bp_training_of_member(const struct bp_population *p, struct bp_span span, size_t i,
-                      struct bp_optimizer *optimizer, const struct bp_random *random,
-                      struct bp_poll poll)
+                      const struct bp_network *net, struct bp_optimizer *optimizer,
+                      const struct bp_random *random, struct bp_poll poll)
 {
     const size_t samples = bp_member_samples(p), steps = bp_member_steps(p);
     const size_t row = i * p->settings.epochs + span.first; /* of the record */
     struct bp_training t = {
-        .net = p->net,
+        .net = net,
         .parameters = bp_at(p->net, p->members.parameters, i * p->net->parameters),
         .optimizer = optimizer,
         .data = *bp_data_of_member(&p->data, i),
@@ -58,10 +108,15 @@ bp_train_member(const struct bp_population *p, struct bp_span span, size_t i,
                 const struct bp_random *random, struct bp_poll poll)
 {
     struct bp_optimizer optimizer = bp_optimizer_of_member(p, i);
-    struct bp_training t = bp_training_of_member(p, span, i, &optimizer, random, poll);
+    struct bp_layer *layers = bp_allocate(p->net->count, sizeof(*layers));
     struct bp_trained trained;
 
+    if (!layers)
+        return BP_NO_MEMORY;
+    const struct bp_network net = bp_network_of_member(p, i, layers);
+    struct bp_training t = bp_training_of_member(p, span, i, &net, &optimizer, random, poll);
     const enum bp_status status = bp_train(&t, &trained);
+    bp_free(layers);
     p->members.steps[i] = optimizer.steps;
     if (status != BP_DIVERGED)
         return status;

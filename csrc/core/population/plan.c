@@ -12,10 +12,10 @@ are_alike(const struct bp_population *p)
 {
     const struct bp_optimizer first = bp_optimizer_of_member(p, 0);
 
-    for (size_t i = 0; i < (p->numbers ? p->members.count : 1); i++) {
+    for (size_t i = 0; i < (p->numbers || p->penalties ? p->members.count : 1); i++) {
         const struct bp_optimizer own = bp_optimizer_of_member(p, i);
         if (!isinf(own.clip_norm) || bp_state_count(&own) != bp_state_count(&first) ||
-            bp_is_plain(p->net, &own) != bp_is_plain(p->net, &first))
+            bp_member_is_plain(p, i) != bp_member_is_plain(p, 0))
             return false;
     }
     return true;
@@ -58,21 +58,40 @@ padded_parameters(const struct bp_network *net)
 static size_t
 vectors_trained(const struct bp_population *p, const struct block_plan *plan)
 {
-    size_t states = 0;
+    size_t states = plan->part < plan->together; /* the gradient */
 
-    while (states < BP_STATES && p->members.state[states] && !plan->plain)
+    for (size_t s = 0; s < BP_STATES && p->members.state[s] && !plan->plain; s++)
         states++;
     return bp_size_product(plan->nodes, 1 + states);
 }
 
+/* The same of one sample on its way. */
 static size_t
-vectors_passing(const struct bp_population *p, const struct block_plan *plan)
+vectors_of_sample(const struct bp_population *p, const struct block_plan *plan)
 {
     size_t nodes = plan->own ? p->net->layers[0].inputs : 0;
 
     for (size_t l = 0; l < p->net->count; l++)
         nodes += 2 * bp_padded(p->net->layers[l].outputs);
-    return bp_size_product(nodes, plan->rows);
+    return nodes;
+}
+
+static size_t
+vectors_passing(const struct bp_population *p, const struct block_plan *plan)
+{
+    return bp_size_product(vectors_of_sample(p, plan), plan->rows);
+}
+
+/* Samples of a step that are loaded at a time: the sums over them go on from part to part, so that the
+ * bits are the same. Weights are added up over a whole step before. */
+static size_t
+rows_of_part(const struct bp_population *p, const struct block_plan *plan)
+{
+    enum { PASSING = 2048, LEAST = 16, TILE = 4 };
+    const size_t rows = PASSING / vectors_of_sample(p, plan) / TILE * TILE;
+    const size_t most = rows < LEAST ? LEAST : rows;
+
+    return plan->chain || p->data.of->weights || most >= plan->together ? plan->together : most;
 }
 
 /* How many times sooner a full block is done than its members one after the other, cautiously; 0 where it
@@ -120,27 +139,29 @@ static struct block_plan
 plan_of(const struct bp_population *p, size_t vectors)
 {
     enum { ROWS_TO_VALIDATE = 32 };
-    const struct bp_network *net = p->net;
+    struct bp_network net = *p->net;
     const size_t samples = bp_member_samples(p);
     const size_t batch = p->settings.batch < samples ? p->settings.batch : samples;
     struct bp_optimizer optimizer = bp_optimizer_of_member(p, 0);
-    const struct bp_training t =
-        bp_training_of_member(p, (struct bp_span){0, 1}, 0, &optimizer, NULL, (struct bp_poll){0});
+    net.penalized = bp_member_is_penalized(p, 0);
+    const struct bp_training t = bp_training_of_member(p, (struct bp_span){0, 1}, 0, &net, &optimizer,
+                                                       NULL, (struct bp_poll){0});
     const struct method *method = bp_best_method(&t, batch);
     struct block_plan plan = {
         .vectors = vectors,
-        .group = vectors * net->kernels->lanes,
+        .group = vectors * net.kernels->lanes,
         .samples = samples,
         .batch = batch,
         .together = method->rows(batch),
-        .nodes = padded_parameters(net),
+        .nodes = padded_parameters(&net),
         .own = p->data.own || p->chosen.rows || (p->settings.shuffle && !p->random.one),
-        .plain = bp_is_plain(net, &optimizer),
+        .plain = bp_is_plain(&net, &optimizer),
         .chain = method == &bp_chain,
     };
 
     plan.roomy = plan.own || p->validation.own;
-    plan.rows = plan.together;
+    plan.part = rows_of_part(p, &plan);
+    plan.rows = plan.part;
     if (p->validation.of && plan.rows < ROWS_TO_VALIDATE)
         plan.rows = ROWS_TO_VALIDATE;
     return plan;

@@ -49,6 +49,7 @@ struct bp_population {
     struct bp_members members;
     struct bp_optimizer optimizer; /* its states and its steps have no meaning here */
     const double *numbers;         /* [members][BP_MEMBER_NUMBERS] instead of the optimizer's, or NULL */
+    const double *penalties;       /* [members][layers][2]: l1 and l2 instead of the layers', or NULL */
     struct {
         const double *of; /* a learning rate for each step of this call, instead of all, or NULL */
         bool own;         /* [members][steps] */

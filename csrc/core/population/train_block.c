@@ -23,6 +23,51 @@ are_alike(const struct block *block)
     return !p->rates.own;
 }
 
+/* Whether all lanes train on the same rows of the same samples. */
+static bool
+have_same_rows(const struct block *block)
+{
+    const struct lane *first = &block->lane[0];
+    const size_t bytes = block->plan->samples * sizeof(*first->chosen);
+
+    for (size_t i = 1; i < block->count; i++) {
+        const struct lane *lane = &block->lane[i];
+        if (lane->data != first->data ||
+            (lane->chosen && memcmp(lane->chosen, first->chosen, bytes) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* Whether all lanes that are alive have the same rows in the same order: from equal seeds. */
+static bool
+have_same_orders(const struct block *block)
+{
+    const struct bp_population *p = block->population;
+    const uint32_t *first = block->lane[bp_leader_of(block)].order;
+    const size_t bytes = block->plan->samples * sizeof(*first);
+
+    if (!block->loaded.same_rows)
+        return false;
+    for (size_t i = 0; p->settings.shuffle && !p->random.one && i < block->count; i++)
+        if (block->lane[i].alive && memcmp(block->lane[i].order, first, bytes) != 0)
+            return false;
+    return true;
+}
+
+static void
+put_penalties(struct block *block)
+{
+    const struct bp_population *p = block->population;
+
+    for (size_t l = 0; l < p->net->count && block->lanes.layers[l].penalties; l++)
+        for (size_t i = 0; i < block->count; i++) {
+            const struct bp_penalty own = bp_penalty_of_member(p, block->lane[i].member, l);
+            bp_put(p->net, block->lanes.layers[l].penalties, i, own.l1);
+            bp_put(p->net, block->lanes.layers[l].penalties, block->plan->group + i, own.l2);
+        }
+}
+
 /* Puts members into lanes. */
 static void
 begin(struct block *block, const uint32_t *members, size_t count, const struct bp_random *same,
@@ -56,6 +101,8 @@ begin(struct block *block, const uint32_t *members, size_t count, const struct b
         };
     }
     block->alike = are_alike(block);
+    block->loaded.same_rows = have_same_rows(block);
+    put_penalties(block);
     bp_into_lanes(block, p->members.parameters, block->lanes.parameters);
     for (size_t s = 0; s < BP_STATES && block->lanes.state[s]; s++)
         bp_into_lanes(block, p->members.state[s], block->lanes.state[s]);
@@ -95,6 +142,25 @@ record_of(const struct block *block, size_t i, size_t epoch)
     return p->record + row * BP_FIGURES;
 }
 
+/* The steps on `count` samples from the first-th on, or one step in parts. */
+static void
+take_steps_on(struct block *block, size_t first, size_t count)
+{
+    const struct block_plan *plan = block->plan;
+    const struct bp_kernels *kernels = block->population->net->kernels;
+
+    block->lanes.step.gradient = plan->part < count ? block->gradient : NULL;
+    for (size_t n = 0; n < count; n += plan->part) {
+        const size_t left = count - n, rows = left < plan->part ? left : plan->part;
+        bp_load_block(block, first + n, rows);
+        if (n == 0)
+            bp_ready_block_steps(block, count);
+        block->lanes.step.begins = n == 0;
+        block->lanes.step.ends = rows == left;
+        kernels->population_steps(&block->lanes, rows, plan->batch);
+    }
+}
+
 /* All steps of an epoch; false where training is to stop. */
 static bool
 take_steps(struct block *block)
@@ -103,13 +169,12 @@ take_steps(struct block *block)
 
     if (!shuffle(block))
         return false;
+    block->loaded.own = plan->own && !have_same_orders(block);
     clear_sums(block);
     for (size_t n = 0; n < plan->samples; n += plan->together) {
         const size_t left = plan->samples - n,
                      count = left < plan->together ? left : plan->together;
-        bp_load_block(block, n, count);
-        bp_ready_block_steps(block, count);
-        block->population->net->kernels->population_steps(&block->lanes, count, plan->batch);
+        take_steps_on(block, n, count);
         block->step += plan->chain ? count : 1;
         if (bp_watch_stops(&block->watch))
             return false;
