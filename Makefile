@@ -92,7 +92,7 @@ docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is 
 	touch $@
 
 site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc and pip install -e '.[site]'
-	PYTHONPATH=. $(PYTHON) site/build.py build/site
+	PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON) site/build.py build/site
 
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace

@@ -66,7 +66,7 @@ def lesson(out):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
         live = LIVE.get(path.stem[:2])
-        body = pages.of_notebook(path, live)
+        body = pages.of_notebook(path, live, lambda name, content: (out / name).write_bytes(content))
         yield write(out, f"{path.stem}.html", title, body, live=live is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from html import escape
@@ -11,6 +12,7 @@ from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from PIL import Image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -22,20 +24,27 @@ DOORS = (
     ("reference.html", "Look up"),
     ("glossary.html", "Glossary"),
 )
+COLOURS = 128  # of a plot
 FORMATTER = HtmlFormatter(nowrap=True, classprefix="c-")
+STYLED = "k|kn|ow|kc|s1|s2|sd|sa|c1|go|mi|mf"  # by site.css
+UNSTYLED = re.compile(rf'<span class="c-(?!(?:{STYLED})")\w*">([^<]*)</span>')
 
 
 def code(text, language):
     """A block of code; of languages that nobody knows, plain."""
     try:
-        inside = highlight(text, get_lexer_by_name(language), FORMATTER)
+        inside = UNSTYLED.sub(r"\1", highlight(text, get_lexer_by_name(language), FORMATTER))
     except ClassNotFound:
         inside = escape(text)
     return f"<pre tabindex=\"0\"><code>{inside}</code></pre>\n"
 
 
 def math(text, options):
-    return convert(text, display="block" if options.get("display_mode") else "inline")
+    """MathML without what a page of HTML need not be told."""
+    made = convert(text, display="block" if options.get("display_mode") else "inline")
+    for needless in (' xmlns="http://www.w3.org/1998/Math/MathML"', ' display="inline"'):
+        made = made.replace(needless, "", 1)
+    return re.sub(r"&#x(0*[0-9A-F]{2,5});", lambda code: escape(chr(int(code[1], 16))), made)
 
 
 def slug(text):
@@ -86,11 +95,11 @@ def page_of(path):
     return name
 
 
-def of_notebook(path, live):
+def of_notebook(path, live, keep):
     """A notebook as HTML: its text, its code, what it showed; the page of play after its first text, where
-    `live` names a state."""
+    `live` names a state. `keep(name, bytes)` has the pictures written beside it."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    parts, made = [], markdown()
+    parts, made, pictures = [], markdown(), Pictures(path.stem, keep)
     for cell in cells:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -99,7 +108,7 @@ def of_notebook(path, live):
                 parts.append(embedded(live))
                 live = None
         else:
-            parts.append(code(source, "python") + "".join(map(shown, cell["outputs"])))
+            parts.append(code(source, "python") + "".join(pictures.shown(each) for each in cell["outputs"]))
     return "".join(parts)
 
 
@@ -107,23 +116,41 @@ def embedded(state):
     return f'<div class="live" data-backprop-lesson="{escape(state, quote=True)}"></div>\n'
 
 
-def shown(output):
-    """What a cell showed, its best form."""
-    if output["output_type"] == "stream":
-        return f'<pre class="out" tabindex="0">{escape("".join(output["text"]))}</pre>\n'
-    told = output.get("data", {})
-    data = {kind: "".join(text) for kind, text in told.items() if isinstance(text, (str, list))}
-    for kind in ("image/svg+xml", "image/png"):
-        if kind in data:
-            said = escape(data.get("text/plain", "a plot")[:200], quote=True)
-            content = data[kind] if kind == "image/png" else base64.b64encode(data[kind].encode()).decode()
-            return f'<img class="out" alt="{said}" src="data:{kind};base64,{content.strip()}">\n'
-    if "text/html" in data:
-        return f'<div class="out">{data["text/html"]}</div>\n'
-    if "text/latex" in data:
-        return f'<div class="out">{markdown().render(data["text/latex"])}</div>\n'
-    text = escape(data.get("text/plain", ""))
-    return f'<pre class="out" tabindex="0">{text}</pre>\n' if data else ""
+class Pictures:
+    """The pictures of one notebook, each a file of its own."""
+
+    def __init__(self, stem, keep):
+        self.stem, self.keep, self.count = stem, keep, 0
+
+    def shown(self, output):
+        """What a cell showed, its best form."""
+        if output["output_type"] == "stream":
+            return f'<pre class="out" tabindex="0">{escape("".join(output["text"]))}</pre>\n'
+        told = output.get("data", {})
+        data = {kind: "".join(text) for kind, text in told.items() if isinstance(text, (str, list))}
+        for kind, made in (("image/svg+xml", str.encode), ("image/png", in_colours)):
+            if kind in data:
+                return self.picture(made(data[kind]), kind[6:9], data.get("text/plain", "a plot"))
+        if "text/html" in data:
+            return f'<div class="out">{data["text/html"]}</div>\n'
+        if "text/latex" in data:
+            return f'<div class="out">{markdown().render(data["text/latex"])}</div>\n'
+        text = escape(data.get("text/plain", ""))
+        return f'<pre class="out" tabindex="0">{text}</pre>\n' if data else ""
+
+    def picture(self, content, kind, said):
+        self.count += 1
+        name = f"{self.stem[:2]}-{self.count}.{kind}"
+        self.keep(name, content)
+        return f'<img class="out" alt="{escape(said[:200], quote=True)}" src="{name}" loading="lazy">\n'
+
+
+def in_colours(encoded):
+    """A PNG in as few colours as do for a plot, a third of its size."""
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA")
+    few, made = picture.quantize(COLOURS, method=Image.Quantize.FASTOCTREE), io.BytesIO()
+    few.save(made, "PNG", optimize=True)
+    return made.getvalue()
 
 
 def whole(title, body, *, live=False, wide=False):
