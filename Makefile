@@ -20,8 +20,8 @@ build:   ## build the extension inside backprop/
 test: build  ## build, then run the tests
 	$(PYTHON) -m pytest
 
-test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser]'
-	$(PYTHON) -m pytest tests/play/test_browser.py tests/site/test_site.py
+test-browser: build  ## the page in Chromium, alone and in JupyterLab; pip install -e '.[browser,site]'
+	$(PYTHON) -m pytest tests/play/test_browser.py tests/play/test_controls.py tests/site/test_site.py
 
 test-neon:  ## the tests on NEON, under qemu; Debian's gcc-aarch64-linux-gnu and qemu-user
 	.ci/neon
@@ -91,7 +91,7 @@ docs: $(DOCS_PYTHON)  ## the pages as HTML, build/docs/index.html; a warning is 
 	.docs/bin/pip install --quiet $(BUILD_NEEDS) -e '.[docs]'
 	touch $@
 
-site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc and pip install -e '.[site]'
+site: build  ## the lesson without installing anything, build/site; needs clang-19, lld-19, wasi-libc and pip install -e '.[site]'; REPOSITORY=owner/name for links to Colab and Binder
 	PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON) site/build.py build/site
 
 bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESULTS.md

@@ -89,6 +89,9 @@ class Widget(anywidget.AnyWidget):
     # Shown by help, notebooks and the API pages, which would else take it from a base class's __new__.
     __signature__ = inspect.Signature(list(inspect.signature(__init__).parameters.values())[1:])
 
+    def __repr__(self) -> str:
+        return f"Widget({self.stage.network!r}, {len(self.stage.x)} samples)"
+
     def _receive(self, widget: object, content: Any, buffers: object) -> None:
         """A question of the page: ``{"id": ..., "message": ...}``; the answer goes back with its id."""
         if isinstance(content, dict) and "message" in content:

@@ -2,12 +2,14 @@
 
     python site/build.py [build/site]
 
-It opens from any plain file server and asks nothing of other places. Needs what .ci/wasm needs.
+It opens from any plain file server and asks nothing of other places. Needs what .ci/wasm needs. With
+``REPOSITORY=owner/name``, chapters link to Colab and Binder, which take notebooks from GitHub.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from backprop.play.stage import PLANE, SETS, TESTS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+REPOSITORY = os.environ.get("REPOSITORY")  # owner/name on GitHub, where chapters link to Colab and Binder
 WORDS = 1500  # characters of a page that the search knows
 LIVE = {  # the state of the page in each chapter that is about something to be seen there
     "01": "layers=2-3-1&data=moons&sample=0&done=0&weight=0.0.0",
@@ -67,6 +70,8 @@ def lesson(out):
         title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
         live = LIVE.get(path.stem[:2])
         body = pages.of_notebook(path, live, lambda name, content: (out / name).write_bytes(content))
+        body = body.replace("</h1>\n", "</h1>\n" + pages.open_in(path.name, REPOSITORY), 1)
+        (out / path.name).write_text(pages.without_outputs(path), encoding="utf-8")
         yield write(out, f"{path.stem}.html", title, body, live=live is not None)
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html import escape
+from urllib.parse import quote
 
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
@@ -108,12 +109,38 @@ def of_notebook(path, live, keep):
                 parts.append(embedded(live))
                 live = None
         else:
-            parts.append(code(source, "python") + "".join(pictures.shown(each) for each in cell["outputs"]))
+            outputs = [] if "widget" in cell["metadata"].get("tags", ()) else cell["outputs"]  # live above
+            parts.append(code(source, "python") + "".join(pictures.shown(each) for each in outputs))
     return "".join(parts)
 
 
 def embedded(state):
     return f'<div class="live" data-backprop-lesson="{escape(state, quote=True)}"></div>\n'
+
+
+def without_outputs(path):
+    """A notebook as students take it: nothing run yet, no pictures in it."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+
+
+def open_in(name, repository):
+    """Where a chapter can be run: its notebook, and the services that take it from GitHub."""
+    links = [(name, "this chapter as a notebook")]
+    if repository:
+        at = f"{quote(repository)}/blob/HEAD/examples/{name}"
+        path = quote(f"examples/{name}", safe="")
+        links += [
+            (f"https://colab.research.google.com/github/{at}", "open in Colab"),
+            (f"https://mybinder.org/v2/gh/{quote(repository)}/HEAD?labpath={path}", "open in Binder"),
+        ]
+    said = " · ".join(f'<a href="{escape(url, quote=True)}">{text}</a>' for url, text in links)
+    install = f"%pip install git+https://github.com/{repository}" if repository else ""
+    in_colab = f"; in Colab run <code>{escape(install)}</code> first" if install else ""
+    return f'<p class="open">To run it yourself: {said}{in_colab}.</p>\n'
 
 
 class Pictures:

@@ -319,6 +319,7 @@ def lab(tmp_path_factory):
         "ServerApp.root_dir": folder,
         "IdentityProvider.token": "widget",
         "LabApp.news_url": "",
+        "LabApp.expose_app_in_browser": True,
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
@@ -346,6 +347,22 @@ def lab_address(process, folder):
             return f"{server['url']}lab/tree/widget.ipynb?token=widget&reset"
         time.sleep(0.1)
     raise AssertionError((folder / "log").read_text(encoding="utf-8")[-3000:])
+
+
+def check_theme(page, theme, ground):
+    """JupyterLab goes over to another theme: the page takes its colours, and keeps its width."""
+    shape = (
+        "const [root, svg] = ['.bp-root', '.bp-net svg'].map((each) => document.querySelector(each));"
+        "return [root.clientWidth, svg.getBoundingClientRect().width, svg.viewBox.baseVal.width]"
+    )
+    before = page.script(shape)
+    change = "jupyterapp.commands.execute('apputils:change-theme', {theme: `JupyterLab ${arguments[0]}`})"
+    page.script(change, theme)
+    colour = "return getComputedStyle(document.querySelector('.bp-root')).backgroundColor"
+    page.until(lambda: page.script(colour) == ground)
+    page.until(lambda: np.allclose(page.script(shape), before, atol=2))
+    time.sleep(0.5)
+    assert np.allclose(page.script(shape), before, atol=2), "it stays as wide"
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -387,5 +404,7 @@ def test_a_round_in_jupyterlab(driver, lab, size):
     driver.switch_to.active_element.send_keys(Keys.HOME)
     page.until(lambda: driver.switch_to.active_element.get_attribute("data-key") == "[0,0,0]")
     assert len(driver.find_elements("css selector", cell)) == 1
+    for theme, ground in (("Dark", "rgb(22, 25, 29)"), ("Light", "rgb(255, 255, 255)")):
+        check_theme(page, theme, ground)
     weight = page.edge(1, 0, 0).get_attribute("aria-label")
     assert weight.endswith(f"= {net.layers[1].weights[0, 0]:.4g}".replace("-", "−"))

@@ -305,14 +305,15 @@ def test_chapters_show_the_state_that_they_are_about(page):
     assert "Backward through layer L-1" in page.told()
 
 
-@pytest.mark.parametrize("name", ["play.html", "index.html", CHAPTER, "Network.html"])
+@pytest.mark.parametrize("name", ["play.html", "index.html", CHAPTER, "Network.html", "glossary.html"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_no_serious_fault(page, name, dark):
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_no_serious_fault(page, name, dark, size):
     axe = pytest.importorskip("axe_core_python", reason="needs axe-core-python, which has axe.min.js")
     script = next(Path(axe.__path__[0]).rglob("axe.min.js")).read_text(encoding="utf-8")
-    emulate(page.driver, DESKTOP, dark)
+    emulate(page.driver, size, dark)
     page.driver.get(f"{page.address}/{name}")
-    if name != "Network.html":
+    if name not in ("Network.html", "glossary.html"):
         page.until(lambda: page.all(".bp-edge"))
     page.script(script)
     found = page.driver.execute_async_script(
@@ -320,3 +321,28 @@ def test_axe_finds_no_serious_fault(page, name, dark):
     )
     serious = [each for each in found if each["impact"] in ("serious", "critical")]
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []
+
+
+def test_chapters_come_as_notebooks(site_folder):
+    notebooks = sorted(site_folder.glob("*.ipynb"))
+    chapters = sorted((ROOT / "examples").glob("*.ipynb"))
+    assert [path.name for path in notebooks] == [path.name for path in chapters]
+    for path in notebooks:
+        text = (site_folder / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert f'<a href="{path.name}">' in text
+        assert all(not cell.get("outputs") for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
+        assert "colab" not in text, "whose repository it is, only the builder knows"
+
+
+def test_links_to_colab_and_binder(monkeypatch):
+    """Their addresses, after the services' own documentation; nobody follows them here."""
+    pytest.importorskip("latex2mathml", reason="needs the extra site: pip install -e '.[site]'")
+    monkeypatch.syspath_prepend(str(ROOT / "site"))
+    import pages
+
+    line = pages.open_in("01_forward_propagation.ipynb", "owner/name")
+    colab = "https://colab.research.google.com/github/owner/name/blob/HEAD/examples/01_forward_propagation.ipynb"
+    assert f'"{colab}"' in line
+    binder = "https://mybinder.org/v2/gh/owner/name/HEAD?labpath=examples%2F01_forward_propagation.ipynb"
+    assert f'"{binder}"' in line
+    assert "https" not in pages.open_in("01_forward_propagation.ipynb", None)

@@ -1,7 +1,7 @@
 // Draws the network of a round as SVG. Depends on numbers.js and words.js.
 
 import { largestOf, layerName, share, short, shownNodes } from "./numbers.js";
-import { edgeLabel, nodeLabel } from "./words.js";
+import { className, edgeLabel, nodeLabel } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const RADIUS = 17, TOP = 46, MARGIN = 26, LEAST_COLUMN = 74, MOST_COLUMN = 230, LEAST_ROW = 46, MOST_ROW = 54, ROOM = 76;
@@ -89,9 +89,9 @@ function drawNode(round, layer, j, [x, y], most, map) {
   if (layer >= 0 && state.layers[layer].bias) group.setAttribute("data-key", JSON.stringify([layer, j, null]));
   if (delta !== null) group.append(svg("text", { class: "bp-delta", x, y: y + RADIUS + 8 }, `δ ${short(delta)}`));
   if (!last) return group;
-  const classes = state.data.classes, beside = x + RADIUS + 16;
-  group.append(svg("text", { class: "bp-target", x: beside, y: classes && state.layers[layer].outputs > 1 ? y + 7 : y }, `y ${short(round.trace.y[j])}`));
-  if (classes && state.layers[layer].outputs > 1) group.append(svg("text", { class: "bp-class", x: beside, y: y - 7 }, String(classes[j] ?? j)));
+  const name = className(round, j), beside = x + RADIUS + 16;
+  group.append(svg("text", { class: "bp-target", x: beside, y: name ? y + 7 : y }, `y ${short(round.trace.y[j])}`));
+  if (name) group.append(svg("text", { class: "bp-class", x: beside, y: y - 7 }, name));
   if (delta === null) return group;
   const slopes = round.trace.layers[layer].dC_da, nudge = -slopes[j], up = nudge > 0 ? 1 : -1;
   if (nudge) {

@@ -153,11 +153,18 @@ function softmaxSum(round, layer, j) {
   return shown.map(({ first, second }) => `${twoFactor(first)}${TIMES}${twoFactor(second)}`).join(" + ") || "0";
 }
 
+// The class that an output stands for, where targets are labels; "" elsewhere.
+export function className(round, j) {
+  const { classes } = round.state.data;
+  if (round.state.layers.at(-1).outputs === 1 || (!classes && round.trace.label === null)) return "";
+  return String(classes?.[j] ?? j);
+}
+
 // The label of a node for readers of the screen.
 export function nodeLabel(round, layer, j) {
-  const classes = round.state.data.classes, last = layer === round.last;
+  const last = layer === round.last, name = last ? className(round, j) : "";
   let label = plain.symbol("a", nodesOf(j), round.name(layer));
-  if (last && classes && round.state.layers[layer].outputs > 1) label = `${classes[j] ?? j}: ${label}`;
+  if (name) label = `${name}: ${label}`;
   if (round.hasA(layer)) label += ` = ${digits(round.a(layer)[j])}`;
   if (layer >= 0 && round.has("backward", layer)) label += `, δ = ${digits(round.trace.layers[layer].dC_dz[j])}`;
   if (!last) return label;
