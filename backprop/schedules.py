@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backprop._types import Rate
 
 
+STEPS_AT_A_TIME = 1 << 18
 MOST_STEPS = 2**53
 
 
@@ -349,14 +350,17 @@ def rates(schedule: Callable[[int], float], first: int, count: int) -> NDArray[n
     ValueError, TypeError
         If it returns anything but finite numbers ≥ 0.
     """
-    steps = np.arange(first, first + count)
-    values = _each(schedule, steps)
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ValueError(
-            f"a schedule must return finite rates of at least 0, but gave {values[i]} for step {steps[i]}"
-        )
+    values = np.empty(count)
+    for begin in range(0, count, STEPS_AT_A_TIME):
+        steps = np.arange(first + begin, first + min(begin + STEPS_AT_A_TIME, count))
+        some = values[begin : begin + len(steps)]
+        some[:] = _each(schedule, steps)
+        wrong = ~(np.isfinite(some) & (some >= 0))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise ValueError(
+                f"a schedule must return finite rates of at least 0, but gave {some[i]} for step {steps[i]}"
+            )
     return values
 
 

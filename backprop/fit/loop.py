@@ -133,8 +133,8 @@ def _train(
     trained = 0
     while trained < plan.epochs and history.stopped == "epochs":
         epochs, before = min(plan.epochs - trained, most), optimizer.steps
-        if rates.scheduled and plan.source is None:
-            _ask_ahead(rates, ranks, before, epochs * plan.steps)
+        if rates.scheduled and plan.steps and (plan.source is None or ranks.size > 1):
+            _compare_rates(rates, ranks, before, epochs * plan.steps)
         record = new_record(epochs)
         losses: list[NDArray[np.float64]] = []
         done = ranks.attempt(
@@ -150,6 +150,8 @@ def _train(
                 losses=None if steps is None else losses,
             )
         )
+        if rates.scheduled and not plan.steps and ranks.size > 1:
+            _compare_rates(rates, ranks, before, optimizer.steps - before)
         ranks.broadcast(record)
         trained += done
         of_epochs = _rates_of_epochs(rates, before, optimizer.steps, done)
@@ -169,8 +171,11 @@ def _train(
             rates = Rates(optimizer)  # an observer may have changed it
 
 
-def _ask_ahead(rates: Rates, ranks: Alone, first: int, count: int) -> None:
-    """Asks for the rates of the next steps here, where no rank waits for one that raises; compares them."""
+def _compare_rates(rates: Rates, ranks: Alone, first: int, count: int) -> None:
+    """Asks for the rates of these steps here, where no rank waits for one that raises; they must be the same.
+
+    Of the next steps; or, where batches come from an iterable and nobody knew their number, of those made.
+    """
     sums = ranks.gather(lambda: zlib.crc32(rates.of_steps(first, count).data))
     if len(set(sums)) > 1:
         raise ValueError(

@@ -52,7 +52,7 @@ class Rates:
         known = self._known[first - self._first :] if first >= self._first else self._known[:0]
         if len(known) < count:
             more = schedules.rates(self._lr, first + len(known), count - len(known))
-            self._first, self._known = first, np.concatenate([known, more])
+            self._first, self._known = first, np.concatenate([known, more]) if len(known) else more
             known = self._known
         return known[:count]
 

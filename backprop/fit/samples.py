@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 SAMPLES_COMPARED = 64  # of each rank's
+ROWS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def samples_of(
     weights = None if sample_weight is None else _weights("sample_weight", sample_weight, samples)
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, y, samples, outputs)
-        weights = of_class if weights is None else weights * of_class
+        weights = of_class if weights is None else _product(weights, of_class)
     check_finite("y", y, mask)
     if weights is not None:
         check_finite("sample_weight", weights)
@@ -139,9 +140,22 @@ def is_masked(held_out: HeldOut | None) -> bool:
 
 def _weights(what: str, weights: ArrayLike, samples: int) -> NDArray[np.float64]:
     """A copy of them; the engine checks their signs."""
-    array = np.array(real_array(what, weights, (samples,)), dtype=np.float64)
+    given, array = real_array(what, weights, (samples,)), np.empty(samples)
+    for some in _pieces(samples):
+        array[some] = given[some]
     check_finite(what, array)
     return array
+
+
+def _product(weights: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    for some in _pieces(len(weights)):
+        weights[some] *= others[some]
+    return weights
+
+
+def _pieces(count: int) -> Iterator[slice]:
+    """Slices of `count` rows, each of some milliseconds: in between, Python heeds Ctrl-C."""
+    return (slice(first, first + ROWS_AT_A_TIME) for first in range(0, count, ROWS_AT_A_TIME))
 
 
 def _hold_out(
@@ -169,19 +183,19 @@ def _hold_out(
     first = samples - count
     own, held_out = rows_between(x, 0, first), rows_between(x, first, samples)
     check_finite("the validation part of x", held_out)
-    rest = None if weights is None else weights[:first].copy()
+    rest = None if weights is None else weights[:first]
     return Samples(own, y[:first], rest, None, (held_out, y[first:]))
 
 
-def _single_classes(targets: NDArray[Any]) -> NDArray[np.int64]:
-    """The class of each row of targets, (n, outputs)."""
+def _single_classes(targets: NDArray[Any], first: int) -> NDArray[np.int64]:
+    """The class of each row of targets, (n, outputs), from sample number `first` on."""
     if targets.shape[1] > 1:
         largest = targets.max(axis=1, keepdims=True)
         unclear = (targets == largest).sum(axis=1) != 1
         if unclear.any():
             n = int(unclear.argmax())
             raise ValueError(
-                f"class_weight needs targets of one class a sample, the largest, but y[{n}] is "
+                f"class_weight needs targets of one class a sample, the largest, but y[{first + n}] is "
                 f"{targets[n].tolist()}; for several classes at once give sample_weight"
             )
     return classes_of(targets)
@@ -208,14 +222,25 @@ def _weights_of_classes(
                 raise ValueError(f"class_weight[{label}] must be at least 0, got {weight}")
     elif class_weight != "balanced":
         raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
-    if y.dtype.kind not in "biuf" or y.size not in (samples, samples * outputs):
+    are_labels = outputs > 1 and y.size == samples
+    if y.dtype.kind not in ("biu" if are_labels else "biuf") or y.size not in (samples, samples * outputs):
         return np.ones(samples)  # which the engine never uses: it refuses such a y, with its own message
     targets = y.reshape(samples, -1)
-    labels = targets[:, 0] if outputs > 1 and targets.shape[1] == 1 else _single_classes(targets)
-    classes, of_sample, counts = np.unique(labels, return_inverse=True, return_counts=True)
+
+    def labels(some: slice) -> NDArray[Any]:
+        return targets[some, 0] if are_labels else _single_classes(targets[some], some.start)
+
+    seen: dict[int, int] = {}
+    for some in _pieces(samples):
+        for label, count in zip(*np.unique(labels(some), return_counts=True), strict=True):
+            seen[label] = seen.get(label, 0) + int(count)
+    classes = np.array(sorted(seen), dtype=y.dtype if are_labels else np.int64)
     if isinstance(class_weight, Mapping):
         of_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
     else:
+        counts = np.array([seen[label] for label in classes])
         of_class = samples / (len(classes) * counts)
-    weights: NDArray[np.float64] = of_class[of_sample]
+    weights = np.empty(samples)
+    for some in _pieces(samples):
+        weights[some] = of_class[np.searchsorted(classes, labels(some))]
     return weights

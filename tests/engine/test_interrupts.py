@@ -9,6 +9,7 @@ import pytest
 from conftest import make_network
 
 import backprop as bp
+from backprop.fit.samples import samples_of
 
 HANGING = 60  # seconds
 
@@ -117,3 +118,29 @@ def test_a_handler_that_raises_while_samples_are_shuffled(alarm):
     assert (net.parameters == before).all()
     net.fit(x[:10], y[:10], optimizer)
     assert optimizer.steps == 1
+
+
+def many(rows, what):
+    labels = np.broadcast_to(np.int64(1), (rows,))
+    weights = np.broadcast_to(np.float32(1), (rows,))
+    if what == "rates":
+        return lambda: bp.schedules.rates(bp.schedules.Cosine(0.1, rows), 0, rows)
+    given = {"class_weight": None, "target_mask": None, "sample_weight": weights, "validation": None}
+    if what == "classes":
+        given["class_weight"] = "balanced"
+    return lambda: samples_of(labels[:, np.newaxis], labels, outputs=3, **given)
+
+
+@needs_timer
+@pytest.mark.parametrize("what", ["weights", "classes", "rates"])
+def test_handlers_run_while_numpy_prepares_many_rows(alarm, what):
+    """More often than there are calls of NumPy, which each put a handler off."""
+    calls = []
+    alarm(lambda: calls.append(None), 0.002, 0.002)
+    for rows in 2 ** np.arange(18, 26):
+        call = many(rows, what)
+        calls.clear()
+        call()
+        if len(calls) > 30:
+            return
+    pytest.fail("handlers had to wait")

@@ -4,6 +4,7 @@ No MPI is needed: the others are functions. tests/fit/test_mpi.py has real ones.
 """
 
 import itertools
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -311,3 +312,39 @@ def test_one_rank_is_as_none(world, batch, settings):
 def test_more_ranks_than_any_memory(world, ranks, rows):
     """No product wraps round to a few bytes, which the ranks would then write past."""
     assert world.net._room_to_share(SGD, ranks=ranks, rows=rows) > 2**60
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+def test_handlers_run_while_a_rank_shuffles(world):
+    """And one that raises ends the training of all at the first exchange, before a step."""
+    rows, calls, exchanges = 2 * 10**7, [], []
+
+    class Stop(Exception):
+        pass
+
+    def handle(*_):
+        calls.append(None)
+        if len(calls) > 4:
+            raise Stop
+
+    def reply(exchange, numbers):
+        exchanges.append(exchange)
+
+    x, y = np.broadcast_to(np.ones(3), (rows, 3)), np.broadcast_to(np.ones(2), (rows, 2))
+    before, optimizer = world.net.parameters.copy(), bp.SGD(0.1)
+    ranks = Ranks(reply, steps=rows)
+    generator = np.random.default_rng(0).bit_generator
+    previous = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        with pytest.raises(Stop):
+            train(
+                world.net, (x, y), optimizer=optimizer, batch_size=1, shuffle=True, bit_generator=generator,
+                ranks=ranks.engine,
+            )  # fmt: skip
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert_same_bits(world.net.parameters, before)
+    assert optimizer.steps == 0
+    assert exchanges == [1, 2]  # whether it can begin, and the first step's

@@ -315,7 +315,9 @@ x, y = make_data(make_network((3, 2), "tanh"), 40)
 other = x + (np.arange(40) == 39)[:, None] * rank  # the last sample is another one
 for data, rate, words in (
     ((other, y), 0.1, "the data (a checksum) is"),
-    ((x, y), lambda step: 0.1 + 0.01 * rank * (step > 17), "give different rates"),
+    ((x, y), lambda step: 0.1 + 0.01 * rank * (step > 17), "for the steps 0 to 29"),
+    (([(x[i : i + 4], y[i : i + 4]) for i in range(0, 40, 4)], None),
+     lambda step: 0.1 + 0.01 * rank * (step > 17), "for the steps 10 to 19"),
 ):
     net = make_network((3, 2), "tanh")
     before = net.parameters.copy()
@@ -323,6 +325,7 @@ for data, rate, words in (
         net.fit(*data, bp.SGD(rate), epochs=3, batch_size=4, comm=comm)
     except ValueError as error:
         assert words in str(error) and "every rank must call fit alike" in str(error), error
+        assert data[1] is None or (net.parameters == before).all()
     else:
         sys.exit("it trained")
 net.fit(other, y, bp.SGD(0.1), batch_size=4, comm=comm, sharded=True)

@@ -79,11 +79,12 @@ samples_of_block(const struct run *run)
     return chosen.rows ? chosen.count : run->feed.data.x.rows;
 }
 
-/* Thread 0: a new order; false where training is to end. Ranks end together only, at a step. */
+/* Thread 0: a new order; false where training is to end. Ranks end together only: each goes on to the next
+ * exchange, where the others hear of it before they step. */
 static bool
 shuffle(struct run *run)
 {
-    const struct bp_poll poll = {run->asked->ranks ? NULL : bp_poll_if_due, run};
+    const struct bp_poll poll = {bp_poll_if_due, run};
     const struct bp_chosen chosen = run->asked->chosen;
     const size_t count = samples_of_block(run);
     uint32_t *order = run->feed.order;
@@ -92,7 +93,7 @@ shuffle(struct run *run)
         run->verdict.stop = true;
     for (size_t n = 0; chosen.rows && n < count && !run->verdict.stop; n++)
         order[n] = chosen.rows[order[n]];
-    return !run->verdict.stop;
+    return run->asked->ranks || !run->verdict.stop;
 }
 
 /* Thread 0: room for the losses of the steps of this block; false where memory is short. */
