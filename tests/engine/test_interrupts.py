@@ -76,16 +76,25 @@ needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs
 
 
 @needs_timer
-@pytest.mark.parametrize("name", ["__call__", "classify", "losses", "trace", "jacobian", "per_sample"])
+@pytest.mark.parametrize(
+    "name", ["__call__", "classify", "losses", "trace", "jacobian", "per_sample", "sparse", "population"]
+)
 def test_handlers_run_during_calls_whose_results_are_long(alarm, name):
     """A handler runs more than once within one call, if that is long enough."""
     net = make_network((4, 3, 2), ("tanh", "sigmoid"))
+    population = bp.Population(net, members=3, seed=1)
     calls = []
     alarm(lambda: calls.append(None), 0.005, 0.005)
     for rows in 2 ** np.arange(17, 25):
         x, y = np.broadcast_to(np.ones(4), (rows, 4)), np.broadcast_to(np.ones(2), (rows, 2))
         calls.clear()
-        if name == "per_sample":
+        if name == "sparse":
+            sparse = pytest.importorskip("scipy.sparse")
+            ones = np.ones(rows), np.zeros(rows, int), np.arange(rows + 1)
+            net.loss(sparse.csr_array(ones, shape=(rows, 4)), y)
+        elif name == "population":
+            population.loss(x, y)
+        elif name == "per_sample":
             net._gradient(x, y, per_sample=True)
         elif name in ("losses",):
             net.losses(x, y)
