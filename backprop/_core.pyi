@@ -236,6 +236,7 @@ class Network:
         validation: tuple[ArrayLike, ...] | None = None,
         own_validation: bool = False,
         bit_generators: list[np.random.BitGenerator] | np.random.BitGenerator | None = None,
+        alike: bool = False,  # whether they are likely to draw the same; the bits do not depend on it
         shuffle: bool = False,
         norms: bool = False,
         threads: int = 1,

@@ -61,6 +61,7 @@ class Engine:
         self._networks = [members.network(i) for i in self._first]
         draws = bool(plan.shuffle) or any(layer.dropout for layer in members.prototype.layers)
         self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
+        self._alike = self._generators is not None and _are_alike(self._generators)
         self._arrays = _arrays(plan, len(members))
 
     def train(
@@ -111,6 +112,7 @@ class Engine:
                 epochs=epochs,
                 batch_size=plan.batch_size,
                 bit_generators=self._drawn_from(),
+                alike=self._alike,
                 shuffle=bool(plan.shuffle),
                 norms=plan.norms,
                 threads=plan.threads,
@@ -125,6 +127,13 @@ class Engine:
         if self._generators is None:
             return None
         return self._generators[0] if self._plan.shuffle == "shared" else self._generators
+
+
+def _are_alike(generators: list[Any]) -> bool:
+    """Whether bit generators are in the same state, as far as its text tells: the engine then expects that
+    samples can be loaded for several members at once."""
+    first = str(generators[0].state)
+    return all(str(other.state) == first for other in generators[1:])
 
 
 def _arrays(plan: Plan, members: int) -> dict[str, Any]:

@@ -323,6 +323,9 @@ struct bp_kernels {
         /* out[k][i] = rows[i][k] for k < count and the i-th of `group` networks, group whole
          * vectors */
         void (*interleave)(size_t group, size_t count, const bp_real *const rows[], bp_real *out);
+
+        /* The other way: rows[i][k] = in[k][i], where rows[i] is not NULL */
+        void (*separate)(size_t group, size_t count, const bp_real *in, bp_real *const rows[]);
     };
 
     struct { /* penalties, masks and dropout */

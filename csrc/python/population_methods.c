@@ -22,6 +22,7 @@ struct given {
         PyObject *object, *numbers, *rates, *penalties;
     } optimizer;
     PyObject *chosen, *bit_generators, *record;
+    bool alike;
     const char *way;
     struct bp_settings settings;
 };
@@ -46,6 +47,7 @@ static const struct bp_argument train_arguments[] = {
     {"validation", BP_ARG_OPTIONAL, GIVEN(validation.tuple), false, 0},
     {"own_validation", BP_ARG_FLAG, GIVEN(validation.own), false, 0},
     {"bit_generators", BP_ARG_OPTIONAL, GIVEN(bit_generators), false, 0},
+    {"alike", BP_ARG_FLAG, GIVEN(alike), false, 0},
     {"shuffle", BP_ARG_FLAG, GIVEN(settings.shuffle), false, 0},
     {"norms", BP_ARG_FLAG, GIVEN(settings.norms), false, 0},
     {"threads", BP_ARG_SIZE, GIVEN(settings.threads), false, 1},
@@ -245,6 +247,7 @@ read_generators(struct call *call, const Network *self)
         return -1;
     }
     p->random.one = !PyList_Check(given);
+    p->random.alike = call->given.alike;
     call->listed = p->random.one ? PyTuple_Pack(1, given) : PyList_AsTuple(given);
     PyObject *distinct = call->listed ? PySet_New(call->listed) : NULL;
     const Py_ssize_t count = distinct ? PySet_GET_SIZE(distinct) : -1;

@@ -137,10 +137,30 @@ bp_close_block(struct block *block)
     block->memory = NULL;
 }
 
-/* Calls move(context, number in a member's vector, number in its lanes) for each parameter. */
+/* One row of W, or the bias, of all members: from storage order into the lanes, or from there, of
+ * those that are `wanted`, into storage order. */
 static void
-each_parameter(const struct block *block, void *context,
-               void (*move)(void *context, size_t stored, size_t node, size_t count))
+move_row(const struct block *block, const bool *wanted, bp_real *members, bp_real *lanes,
+         size_t stored, size_t node, size_t count)
+{
+    const struct bp_network *net = block->population->net;
+    const size_t group = block->plan->group;
+    bp_real *rows[BP_MOST_LANES];
+
+    for (size_t i = 0; i < group; i++) {
+        const size_t member = block->lane[i < block->count ? i : 0].member;
+        const bool moves = i < block->count ? !wanted || wanted[i] : !wanted;
+        rows[i] = moves ? bp_at(net, members, member * net->parameters + stored) : NULL;
+    }
+    if (wanted)
+        net->kernels->separate(group, count, bp_at(net, lanes, node * group), rows);
+    else
+        net->kernels->interleave(group, count, (const bp_real *const *)rows,
+                                 bp_at(net, lanes, node * group));
+}
+
+static void
+move(const struct block *block, const bool *wanted, bp_real *members, bp_real *lanes)
 {
     const struct bp_network *net = block->population->net;
 
@@ -148,64 +168,24 @@ each_parameter(const struct block *block, void *context,
         const struct bp_layer *layer = &net->layers[l];
         const struct bp_block_layer *own = &block->lanes.layers[l];
         for (size_t k = 0; k < layer->inputs; k++)
-            move(context, layer->weights_at + k * layer->outputs, own->weights_at + k * own->row,
-                 layer->outputs);
+            move_row(block, wanted, members, lanes, layer->weights_at + k * layer->outputs,
+                     own->weights_at + k * own->row, layer->outputs);
         if (layer->bias)
-            move(context, layer->bias_at, own->bias_at, layer->outputs);
+            move_row(block, wanted, members, lanes, layer->bias_at, own->bias_at, layer->outputs);
     }
-}
-
-struct moving {
-    const struct block *block;
-    const bp_real *from;
-    bp_real *to;
-    size_t lane;
-};
-
-static void
-move_in(void *context, size_t stored, size_t node, size_t count)
-{
-    const struct moving *moving = context;
-    const struct block *block = moving->block;
-    const struct bp_network *net = block->population->net;
-    const size_t group = block->plan->group, size = net->kernels->size;
-
-    for (size_t i = 0; i < block->count; i++) {
-        const bp_real *from = bp_const_at(
-            net, moving->from, block->lane[i].member * net->parameters + stored);
-        bp_real *to = bp_at(net, moving->to, node * group + i);
-        for (size_t k = 0; k < count; k++)
-            memcpy(bp_at(net, to, k * group), bp_const_at(net, from, k), size);
-    }
-}
-
-static void
-move_out(void *context, size_t stored, size_t node, size_t count)
-{
-    const struct moving *moving = context;
-    const struct block *block = moving->block;
-    const struct bp_network *net = block->population->net;
-    const size_t group = block->plan->group, size = net->kernels->size;
-    const bp_real *from = bp_const_at(net, moving->from, node * group + moving->lane);
-    bp_real *to = bp_at(net, moving->to,
-                        block->lane[moving->lane].member * net->parameters + stored);
-
-    for (size_t k = 0; k < count; k++)
-        memcpy(bp_at(net, to, k), bp_const_at(net, from, k * group), size);
 }
 
 void
 bp_into_lanes(const struct block *block, const bp_real *members, bp_real *lanes)
 {
-    struct moving moving = {.block = block, .from = members, .to = lanes};
-    each_parameter(block, &moving, move_in);
+    move(block, NULL, (bp_real *)members, lanes);
 }
 
 void
-bp_out_of_lane(const struct block *block, size_t i, const bp_real *lanes, bp_real *members)
+bp_out_of_lanes(const struct block *block, const bool *wanted, const bp_real *lanes,
+                bp_real *members)
 {
-    struct moving moving = {.block = block, .from = lanes, .to = members, .lane = i};
-    each_parameter(block, &moving, move_out);
+    move(block, wanted, members, (bp_real *)lanes);
 }
 
 size_t

@@ -34,6 +34,7 @@ struct block_plan {
     size_t rows;       /* samples there is room for */
     size_t nodes;      /* numbers of parameters, pads included, of a member */
     bool own;          /* each member may train on rows of its own, or in an order of its own */
+    bool sharing;      /* most blocks load samples once for all their members */
     bool roomy;        /* there is room for rows of each member */
     bool plain, chain; /* as bp_train would do it */
 };
@@ -53,7 +54,10 @@ struct loaded {
     size_t factors_for;     /* the batch that the factors are right for; 0 for none */
 };
 
-enum { LOADED_ROWS = 8 }; /* gathered at a time */
+enum {
+    LOADED_ROWS = 8, /* gathered at a time */
+    BP_MOST_LANES = BP_BLOCK_VECTORS * 16
+};
 
 /* What one thread trains blocks with, one after the other. */
 struct block {
@@ -80,11 +84,11 @@ bp_open_block(struct block *, const struct bp_population *, const struct block_p
 void
 bp_close_block(struct block *);
 
-/* A vector of all members in their lanes from storage order, or lane i of it back. */
+/* A vector of all members in their lanes from storage order, or back, of the lanes that are `wanted`. */
 void
 bp_into_lanes(const struct block *, const bp_real *members, bp_real *lanes);
 void
-bp_out_of_lane(const struct block *, size_t i, const bp_real *lanes, bp_real *members);
+bp_out_of_lanes(const struct block *, const bool *wanted, const bp_real *lanes, bp_real *members);
 
 /* The first lane that is alive, or lane 0. */
 size_t

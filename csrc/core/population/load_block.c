@@ -183,14 +183,12 @@ load(struct block *block, const struct source *sources, bool own, size_t first, 
     block->lanes.data.weights = weighted ? block->loaded.weights : NULL;
 }
 
-enum { MOST_LANES = BP_BLOCK_VECTORS * 16 };
-
 void
 bp_load_block(struct block *block, size_t first, size_t count)
 {
     const bool own = block->loaded.own, one = block->population->random.one;
     const size_t leader = own ? 0 : bp_leader_of(block);
-    struct source sources[MOST_LANES];
+    struct source sources[BP_MOST_LANES];
 
     if (block->loaded.all) { /* as it was in the last epoch */
         for (size_t i = 0; i < block->count; i++)
@@ -211,7 +209,7 @@ void
 bp_load_block_to_validate(struct block *block, size_t first, size_t count)
 {
     const bool own = block->population->validation.own;
-    struct source sources[MOST_LANES];
+    struct source sources[BP_MOST_LANES];
 
     for (size_t i = 0; i < (own ? block->count : 1); i++)
         sources[i] = (struct source){.data = block->lane[i].validation};

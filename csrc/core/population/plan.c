@@ -54,18 +54,7 @@ padded_parameters(const struct bp_network *net)
     return nodes;
 }
 
-/* Vectors of numbers that a block works on: of what is trained, and of samples on their way. */
-static size_t
-vectors_trained(const struct bp_population *p, const struct block_plan *plan)
-{
-    size_t states = plan->part < plan->together; /* the gradient */
-
-    for (size_t s = 0; s < BP_STATES && p->members.state[s] && !plan->plain; s++)
-        states++;
-    return bp_size_product(plan->nodes, 1 + states);
-}
-
-/* The same of one sample on its way. */
+/* Vectors of numbers that a block works on of one sample on its way. */
 static size_t
 vectors_of_sample(const struct bp_population *p, const struct block_plan *plan)
 {
@@ -95,23 +84,27 @@ rows_of_part(const struct bp_population *p, const struct block_plan *plan)
 }
 
 /* How many times sooner a full block is done than its members one after the other, cautiously; 0 where it
- * is not. benchmarks/populations.py measures what these numbers are from: what is trained must stay in the
- * second cache, and is used more often the larger a batch is. */
+ * is not. benchmarks/populations.py measures what these numbers are from: how large a network may be for
+ * its numbers, a vector each, to come from a cache fast enough, which a batch uses the more often the
+ * larger it is. */
 static double
 gain_of(const struct bp_population *p, const struct block_plan *plan)
 {
-    enum { ONE = 4500, ONE_OF_SHORT = 1500, FEW = 6000, MANY = 4000 };
-    enum { FEW_OF_RULE = 14000, MANY_OF_RULE = 7500 };
-    enum { LONG = 16, FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 150, SMALL = 800 };
-    const size_t trained = vectors_trained(p, plan);
-    const bool few = plan->batch <= FEW_SAMPLES;
+    enum { ONE = 4500, ONE_OF_SHORT = 1500, FEW = 5500, MANY = 4500, SHARING = 7000 };
+    enum { LONG = 16, FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 50, SMALL = 500, MEDIUM = 1500 };
     const size_t one = p->net->kernels->lanes >= LONG ? ONE : ONE_OF_SHORT;
-    const size_t most = plan->plain ? (plan->batch == 1 ? one : few ? FEW : MANY)
-                                    : (few ? FEW_OF_RULE : MANY_OF_RULE);
+    const size_t most = plan->plain && plan->batch == 1 ? one
+                        : plan->sharing                 ? SHARING
+                        : plan->batch <= FEW_SAMPLES    ? FEW
+                                                        : MANY;
 
-    if (trained > most || vectors_passing(p, plan) > MOST_PASSING)
+    if (plan->nodes > most || vectors_passing(p, plan) > MOST_PASSING)
         return 0;
-    return plan->vectors > 1 ? 10 : trained <= TINY ? 3 : trained <= SMALL ? 1.6 : 1.12;
+    return plan->vectors > 1        ? 10
+           : plan->nodes <= TINY   ? 3
+           : plan->nodes <= SMALL  ? 1.7
+           : plan->nodes <= MEDIUM ? 1.25
+                                    : 1.12;
 }
 
 static size_t
@@ -136,7 +129,7 @@ time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
 
 /* How members are trained in blocks of so many vectors. */
 static struct block_plan
-plan_of(const struct bp_population *p, size_t vectors)
+plan_of(const struct bp_population *p, size_t vectors, bool sharing)
 {
     enum { ROWS_TO_VALIDATE = 32 };
     struct bp_network net = *p->net;
@@ -155,6 +148,7 @@ plan_of(const struct bp_population *p, size_t vectors)
         .together = method->rows(batch),
         .nodes = padded_parameters(&net),
         .own = p->data.own || p->chosen.rows || (p->settings.shuffle && !p->random.one),
+        .sharing = sharing,
         .plain = bp_is_plain(&net, &optimizer),
         .chain = method == &bp_chain,
     };
@@ -168,10 +162,11 @@ plan_of(const struct bp_population *p, size_t vectors)
 }
 
 bool
-bp_plan_blocks(const struct bp_population *p, size_t active, struct block_plan *plan)
+bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, struct block_plan *plan)
 {
     enum { MOST_PARAMETERS = 64 }; /* one such network in a vector would wait for itself */
     const size_t samples = bp_member_samples(p), threads = p->settings.threads;
+    const bool one_order = !p->settings.shuffle || p->random.one || p->random.alike;
     double best = (double)rounds(active, threads);
 
     *plan = (struct block_plan){0};
@@ -179,7 +174,9 @@ bp_plan_blocks(const struct bp_population *p, size_t active, struct block_plan *
         !can(p, p->settings.batch < samples ? p->settings.batch : samples))
         return false;
     for (size_t vectors = 1; vectors <= BP_BLOCK_VECTORS; vectors *= BP_BLOCK_VECTORS) {
-        struct block_plan other = plan_of(p, vectors);
+        const size_t group = vectors * p->net->kernels->lanes;
+        const bool sharing = one_order && !p->data.own && 2 * choices * group <= active;
+        struct block_plan other = plan_of(p, vectors, sharing);
         if (vectors > 1 && p->net->parameters > MOST_PARAMETERS)
             break;
         const double time = time_of(p, active, &other);

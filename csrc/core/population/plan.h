@@ -5,8 +5,8 @@
 #include "block.h"
 
 /* How the active members of a population, of which there are `active`, are trained the fastest; false where no
- * block helps, and then `blocks` is 0. */
+ * block helps, and then `blocks` is 0. `choices`: how many different rows they have, in all. */
 bool
-bp_plan_blocks(const struct bp_population *, size_t active, struct block_plan *);
+bp_plan_blocks(const struct bp_population *, size_t active, size_t choices, struct block_plan *);
 
 #endif

@@ -62,6 +62,7 @@ struct bp_population {
     struct {
         const struct bp_random *of; /* one for each member, or NULL */
         bool one;                   /* for all: one order and one dropout an epoch */
+        bool alike;                 /* a guess: all will draw the same; the bits do not depend on it */
     } random;
     enum bp_way way;
     double *record;              /* [members][epochs][BP_FIGURES]; nothing is written to BP_SECONDS,

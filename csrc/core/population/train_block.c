@@ -182,32 +182,33 @@ take_steps(struct block *block)
     return true;
 }
 
-/* A lane's training ends: its last finite epoch, `done` of this span, becomes the one that stays. */
+/* The training of lanes that are `ended` ends: what lies in these vectors, after `steps`, stays of it. */
 static void
-end_at(struct block *block, size_t i, size_t done, size_t steps, const bp_real *parameters,
+end_at(struct block *block, const bool *ended, size_t steps, const bp_real *parameters,
        bp_real *const state[BP_STATES])
 {
     const struct bp_population *p = block->population;
-    const struct lane *lane = &block->lane[i];
 
-    if (done > 0 || steps > 0) {
-        bp_out_of_lane(block, i, parameters, p->members.parameters);
+    if (steps > 0) {
+        bp_out_of_lanes(block, ended, parameters, p->members.parameters);
         for (size_t s = 0; s < BP_STATES && block->lanes.state[s]; s++)
-            bp_out_of_lane(block, i, state[s], p->members.state[s]);
+            bp_out_of_lanes(block, ended, state[s], p->members.state[s]);
     }
-    p->members.steps[lane->member] = lane->optimizer.steps + steps;
+    for (size_t i = 0; i < block->count; i++)
+        if (ended[i])
+            p->members.steps[block->lane[i].member] = block->lane[i].optimizer.steps + steps;
 }
 
 static void
-end_as_now(struct block *block, size_t i)
+end_as_now(struct block *block, const bool *ended)
 {
-    end_at(block, i, 1, block->step, block->lanes.parameters, block->lanes.state);
+    end_at(block, ended, block->step, block->lanes.parameters, block->lanes.state);
 }
 
 static void
-end_as_good(struct block *block, size_t i, size_t done)
+end_as_good(struct block *block, const bool *ended, size_t done)
 {
-    end_at(block, i, done, done * bp_member_steps(block->population), block->good.parameters,
+    end_at(block, ended, done * bp_member_steps(block->population), block->good.parameters,
            block->good.state);
 }
 
@@ -243,6 +244,7 @@ judge(struct block *block, size_t epoch, const bool *finite)
     const struct bp_network *net = p->net;
     const size_t numbers = block->plan->nodes * block->plan->group;
     const bool all = net->kernels->all_finite(numbers, block->lanes.parameters);
+    bool ended[BP_MOST_LANES] = {false};
 
     for (size_t i = 0; i < block->count; i++) {
         struct lane *lane = &block->lane[i];
@@ -252,13 +254,15 @@ judge(struct block *block, size_t epoch, const bool *finite)
             for (size_t f = 0; f < BP_FIGURES; f++)
                 if (f != BP_SECONDS)
                     record[f] = NAN;
-            end_as_good(block, i, epoch);
+            ended[i] = true;
             p->members.active[lane->member] = 0;
             lane->alive = false;
         }
         if (!lane->alive && !good)
             clear_lane(block, i);
     }
+    if (memchr(ended, true, block->count))
+        end_as_good(block, ended, epoch);
     if (epoch + 1 == block->span.epochs)
         return;
     memcpy(block->good.parameters, block->lanes.parameters, numbers * net->kernels->size);
@@ -294,21 +298,21 @@ validate(struct block *block, size_t epoch)
 static void
 interrupt(struct block *block, size_t epoch)
 {
+    bool now[BP_MOST_LANES] = {false}, good[BP_MOST_LANES] = {false};
+
     for (size_t i = 0; i < block->count; i++) {
-        if (!block->lane[i].alive)
-            continue;
-        if (bp_lane_is_finite(block, i))
-            end_as_now(block, i);
-        else
-            end_as_good(block, i, epoch);
+        now[i] = block->lane[i].alive && bp_lane_is_finite(block, i);
+        good[i] = block->lane[i].alive && !now[i];
     }
+    end_as_now(block, now);
+    end_as_good(block, good, epoch);
 }
 
 enum bp_status
 bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *members, size_t count,
                const struct bp_random *same, struct bp_poll poll)
 {
-    bool finite[BP_BLOCK_VECTORS * 16];
+    bool finite[BP_MOST_LANES], alive[BP_MOST_LANES];
 
     block->span = span;
     begin(block, members, count, same, poll);
@@ -327,7 +331,7 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
         judge(block, epoch, finite);
     }
     for (size_t i = 0; i < count; i++)
-        if (block->lane[i].alive)
-            end_as_now(block, i);
+        alive[i] = block->lane[i].alive;
+    end_as_now(block, alive);
     return BP_OK;
 }

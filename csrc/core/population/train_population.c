@@ -15,7 +15,7 @@ struct part {
     struct bp_span span;
     struct bp_draws draws; /* where all draw the same */
     uint32_t *members;     /* that are active, `active` of them */
-    size_t active;
+    size_t active, choices; /* and how many different rows these have */
     struct block_plan plan;
     struct block *blocks; /* one for each thread */
 };
@@ -109,8 +109,11 @@ list_members(struct part *part)
             keys[part->active++] = (p->chosen.rows ? (uint64_t)key_of_rows(p, i) << 32 : 0) | i;
     if (p->chosen.rows)
         qsort(keys, part->active, sizeof(*keys), by_number);
-    for (size_t i = 0; i < part->active; i++)
+    part->choices = part->active > 0;
+    for (size_t i = 0; i < part->active; i++) {
+        part->choices += i > 0 && keys[i] >> 32 != keys[i - 1] >> 32;
         part->members[i] = (uint32_t)keys[i];
+    }
     bp_free(keys);
     return BP_OK;
 }
@@ -130,7 +133,7 @@ train_span(struct part *part)
     enum bp_status status = list_members(part);
     if (status != BP_OK)
         return status;
-    (void)bp_plan_blocks(p, part->active, &part->plan);
+    (void)bp_plan_blocks(p, part->active, part->choices, &part->plan);
     const size_t in_blocks = part->plan.blocks * part->plan.group;
     const size_t alone = part->active > in_blocks ? part->active - in_blocks : 0;
     const size_t tasks = part->plan.blocks + alone;
