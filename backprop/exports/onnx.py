@@ -177,6 +177,16 @@ def _softplus(graph: _Graph, z: str) -> str:
     return graph.add("Add", graph.add("Relu", z), log)
 
 
+def _silu(graph: _Graph, z: str) -> str:
+    """z σ(z); in float64 z / (1 + exp(−z)): of the product onnxruntime 1.30 makes an operator it has in
+    float32 only.
+    """
+    if graph.dtype == np.float32:
+        return graph.add("Mul", z, graph.add("Sigmoid", z))
+    exp = graph.add("Exp", graph.add("Neg", z))
+    return graph.add("Div", z, graph.add("Add", exp, graph.constant("one", 1.0)))
+
+
 ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
     "identity": lambda graph, z: z,
     "sigmoid": lambda graph, z: graph.add("Sigmoid", z),
@@ -185,7 +195,7 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
     "leaky_relu": _leaky_relu,
     "elu": _elu,
     "gelu": _gelu,
-    "silu": lambda graph, z: graph.add("Mul", z, graph.add("Sigmoid", z)),
+    "silu": _silu,
     "softplus": _softplus,
     "softmax": lambda graph, z: graph.add("Softmax", z, axis=-1),
 }
