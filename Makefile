@@ -32,6 +32,9 @@ durability: build  ## 600 damaged files, 25 kills while saving, 25 kills of a ra
 sanitize: ## the core and the suite under AddressSanitizer and UndefinedBehaviorSanitizer; CC=clang-19 for that one
 	.ci/sanitize $(CC)
 
+tsan-python: ## the suite's tests of threads under ThreadSanitizer, with GCC
+	.ci/tsan-python
+
 tsan:    ## the core with teams of threads under ThreadSanitizer; CC=clang-19 for that one
 	CHECKS=thread .ci/core-checks $(CC) 5000
 
