@@ -67,6 +67,31 @@ y_at(const struct bp_pass *pass)
     return layer_at(pass->net, pass->ws->turned.delta[1], bp_targets(pass->net));
 }
 
+/* Whether y needs neither conversion nor a place in panels. */
+static bool
+interleaves_targets(const struct bp_pass *pass, const struct bp_data *data)
+{
+    return is_turned(pass) && !data->labels && bp_is_plain_array(pass->net, &data->y);
+}
+
+/* Rows order[i P + b] as sample i of block b, straight to where they lie turned round. */
+static void
+interleave(const struct bp_pass *pass, const struct bp_array *array, const uint32_t order[],
+           struct turned to)
+{
+    enum { MOST_LANES = BP_PANEL_BYTES / sizeof(float) };
+    const struct bp_network *net = pass->net;
+    const size_t panel = net->kernels->panel;
+    const bp_real *rows[MOST_LANES];
+
+    for (size_t n = 0; n < pass->rows; n += panel) {
+        for (size_t b = 0; b < panel; b++)
+            rows[b] = array->data + (ptrdiff_t)order[n + b] * array->row_stride;
+        net->kernels->interleave(panel, array->columns, rows,
+                                 bp_at(net, to.numbers, n / panel * to.stride));
+    }
+}
+
 void
 bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows, bool targets)
 {
@@ -78,6 +103,12 @@ bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows r
     for (size_t n = 0; n < pass->rows; n++) {
         const size_t at = rows.first + (n < rows.count ? n : 0);
         order[bp_lanes_row(net, n)] = rows.order ? rows.order[at] : (uint32_t)at;
+    }
+    if (bp_is_plain_array(net, &data->x) && (!targets || interleaves_targets(pass, data))) {
+        interleave(pass, &data->x, order, input_at(pass, 0));
+        if (targets)
+            interleave(pass, &data->y, order, y_at(pass));
+        return;
     }
     bp_load_batch(pass, data, (struct bp_rows){order, 0, pass->rows}, targets);
     turn(pass, net->layers[0].inputs, pass->ws->x, input_at(pass, 0));

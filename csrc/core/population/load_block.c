@@ -136,15 +136,6 @@ load_y(struct block *block, const struct source *sources, bool own, size_t n, si
     interleave(block, count, outputs, own, y);
 }
 
-/* Whether rows of an array are numbers of the network's, side by side: they need no copy. */
-static bool
-is_plain(const struct bp_network *net, const struct bp_array *array)
-{
-    const enum bp_number type = net->kernels->dtype == BP_FLOAT32 ? BP_FLOAT : BP_DOUBLE;
-    return array->type == type && !array->swapped &&
-           (array->columns == 1 || array->column_stride == (ptrdiff_t)net->kernels->size);
-}
-
 /* Notes whether that is so for all sources. */
 static void
 note_plain(struct block *block, const struct source *sources, bool own)
@@ -156,8 +147,8 @@ note_plain(struct block *block, const struct source *sources, bool own)
     for (size_t i = 0; i < (own ? block->count : 1); i++) {
         if (i > 0 && sources[i].data == sources[i - 1].data)
             continue;
-        loaded->plain_x &= is_plain(net, &sources[i].data->x);
-        loaded->plain_y &= is_plain(net, &sources[i].data->y) && !sources[i].data->labels;
+        loaded->plain_x &= bp_is_plain_array(net, &sources[i].data->x);
+        loaded->plain_y &= bp_is_plain_array(net, &sources[i].data->y) && !sources[i].data->labels;
     }
 }
 
