@@ -65,13 +65,14 @@ function drawEdges(picture, round, layer, drawn, places) {
   for (const k of drawn[layer]) for (const j of drawn[layer + 1]) weights.push([j, k, round.now(layer, j, k)]);
   const most = largestOf(weights.map(([, , w]) => w));
   for (const [j, k, w] of weights) {
-    const [x1, y1] = places[layer].get(k), [x2, y2] = places[layer + 1].get(j), thick = share(w, most);
+    const [x1, y1] = places[layer].get(k), [x2, y2] = places[layer + 1].get(j), thickness = 0.5 + 4.5 * share(w, most);
     const line = { x1, y1, x2, y2 }, label = edgeLabel(round, layer, j, k);
     picture.append(svg("g", {
       class: `bp-edge${w < 0 ? " bp-minus" : ""}`, "data-key": JSON.stringify([layer, j, k]), role: "img", "aria-label": label,
     },
-    svg("line", { class: "bp-halo", ...line, "stroke-width": (0.5 + 4.5 * thick + 5).toFixed(2) }),
-    svg("line", { class: "bp-seen", ...line, "stroke-width": (0.5 + 4.5 * thick).toFixed(2) }),
+    svg("line", { class: "bp-halo", ...line, "stroke-width": (thickness + 7).toFixed(2) }),
+    svg("line", { class: "bp-gap", ...line, "stroke-width": (thickness + 3).toFixed(2) }),
+    svg("line", { class: "bp-seen", ...line, "stroke-width": thickness.toFixed(2) }),
     svg("line", { class: "bp-hit", ...line }),
     svg("title", {}, label)));
   }
@@ -105,7 +106,7 @@ function drawNode(round, layer, j, [x, y], most, map) {
 export function markPlace(holder, place, stop) {
   const key = (each) => JSON.stringify([each.layer, each.j, each.k]);
   const here = place && holder.querySelector(`[data-key='${key(place)}']`);
-  const over = here?.classList.contains("bp-edge") ? [...here.children].slice(0, 2) : [];
+  const over = here?.classList.contains("bp-edge") ? [...here.children].slice(0, 3) : [];
   const top = holder.querySelector(".bp-over");
   top?.replaceChildren(...over.map((line) => line.cloneNode()));
   top?.classList.toggle("bp-minus", Boolean(here?.matches(".bp-minus")));
