@@ -6,6 +6,7 @@ const STATUS = {
   1: "there is not enough memory", 2: "that is too large", 5: "training diverged: the loss or a weight is no longer " +
   "finite; the network keeps the weights it had. A lower learning rate may help",
 };
+const GENERATOR = 48; // bytes of a struct bp_pcg
 const MOST_UNDONE = 200, MOST_EPOCHS = 1000;
 const RULES = { sgd: "SGD", adam: "Adam", rmsprop: "RMSprop" };
 
@@ -168,12 +169,15 @@ export class Engine {
     const vectors = [this.wasm.parameters(this.session)];
     for (let s = 0, at; (at = this.wasm.state(this.session, s)) !== 0; s++) vectors.push(at);
     const numbers = vectors.map((at) => this.real(at, this.count).slice());
-    return { numbers, steps: this.wasm.steps(this.session), epochs: this.epochs };
+    return { numbers, generator: this.generator.slice(), steps: this.wasm.steps(this.session), epochs: this.epochs };
   }
 
-  goTo({ numbers, steps, epochs }) {
+  get generator() { return new Uint8Array(this.wasm.memory.buffer, this.wasm.generator(this.session), GENERATOR); }
+
+  goTo({ numbers, generator, steps, epochs }) {
     const places = [this.wasm.parameters(this.session), ...[0, 1].map((s) => this.wasm.state(this.session, s))];
     numbers.forEach((each, i) => this.real(places[i], this.count).set(each));
+    this.generator.set(generator);
     this.wasm.set_steps(this.session, steps);
     this.epochs = epochs;
     this.version++;
@@ -218,6 +222,7 @@ export class Engine {
   setParameters(numbers) {
     if (numbers.length !== this.count) throw new Refused(`a network of ${this.count} parameters is given ${numbers.length}`);
     this.real(this.wasm.parameters(this.session), this.count).set(numbers);
+    this.generator.set(this.beginning.generator);
     this.setOptimizer(this.rule);
     this.epochs = 0;
     this.undone = [];

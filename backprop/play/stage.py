@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -51,6 +51,7 @@ class Moment(NamedTuple):
     parameters: NDArray[Any]
     optimizer: Optimizer
     epochs: int
+    generator: Mapping[str, Any]
 
 
 class Stage:
@@ -184,7 +185,8 @@ class Stage:
 
     def _moment(self) -> Moment:
         parameters = self.network._locked(self.network.parameters.copy)
-        return Moment(parameters, copy.deepcopy(self.optimizer), self.epochs)
+        generator = copy.deepcopy(self.network.rng.bit_generator.state)
+        return Moment(parameters, copy.deepcopy(self.optimizer), self.epochs, generator)
 
     def _go_to(self, moment: Moment) -> None:
         rate = self.optimizer.lr
@@ -192,6 +194,7 @@ class Stage:
         self.optimizer.__setstate__(copy.deepcopy(moment.optimizer).__getstate__())
         if not callable(rate):
             self.optimizer.lr = rate  # a rate that was set stays
+        self.network.rng.bit_generator.state = moment.generator
         self.epochs = moment.epochs
         self.version += 1
 
@@ -269,7 +272,8 @@ class Stage:
         self._go_to(self._undone.pop())
 
     def restart(self) -> None:
-        """Takes the first parameters and the first state of the optimizer back; a rate that was set stays."""
+        """Takes the first parameters, and the first state of the optimizer and of the generator, back; a rate
+        that was set stays."""
         self._go_to(self._beginning)
         self._undone = []
 

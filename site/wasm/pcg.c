@@ -3,6 +3,8 @@
  * algorithms for random number generation". Depends on session.h. */
 #include "session.h"
 
+_Static_assert(sizeof(struct bp_pcg) == 48, "engine.js keeps so many bytes");
+
 uint32_t
 bp_pcg_next(void *generator)
 {
@@ -30,4 +32,11 @@ BP_EXPORT(seed) void bp_seed(struct bp_session *self, const uint64_t *state, con
         .state = (unsigned __int128)state[1] << 64 | state[0],
         .increment = (unsigned __int128)increment[1] << 64 | increment[0],
     };
+}
+
+/* Where the generator lies, sizeof(struct bp_pcg) bytes: whoever keeps them can go back to them. */
+BP_EXPORT(generator) struct bp_pcg *
+bp_generator(struct bp_session *self)
+{
+    return &self->generator;
 }

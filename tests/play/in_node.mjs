@@ -36,11 +36,11 @@ async function round({ index }) {
   return { seen, loss, verdict };
 }
 
-async function question({ kind, index, place }) {
+async function question({ kind, index, place, updated }) {
   const here = new Round(send);
   here.take((await send({ do: "state" })).state);
   await here.begin(index);
-  for (let step = 0; step < 2 * here.layers; step++) await here.next();
+  for (let step = 0; step < (updated ? 3 : 2) * here.layers; step++) await here.next();
   const [layer, j, k] = place, { right, why, text } = await questionOf(kind, here, send, { layer, j, k });
   return { right, why, text };
 }

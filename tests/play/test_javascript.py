@@ -121,6 +121,18 @@ def test_a_round_has_the_numbers_of_the_network(running, hidden):
     assert told["verdict"].startswith(f"label {int(y[5].item())}, predicted ")
 
 
+@pytest.mark.parametrize("kind", ["way", "bias"])
+def test_questions_after_an_update_are_of_the_network_as_it_is_now(running, kind):
+    x, y = bp.datasets.circles(40, rng=0)
+    net = bp.Network.dense(2, 4, 1, hidden="tanh", dtype="float64", seed=1)
+    net.fit(x, y, bp.SGD(0.5), epochs=3, progress=False)
+    stage = Stage(net, x, y, optimizer=bp.SGD(0.5))
+    told = Node(running, stage).ask("question", kind=kind, index=7, place=[1, 0, 2], updated=True)
+    question = bp.lesson.ask(kind, net, x[7], y[7], layer=1, j=0, lr=0.5)
+    assert told["text"] in repr(question)
+    assert told["right"] == question.right
+
+
 @pytest.mark.parametrize("kind", ["way", "gradient", "largest", "bias", "wrong"])
 def test_questions_have_the_answers_of_the_lesson(running, kind):
     x, y = bp.datasets.circles(40, rng=0)

@@ -105,6 +105,20 @@ def test_undo_keeps_within_its_memory():
     assert wide.undoable == most
 
 
+def test_undo_and_restart_take_the_generator_back():
+    """Else the same epochs from the same weights would end elsewhere."""
+    stage = Stage()
+    stage.train(3)
+    once = stage.network.parameters.copy()
+    for back in (stage.undo, stage.restart):
+        back()
+        stage.train(3)
+        assert np.array_equal(stage.network.parameters, once)
+    stage.set_parameters(stage._beginning.parameters)
+    stage.train(3)
+    assert np.array_equal(stage.network.parameters, once)
+
+
 def test_training_is_fit_and_restart_takes_it_back():
     stage = Stage(optimizer=bp.SGD(0.5, momentum=0.5))
     net = stage.network

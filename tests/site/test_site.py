@@ -136,6 +136,39 @@ def test_a_link_brings_the_same_state_back(page):
     assert (page.find(".bp-figures").text, page.told(), page.terms()) == state[:3]
 
 
+def test_a_link_after_training_again(page):
+    open_at(page, "layers=2-4-1&data=moons")
+    figures = lambda: page.find(".bp-figures").text  # noqa: E731
+    link = page.find("a.bp-link")
+    page.step("Forward through layer L-1:")
+    assert link.text == "A link to this state"
+    page.press("Update")  # comes later
+    for words in ("Forward through layer L:", "Backward through layer L:", "Backward through layer L-1:"):
+        page.step(words)
+    page.step("Layer L is updated")
+    page.until(lambda: link.text.startswith("A link to this network, without single steps"))
+    page.press("Start over")
+    page.until(lambda: link.text == "A link to this state")
+    page.press("Train")
+    page.until(lambda: "epochs 10" in figures())
+    first = figures()
+    page.press("Start over")
+    page.until(lambda: "epochs 0" in figures())
+    page.press("Train")
+    page.until(lambda: figures() == first)
+    page.find(".bp-network summary").click()
+    page.press("New weights")
+    page.until(lambda: "epochs 0" in figures())
+    page.press("Train")
+    page.until(lambda: "epochs 10" in figures())
+    other, url = figures(), link.get_attribute("href")
+    assert other != first
+    page.driver.get("about:blank")
+    page.driver.get(url)
+    page.until(lambda: page.all(".bp-edge"))
+    page.until(lambda: figures() == other)
+
+
 def test_a_network_by_its_fields_and_a_file(page, tmp_path):
     from selenium.webdriver.support.select import Select
 

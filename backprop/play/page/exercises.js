@@ -34,19 +34,20 @@ function symbols(round, layer, j, k) {
 const shown = (numbers) => Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, digits(value)]));
 
 async function way(round, send, layer, j) {
-  const before = round.a(layer)[j], nudge = -round.trace.layers[layer].dC_da[j], { index } = round;
   if (!round.updates) throw new Error("a test sample is never stepped for; pick a training sample");
+  const { index } = round, now = await layerOf(send, index, layer), [before, nudge] = [now.a[j], -now.dC_da[j]];
   await send({ do: "step", first: index });
-  const after = Array.from(await layerOf(send, index, layer))[j];
+  const after = (await layerOf(send, index, layer)).a[j];
   round.take((await send({ do: "undo" })).state);
   round.mine = round.state.version;
   const said = { ...symbols(round, layer, j, 0), ...shown({ value: before, target: round.trace.y[j], nudge, after }), way: nudge > 0 ? "rise" : "fall" };
   return { said, right: after > before ? "rise" : "fall" };
 }
 
-async function layerOf(send, index, layer) {
-  const { trace } = await send({ do: "trace", index });
-  return send.arrayOf(trace.layers[layer].a);
+// A layer of the sample as it is now, which an update may have moved since the round began.
+async function layerOf(send, index, layer, set = "train") {
+  const { trace } = await send({ do: "trace", index, set });
+  return Object.fromEntries(["a", "dC_da", "dC_dz"].map((term) => [term, send.arrayOf(trace.layers[layer][term])]));
 }
 
 function terms(round, layer, j, k) {
@@ -71,7 +72,7 @@ async function bias(round, send, layer, j) {
   const asked = { do: "losses", set: round.set, index: round.index, at, values: Float64Array.from([value, 0]) };
   const [before, after] = send.arrayOf((await send(asked)).losses);
   if (value === 0) throw new Error("this bias is 0, so nothing would change; train first, or choose another node");
-  const here = round.name(layer), b = plain.symbol("b", nodesOf(j), here), slope = round.terms(layer, j, null).product;
+  const here = round.name(layer), b = plain.symbol("b", nodesOf(j), here), slope = (await layerOf(send, round.index, layer, round.set)).dC_dz[j];
   return { said: { ...shown({ value, before, after, guess: -value * slope }), b, gradient: plain.partial("C₀", b) }, right: after > before ? "rise" : "fall" };
 }
 

@@ -21,7 +21,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
   });
   const page = build(root), runs = new Runs();
   // `chosen` is what was clicked or went to by keys, `pointed` what the pointer is over: shown for as long.
-  let chosen = null, pointed = null, seed = 0, ready = false, drawnFor = 0, plane = null, regions = null, maps = null, seen = "", pictured = -1;
+  // `pure`: whether the weights follow from the settings and the epochs, as a link has them.
+  let pure = true, chosen = null, pointed = null, seed = 0, ready = false, drawnFor = 0, plane = null, regions = null, maps = null, seen = "", pictured = -1;
 
   async function send(message) {
     let answer;
@@ -57,7 +58,10 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
 
   // Another state of the engine; the round begins anew, as far as it had come where `keep` says so.
   async function change(message, keep = false) {
+    const begun = message.do === "restart" || message.do === "set", moved = message.do === "step" || round.state.undo > 0;
     round.take((await send(message)).state);
+    if (begun) pure = true;
+    else if (["step", "rate", "batch", "data"].includes(message.do) && moved) pure = false;
     const { done, index, set, state } = round, most = set === "test" ? state.data.tests : state.data.samples;
     await round.begin(index < most ? index : 0, most ? set : "train");
     if (keep) round.done = Math.min(done, 2 * round.layers);
@@ -130,7 +134,9 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     drawSteps();
     drawFields();
     drawPictures();
+    if (round.after) pure = false;
     if (permalink) page.link.href = hashOf(round, chosen, seed);
+    page.link.textContent = pure ? "A link to this state" : "A link to this network, without single steps and changes on the way";
   }
 
   function drawSteps() {
@@ -215,9 +221,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
 
   // A network of the fields, or of settings; its weights are drawn here, so that every engine has the same.
   async function make(settings) {
-    const { epochs = 0, done = 0, weight, sample, ...asked } = settings;
-    seed = asked.seed ?? 0;
-    chosen = null;
+    const { epochs = 0, done = 0, weight, sample, seed: first = 0, ...asked } = settings;
+    [seed, chosen, pure] = [first, null, true];
     runs.forget();
     round.take((await send({ do: "build", ...asked })).state);
     const { state } = await send({ do: "set", parameters: firstWeights(round.state.layers, seed) });
