@@ -25,6 +25,8 @@ DOORS = (
     ("reference.html", "Look up"),
     ("glossary.html", "Glossary"),
 )
+SIGN = re.compile(r"(<mo[^>]*>[=(·,+←≈]</mo>)<mo>−</mo>")  # a minus that is not between two numbers
+PRIME = re.compile(r"<msup>(<mi>\w</mi>)(?:<mrow>)?<(m[io])>′</\2>(?:</mrow>)?</msup>")
 COLOURS = 128  # of a plot
 FORMATTER = HtmlFormatter(nowrap=True, classprefix="c-")
 STYLED = "k|kn|ow|kc|s1|s2|sd|sa|c1|go|mi|mf"  # by site.css
@@ -45,7 +47,9 @@ def math(text, options):
     made = convert(text, display="block" if options.get("display_mode") else "inline")
     for needless in (' xmlns="http://www.w3.org/1998/Math/MathML"', ' display="inline"'):
         made = made.replace(needless, "", 1)
-    return re.sub(r"&#x(0*[0-9A-F]{2,5});", lambda code: escape(chr(int(code[1], 16))), made)
+    made = re.sub(r"&#x(0*[0-9A-F]{2,5});", lambda code: escape(chr(int(code[1], 16))), made)
+    made = SIGN.sub(r'\1<mo form="prefix">−</mo>', made)
+    return PRIME.sub(r'\1<mo lspace="0" rspace="0">′</mo>', made)
 
 
 def slug(text):

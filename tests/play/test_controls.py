@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from browser import DESKTOP, Page, emulate, same
+from browser import DESKTOP, PHONE, Page, emulate, same
 
 import backprop as bp
 from backprop.play.server import Server
@@ -212,3 +212,33 @@ def test_a_file_that_is_dropped(page, stage, tmp_path):
     drop(page, tmp_path / "bad.csv")
     page.until(lambda: "line 2 has inputs that are no numbers" in page.find("[role=alert]").text)
     assert stage.data == "kinds.csv", "what is refused changes nothing"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, (820, 1180), PHONE], ids=["desktop", "tablet", "phone"])
+def test_nothing_jumps_during_a_round(page, size):
+    emulate(page.driver, size)
+    page.until(lambda: page.all(".bp-edge"))
+    seen = set()
+    for words in ["Forward"] * 3 + ["Backward"] * 3 + ["Layer"] * 3:
+        page.step(words)
+        place = page.script(
+            "const box = (each) => document.querySelector(each).getBoundingClientRect();"
+            "return [box('.bp-net').top + scrollY, box('.bp-weight').height]"
+        )
+        seen.add(tuple(round(number) for number in place))
+    assert len(seen) == 1, seen
+
+
+def test_an_engine_that_has_gone_or_is_slow_is_told(page, stage):
+    page.script("window.fetched = window.fetch; window.fetch = () => Promise.reject(new Error('gone'))")
+    page.press("Train")
+    page.until(lambda: "The engine does not answer: gone." in page.find("[role=alert]").text)
+    page.script(
+        "window.wait = window.setTimeout; window.setTimeout = (work, time) => wait(work, Math.min(time, 50));"
+        "window.fetch = (...all) => new Promise((go) => { window.goes = () => go(fetched(...all)); })"
+    )
+    page.press("Train")
+    page.until(lambda: "No answer yet" in page.find("[role=alert]").text)
+    page.script("window.fetch = window.fetched; goes()")
+    page.until(lambda: "epochs 10" in page.find(".bp-figures").text)
+    page.until(lambda: page.script("return document.querySelector('.bp-error').textContent") == "")

@@ -379,3 +379,20 @@ def test_links_to_colab_and_binder(monkeypatch):
     binder = "https://mybinder.org/v2/gh/owner/name/HEAD?labpath=examples%2F01_forward_propagation.ipynb"
     assert f'"{binder}"' in line
     assert "https" not in pages.open_in("01_forward_propagation.ipynb", None)
+
+
+def test_the_handout_is_one_sheet(site_folder):
+    if not (site_folder / "handout.pdf").exists():
+        pytest.skip("needs chromium, which prints it")
+    content = (site_folder / "handout.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page[^s]", content)) == 1
+
+
+def test_mathematics_has_signs_and_primes_as_they_are_set(monkeypatch):
+    pytest.importorskip("latex2mathml", reason="needs the extra site: pip install -e '.[site]'")
+    monkeypatch.syspath_prepend(str(ROOT / "site"))
+    import pages
+
+    assert '<mo>=</mo><mo form="prefix">−</mo>' in pages.math("w = -0.25", {})
+    assert '<mi>g</mi><mo lspace="0" rspace="0">′</mo>' in pages.math("g'(z)", {})
+    assert "<mo>−</mo>" in pages.math("a - y", {})

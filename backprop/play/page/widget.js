@@ -12,6 +12,8 @@ import { mountExercises } from "./exercises.js";
 import { BatchView, SurfaceView } from "./views.js";
 import { changesOf, hashOf, settingsOf } from "./settings.js";
 
+const PATIENCE = 5000; // milliseconds until it is said that an answer is waited for
+
 // options: start, settings as settings.js reads them, to begin with, and fallback, where these are refused; permalink, whether the address follows what is shown.
 export function mount(root, ask, { start = "", fallback = "", permalink = false } = {}) {
   root.classList.add("bp-root");
@@ -26,10 +28,13 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
 
   async function send(message) {
     let answer;
+    const waits = setTimeout(() => { page.error.textContent = "No answer yet: the engine is busy, or it no longer runs."; }, PATIENCE);
     try {
       answer = await ask(message);
     } catch (error) {
       throw new Error(`The engine does not answer: ${error.message}. Is the kernel, or the command, still running?`);
+    } finally {
+      clearTimeout(waits);
     }
     if (answer.error) throw new Error(answer.error);
     return answer;
