@@ -2,7 +2,7 @@
 
 Prints the winner of both, whether all scores are the same, and the processor time of both, of all their
 processes: on two cores that nobody else uses, half of it is what the user waits, but for what cannot be
-shared. ``python benchmarks/search.py [HIDDEN [BATCH [EPOCHS]]]``.
+shared. ``python benchmarks/search.py [HIDDEN [BATCH [EPOCHS [HALVING]]]]``.
 """
 
 import os
@@ -38,18 +38,22 @@ def measured(search, x, y):
 def main():
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
-    hidden, batch, epochs = (int(a) for a in (*sys.argv[1:], *("100", "0", "200")[len(sys.argv) - 1 :]))
+    defaults = ("100", "0", "200", "0")
+    hidden, batch, epochs, halving = (int(a) for a in (*sys.argv[1:], *defaults[len(sys.argv) - 1 :]))
     x, y = load_digits(return_X_y=True)
     grid = {"learning_rate_init": list(RATES), "alpha": PENALTIES}
     estimator = bp.sklearn.BackpropClassifier(
         (hidden,), batch_size=batch or "auto", max_iter=epochs, random_state=0
     )
-    mine, mine_processor, mine_wall = measured(bp.sklearn.PopulationSearchCV(estimator, grid, cv=FOLDS), x, y)
+    search = bp.sklearn.PopulationSearchCV(estimator, grid, cv=FOLDS, halving=halving or None)
+    mine, mine_processor, mine_wall = measured(search, x, y)
     theirs, processor, wall = measured(GridSearchCV(estimator, grid, cv=FOLDS, n_jobs=2), x, y)
-    same = np.array_equal(mine.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
-    print(f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs")
+    compared = mine.cv_results_.get("finished", np.ones(len(mine.cv_results_["params"]), bool))
+    scores = [each.cv_results_["mean_test_score"][compared] for each in (mine, theirs)]
+    same = np.array_equal(*scores)
+    print(f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs, halving {halving or None}")
     print("winners ", mine.best_params_, theirs.best_params_)
-    print("all scores are the same:", same)
+    print(f"all {compared.sum()} scores are the same:", same)
     print(f"PopulationSearchCV  processor {mine_processor:6.1f} s   wall {mine_wall:6.1f} s")
     print(f"GridSearchCV        processor {processor:6.1f} s   wall {wall:6.1f} s")
     print(f"ratios              processor {processor / mine_processor:6.2f}     wall {wall / mine_wall:6.2f}")

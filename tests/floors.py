@@ -34,7 +34,7 @@ face:      _explainable _exportable network rate_search
            population.plan population.patience population.history population.engine population.loop
            population.files population.population population backprop
 sklearn:   sklearn.warn sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
-           sklearn.watching sklearn.training sklearn.fitted sklearn.bagging
+           sklearn.halving sklearn.watching sklearn.training sklearn.fitted sklearn.bagging
            sklearn.estimator sklearn.classifier sklearn.regressor
            sklearn.candidates sklearn.search sklearn
 play:      play.page play.stage play.answers play.server play

@@ -30,19 +30,21 @@ def fit(
     optimizer: Optimizer,
     *,
     progress: bool | None,
+    resting: NDArray[np.bool_] | None = None,
     **settings: Any,
 ) -> PopulationHistory:
-    """`Population.fit`, which documents it."""
+    """`Population.fit`, which documents it; but members that are `resting` are left as they are."""
     plan = plan_of(population.prototype, len(population), x, y, optimizer, **settings)
     history = PopulationHistory(plan.keys, len(population))
-    population.diverged[:] = False
+    rest = np.zeros(len(population), np.bool_) if resting is None else resting
+    population.diverged &= rest
     for callback in plan.callbacks:
         if hasattr(callback, "start"):
             callback.start(population, plan.keys)
     patience = Patience(plan.monitor, plan.patience, plan.min_delta, population.parameters)
     watched = is_watched() if progress is None else progress
     with Progress(bool(watched), plan.epochs) as bar:
-        _train(population, plan, history, patience, bar)
+        _train(population, plan, history, patience, bar, ~rest)
     patience.finish(population.diverged)
     if plan.patience is not None:
         history.best_epoch = patience.best_epoch
@@ -53,12 +55,16 @@ def fit(
 
 
 def _train(
-    population: Members, plan: Plan, history: PopulationHistory, patience: Patience, bar: Progress
+    population: Members,
+    plan: Plan,
+    history: PopulationHistory,
+    patience: Patience,
+    bar: Progress,
+    training: NDArray[np.bool_],
 ) -> None:
-    """All epochs, in as few calls of the engine as those that look on allow."""
+    """All epochs of those that are `training`, in as few calls of the engine as those that look on allow."""
     members = len(population)
     one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.norms or plan.target > -np.inf
-    training = np.ones(members, np.bool_)
     engine = Engine(population, plan)
     rates = MemberRates(plan.optimizer.lr, members)
     most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * len(_core.figures))

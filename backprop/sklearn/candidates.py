@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from backprop.sklearn.training import Fit, Shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from backprop.sklearn.halving import Contender
 
     Part = tuple[Any, Any, NDArray[np.intp]]
 
@@ -92,8 +94,10 @@ def train_candidates(
     samples: int,
     fit_params: Mapping[str, Any],
     threads: int | None,
-) -> list[Any]:
-    """An estimator for each of the settings on each part of the data, in this order, or what went wrong.
+    contend: Callable[[int, int, Any], Contender] | None = None,
+) -> tuple[list[Any], NDArray[np.bool_]]:
+    """An estimator for each of the settings on each part of the data, in this order, or what went wrong; and
+    which of the settings were trained to the end.
 
     Parameters
     ----------
@@ -105,6 +109,8 @@ def train_candidates(
     fit_params : dict
         Weights of the samples, or nothing.
     threads : int or None
+    contend : callable, optional
+        What a candidate competes as, from the numbers of its settings and its part.
     """
     weights = [None if w is None else np.asarray(w) for w in fit_params.values()]
     for weight in weights:
@@ -115,19 +121,26 @@ def train_candidates(
     before = [_Transformed(X, y) for X, y, _ in parts]
     results: list[Any] = []
     fits: dict[int, Fit] = {}
-    for each in settings:
-        for transformed, (_, y, _), of_part in zip(before, parts, of_parts, strict=True):
+    finished = np.ones(len(settings), np.bool_)
+    for number, each in enumerate(settings):
+        for part, (transformed, (_, y, _), of_part) in enumerate(
+            zip(before, parts, of_parts, strict=True)
+        ):
             try:
                 candidate = clone(estimator).set_params(**clone(dict(each), safe=False))
                 x, shared = transformed.by(candidate)
-                fits[len(results)] = Fit(last_of(candidate), x, y, of_part, shared)
+                contender = contend(number, part, candidate) if contend else None
+                fits[len(results)] = Fit(last_of(candidate), x, y, of_part, shared, contender)
                 results.append(candidate)
             except (TypeError, ValueError) as error:
                 results.append(error)
     for place, failure in zip(fits, fit_together(list(fits.values()), threads), strict=True):
         if failure is not None:
             results[place] = failure
-    return results
+    for fit in fits.values():
+        if fit.contender is not None and fit.contender.dropped:
+            finished[fit.contender.setting] = False
+    return results, finished
 
 
 class _Transformed:

@@ -17,6 +17,7 @@ from backprop.network import Network
 from backprop.sklearn import parameters, training
 from backprop.sklearn.bagging import OF_BAGS, out_of_bag, seeds_and_rows
 from backprop.sklearn.fitted import OF_X, Fitted
+from backprop.sklearn.halving import with_parameters
 from backprop.sklearn.samples import Samples, hold_out
 from backprop.sklearn.scaling import Moments, Units, from_units, to_units
 from backprop.sklearn.stopping import Watch
@@ -384,6 +385,9 @@ def fit_together(fits: Sequence[Fit], threads: int | None) -> list[Exception | N
             parameters.check(e, e._sums_of_squares)
             validate = partial(e._validated, fit.X, fit.y, fit.sample_weight, False, False, None)
             begun[i] = e._begin(fit.shared.once(e, fit.sample_weight, validate), fit.shared)
+            for one, job in begun[i].jobs:
+                job.contender = fit.contender
+                job.fitted = partial(with_parameters, one, (one._of_x, one._of_y))
         except (TypeError, ValueError) as error:
             errors[i] = error
     jobs = [job for each in begun.values() for _, job in each.jobs]

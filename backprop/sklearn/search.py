@@ -14,10 +14,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from backprop._validate import whole_number
-from backprop.sklearn.candidates import Trained, check_estimator, train_candidates
+from backprop.sklearn.candidates import Trained, check_estimator, last_of, train_candidates
+from backprop.sklearn.halving import Contender, scorer_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     Settings = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -62,6 +63,11 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
         Whether the results have scores on the training folds, too.
     random_state : int, RandomState or None
         What n_iter settings are drawn with.
+    halving : int, optional
+        At least 2. Settings compete while they are trained: after max_iter / halving² epochs only the best
+        1 / halving of them go on, by their mean score, and after max_iter / halving the best 1 / halving of
+        these; but for solver="lbfgs" and "lm". That is about 3 / halving² of the epochs, and may miss
+        settings that begin slowly. By default all are trained to the end.
     threads : int, optional
         By default all usable cores; what is found does not depend on it.
 
@@ -69,6 +75,9 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_
         As in ``GridSearchCV``. ``mean_fit_time`` is the time of all fits, divided by their number.
+    cv_results_["finished"]
+        With halving: which settings were trained to the end; the best is one of them. The others have the
+        scores of the epoch in which they were stopped.
     multimetric_, classes_, n_features_in_, feature_names_in_
         As in ``GridSearchCV``.
 
@@ -98,6 +107,7 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
         error_score: str | float = np.nan,
         return_train_score: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        halving: int | None = None,
         threads: int | None = None,
     ) -> None:
         self.estimator = estimator
@@ -110,6 +120,7 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.error_score = error_score
         self.return_train_score = return_train_score
         self.random_state = random_state
+        self.halving = halving
         self.threads = threads
 
     def fit(
@@ -135,6 +146,8 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
         check_estimator(self.estimator, fit_params)
         if self.threads is not None:
             whole_number("threads", self.threads)
+        if self.halving is not None and whole_number("halving", self.halving) < 2:
+            raise ValueError(f"halving must be at least 2, got {self.halving}")
         X, y = indexable(X, y)
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = list(splitter.split(X, y, groups))
@@ -145,6 +158,8 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
                 setattr(self, name, value.estimator if isinstance(value, Trained) else value)
         for kind, value in (("mean", inner.seconds), ("std", 0.0)):
             self.cv_results_[f"{kind}_fit_time"][:] = value
+        if self.halving is not None:
+            self.cv_results_["finished"] = inner.finished
         return self
 
     @property
@@ -208,6 +223,7 @@ class _Inner(GridSearchCV):
     data: tuple[Any, Any]
     fit_params: Mapping[str, Any]
     seconds = 0.0  # a fit
+    finished: NDArray[np.bool_]  # which settings were trained to the end
 
     @classmethod
     def of(cls, search: PopulationSearchCV, folds: list[Any], X: Any, y: Any, fit_params: Any) -> _Inner:
@@ -235,9 +251,29 @@ class _Inner(GridSearchCV):
         X, y = self.data
         parts = [(_safe_indexing(X, rows), _safe_indexing(y, rows), rows) for rows, _ in self.cv]
         before = time.perf_counter()
-        trained = train_candidates(
-            search.estimator, settings, parts, len(y), self.fit_params, search.threads
+        contend = None if search.halving is None else self._contend(search.halving)
+        trained, self.finished = train_candidates(
+            search.estimator, settings, parts, len(y), self.fit_params, search.threads, contend
         )
         self.seconds = (time.perf_counter() - before) / max(1, len(trained))
         self.estimator.queue += trained
         evaluate_candidates(settings)
+
+    def _contend(self, factor: int) -> Callable[[int, int, Any], Contender]:
+        """What a candidate competes as, from the numbers of its settings and its fold."""
+        scorer = scorer_of(self.search.estimator, self.search.scoring, self.search.refit)
+        X, y = self.data
+        tests = [(_safe_indexing(X, rows), _safe_indexing(y, rows)) for _, rows in self.cv]
+
+        def contend(setting: int, fold: int, candidate: Any) -> Contender:
+            if last_of(candidate).members > 1:
+                raise ValueError(f"halving is for members=1, got {last_of(candidate).members}")
+            return Contender(setting, candidate, *tests[fold], scorer, factor)
+
+        return contend
+
+    def _select_best_index(self, refit: Any, refit_metric: str, results: dict[str, Any]) -> int:
+        if self.search.halving is None or callable(refit):
+            return int(super()._select_best_index(refit, refit_metric, results))
+        scores = np.where(self.finished, results[f"mean_test_{refit_metric}"], -np.inf)
+        return int(np.nanargmax(scores))

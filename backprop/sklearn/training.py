@@ -11,6 +11,8 @@ import numpy as np
 from backprop._core import DivergenceError
 from backprop._sparse import is_sparse
 from backprop.population import Population
+from backprop.population.loop import fit
+from backprop.sklearn.halving import compete
 from backprop.sklearn.watching import MemberWatch
 from backprop.solvers import WholeBatch
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from backprop._types import Precision
     from backprop.network import Network
     from backprop.optimizers import Optimizer
+    from backprop.sklearn.halving import Contender
     from backprop.sklearn.samples import Samples
     from backprop.sklearn.stopping import Watch
 
@@ -90,6 +93,10 @@ class Job:
         Of the products, as `Network.fit` takes it.
     watch : Watch
         Is told of every epoch, and keeps the best parameters.
+    contender : Contender or None
+        In a search with halving: what it competes as.
+    fitted : callable or None
+        The estimator with a network's parameters in the units of X and y.
     """
 
     network: Network
@@ -102,6 +109,8 @@ class Job:
     shuffle: bool
     precision: Precision | None
     watch: Watch
+    contender: Contender | None = None
+    fitted: Callable[[Network, NDArray[Any]], Any] | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -136,13 +145,15 @@ class Begun(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """One call of fit: an estimator, what it is to be given, and what other fits on the same X share."""
+    """One call of fit: an estimator, what it is to be given, what other fits on the same X share, and what it
+    competes as."""
 
     estimator: Any
     X: Any
     y: Any
     sample_weight: Any
     shared: Shared
+    contender: Contender | None = None
 
 
 def threads_of(estimator: Any) -> int | None:
@@ -215,39 +226,101 @@ def train_together(jobs: Sequence[Job], threads: int | None) -> list[Exception |
                 raise KeyboardInterrupt
         except (DivergenceError, ValueError) as error:
             errors[i] = error
-    for members in groups.values():
-        population = _train_population([jobs[i] for i in members], threads)
+    together = [_Together([jobs[i] for i in members], threads) for members in groups.values()]
+    for stage in (2, 1, 0):
+        for group in together:
+            group.train(stage)
+        if stage > 0:
+            _compete(together)
+    for group, members in zip(together, groups.values(), strict=True):
+        group.finish()
         for member, i in enumerate(members):
-            if population.diverged[member]:
+            if group.population.diverged[member]:
                 errors[i] = DivergenceError("the loss is no longer finite")
     return errors
 
 
-def _train_population(jobs: list[Job], threads: int | None) -> Population:
-    """Trains networks of one shape, and gives each its parameters back."""
-    population = Population.of([job.network for job in jobs])
-    optimizer = _optimizer_of(jobs)
-    watch = MemberWatch([job.watch for job in jobs], population, optimizer)
-    x, y, weights, rows = _samples_of(jobs)
-    population.fit(
-        x,
-        y,
-        optimizer,
-        epochs=jobs[0].epochs,
-        batch_size=jobs[0].batch_size,
-        shuffle=jobs[0].shuffle,
-        samples=rows,
-        sample_weight=weights,
-        threads=threads,
-        progress=False,
-        callbacks=[watch],
-    )
-    watch.finish(population)
-    for i, job in enumerate(jobs):
-        job.network.parameters[:] = population.parameters[i]
-        job.network.rng = population.rngs[i]
-        job.optimizer = job.watch.optimizer = optimizer.of_member(i)
-    return population
+class _Together:
+    """Networks of one shape that are trained as a population.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    threads : int or None
+    """
+
+    def __init__(self, jobs: list[Job], threads: int | None) -> None:
+        self.population = Population.of([job.network for job in jobs])
+        self._jobs, self._threads, self._epochs = jobs, threads, 0
+        self._optimizer = _optimizer_of(jobs)
+        self._watch = MemberWatch([job.watch for job in jobs], self.population, self._optimizer)
+        self._samples = _samples_of(jobs)
+
+    def train(self, stage: int) -> None:
+        """Up to the epoch after which this stage's competition is, if there is any; stage 0 is the last."""
+        first = self._jobs[0]
+        until = first.epochs
+        if stage > 0:
+            until = 0 if first.contender is None else until // first.contender.factor**stage
+        if until <= self._epochs or not self._watch.training.any():
+            return
+        x, y, weights, rows = self._samples
+        fit(
+            self.population,
+            x,
+            y,
+            self._optimizer,
+            epochs=until - self._epochs,
+            batch_size=first.batch_size,
+            shuffle=first.shuffle,
+            samples=rows,
+            validation=None,
+            patience=None,
+            monitor="loss",
+            min_delta=0.0,
+            target=None,
+            sample_weight=weights,
+            target_mask=None,
+            threads=self._threads,
+            norms=False,
+            progress=False,
+            callbacks=[self._watch],
+            resting=~self._watch.training,
+        )
+        self._epochs = until
+
+    def scores(self) -> list[tuple[Contender, float]]:
+        """Those that are not dropped, and how good they are now."""
+        scores = []
+        for i, job in enumerate(self._jobs):
+            if job.contender is None or job.fitted is None or job.contender.dropped:
+                continue
+            lost = bool(self.population.diverged[i])
+            one = job.fitted(job.network, self.population.parameters[i])
+            scores.append((job.contender, -np.inf if lost else job.contender.score(one)))
+        return scores
+
+    def drop(self) -> None:
+        """Ends the training of those that have been dropped."""
+        contenders = [job.contender for job in self._jobs]
+        self._watch.drop(np.array([one is not None and one.dropped for one in contenders]))
+
+    def finish(self) -> None:
+        """Gives each network its parameters back."""
+        self._watch.finish(self.population)
+        for i, job in enumerate(self._jobs):
+            job.network.parameters[:] = self.population.parameters[i]
+            job.network.rng = self.population.rngs[i]
+            job.optimizer = job.watch.optimizer = self._optimizer.of_member(i)
+
+
+def _compete(together: list[_Together]) -> None:
+    """Ends the training of the settings that are not good enough."""
+    scores = [pair for group in together for pair in group.scores()]
+    if scores:
+        compete(*zip(*scores, strict=True))
+        for group in together:
+            group.drop()
 
 
 def _optimizer_of(jobs: list[Job]) -> Optimizer:

@@ -32,6 +32,11 @@ class MemberWatch:
     population : Population
     optimizer : Optimizer
         Whose rates, (members,), it sets.
+
+    Attributes
+    ----------
+    training : ndarray of bool, (members,)
+        Whose time has not come.
     """
 
     def __init__(self, watches: Sequence[Watch], population: Population, optimizer: Optimizer) -> None:
@@ -42,14 +47,14 @@ class MemberWatch:
         self._waited = np.zeros(members, np.int64)
         self._best = np.full(members, -np.inf)
         self._has_score = np.array([watch.score is not None for watch in watches])
-        self._training = np.ones(members, np.bool_)
+        self.training = np.ones(members, np.bool_)
         self._begun_with, self._begun_penalty = population.parameters.copy(), penalties(population)
         self._kept = population.parameters.copy()
         self._sgd = isinstance(optimizer, SGD)
 
     def __call__(self, population: Population, record: dict[str, Any]) -> NDArray[np.bool_]:
         """Takes one epoch's record; which members are to stop."""
-        training = self._training & ~population.diverged
+        training = self.training & ~population.diverged
         penalty = penalties(population)
         losses = record["loss"] + self._begun_penalty
         values = self._note(population, losses, training)
@@ -64,8 +69,13 @@ class MemberWatch:
             self._watches[i].begun_penalty = float(penalty[i])
         self._begun_with, self._begun_penalty = population.parameters.copy(), penalty
         stop = self._set_rates(training)
-        self._training = training & ~stop
+        self.training = training & ~stop
         return stop
+
+    def drop(self, members: NDArray[np.bool_]) -> None:
+        """Ends the training of these, (members,)."""
+        self._stop(self.training & members)
+        self.training &= ~members
 
     def finish(self, population: Population) -> None:
         """Tells the watches what they would have kept."""

@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from backprop.sklearn import BackpropClassifier, BackpropRegressor, PopulationSearchCV
+from backprop.sklearn.candidates import train_candidates
+from backprop.sklearn.halving import Contender, compete
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -180,3 +182,72 @@ def test_warnings_of_fits_that_have_not_converged():
 def test_what_is_not_for_a_search(estimator, given, error, text):
     with pytest.raises(error, match=text):
         PopulationSearchCV(estimator, {"C": [1]} if not given else {"alpha": [1]}, cv=3).fit(X, Y, **given)
+
+
+HALVED = {"learning_rate_init": np.logspace(-4, 0, 9).tolist(), "alpha": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize("estimator", [CLASSIFIER, make_pipeline(StandardScaler(), CLASSIFIER)])
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", ["f1_macro", "accuracy"]])
+def test_halving_stops_settings_on_all_folds(estimator, scoring):
+    """91 samples make folds of 30 and 31, which are trained apart; settings have one fate in both."""
+    step = "backpropclassifier__" if hasattr(estimator, "steps") else ""
+    grid = {f"{step}{name}": values for name, values in HALVED.items()}
+    refit = scoring[1] if isinstance(scoring, list) else True
+    search, whole = (
+        PopulationSearchCV(estimator, grid, cv=3, scoring=scoring, refit=refit, halving=halving).fit(X, Y)
+        for halving in (3, None)
+    )
+    finished = search.cv_results_["finished"]
+    assert finished.sum() == 2  # of 18, 6
+    assert finished[search.best_index_]
+    name = f"mean_test_{'score' if refit is True else refit}"
+    assert search.best_score_ == search.cv_results_[name][finished].max()
+    for key, values in whole.cv_results_.items():
+        if "split" in key:  # those trained to the end are not touched by the others
+            np.testing.assert_array_equal(search.cv_results_[key][finished], values[finished], err_msg=key)
+    assert (search.cv_results_[name] != whole.cv_results_[name])[~finished].any()
+    assert "finished" not in whole.cv_results_
+
+
+def test_the_best_of_settings_go_on():
+    scores = {0: (0.5, 0.7), 1: (0.9, 0.9), 2: (0.2, -np.inf), 3: (0.8, 0.8), 4: (0.85, 0.75)}
+    contenders = [Contender(setting, None, None, None, None, 2) for setting in scores for _ in range(2)]
+    compete(contenders, [score for pair in scores.values() for score in pair])
+    assert [one.setting for one in contenders if not one.dropped] == [1, 1, 3, 3, 4, 4]  # 3 and 4 are equal
+
+
+def test_the_epochs_of_halving():
+    """Nine settings compete after 25 // 9 epochs, three of them after 25 // 3."""
+    estimator = clone(CLASSIFIER).set_params(n_iter_no_change=25)
+    settings = [{"learning_rate_init": rate} for rate in np.logspace(-3, -1, 9)]
+    rows = np.arange(len(X))
+    trained, finished = train_candidates(
+        estimator, settings, [(X, Y, rows)], len(X), {}, None,
+        lambda setting, _, candidate: Contender(setting, candidate, X, Y, accuracy_of, 3),
+    )  # fmt: skip
+    assert sorted(one.n_iter_ for one in trained) == [2] * 6 + [8] * 2 + [25]
+    assert [one.n_iter_ == 25 for one in trained] == finished.tolist()
+
+
+def accuracy_of(estimator, x, y):
+    return estimator.score(x, y)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"halving": 1}, "halving must be at least 2, got 1"),
+        ({"halving": 2, "scoring": ["accuracy", "f1_macro"], "refit": False}, "refit must be one of"),
+    ],
+)
+def test_halving_that_makes_no_sense(given, message):
+    with pytest.raises(ValueError, match=message):
+        PopulationSearchCV(CLASSIFIER, RATES, **given).fit(X, Y)
+
+
+def test_halving_of_bags():
+    bags = clone(CLASSIFIER).set_params(members=2)
+    search = PopulationSearchCV(bags, RATES, halving=2, error_score="raise")
+    with pytest.raises(ValueError, match="halving is for members=1, got 2"):
+        search.fit(X, Y)
