@@ -2,9 +2,11 @@
 
 ``python benchmarks/populations.py`` compares the ways on the shapes of docs/decisions.md; what
 csrc/core/population/plan.c says of when lanes are worth while is from ``--grid``, the time one after the
-other over that in lanes.
+other over that in lanes. ``--jax`` compares with JAX, an epoch in lax.scan and networks in vmap, both with
+one thread and one order for all: set JAX_PLATFORMS=cpu, and run it on one processor (taskset -c 0).
 """
 
+import itertools
 import sys
 import time
 
@@ -60,18 +62,86 @@ def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuff
 
 def compare():
     """The shapes that are asked for most."""
-    for sizes, batch, samples in (
-        ((2, 3, 1), 1, 4),
-        ((4, 16, 1), 8, 512),
-        ((10, 32, 32, 1), 32, 1024),
-        ((64, 30, 10), 32, 1024),
-    ):
+    for sizes, batch, samples in SHAPES:
         for optimizer in ("SGD", "Adam"):
             for shuffle in (False, True):
                 times = step_times(sizes, batch, samples, optimizer, shuffle=shuffle)
                 name = f"{'-'.join(map(str, sizes))}, batch {batch}, {optimizer}, shuffle={shuffle}"
                 print(f"{name:44}", *(f"{way} {ns:8.1f}" for way, ns in times.items()), end="  ")
                 print(f"{times['fit'] / times['fastest']:5.1f} x", flush=True)
+
+
+SHAPES = (((2, 3, 1), 1, 4), ((4, 16, 1), 8, 512), ((10, 32, 32, 1), 32, 1024), ((64, 30, 10), 32, 1024))
+
+
+def jax_epochs(sizes, batch, samples, epochs, members, x, y):
+    """A function that trains `members` networks for some epochs with JAX, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    def loss(parameters, x, y):
+        for w, b in parameters:
+            x = jax.nn.sigmoid(x @ w + b)
+        return jnp.mean(jnp.sum((x - y) ** 2, axis=1))
+
+    def step(parameters, rows):
+        slopes = jax.grad(loss)(parameters, x[rows], y[rows])
+        return jax.tree.map(lambda p, g: p - 0.01 * g, parameters, slopes), None
+
+    def epoch(parameters, order):
+        return jax.lax.scan(step, parameters, order.reshape(-1, batch))
+
+    def train(parameters, orders):
+        return jax.lax.scan(epoch, parameters, orders)[0]
+
+    rng = np.random.default_rng(0)
+    parameters = [
+        (rng.normal(size=(members, i, j)).astype("f4"), np.zeros((members, j), "f4"))
+        for i, j in itertools.pairwise(sizes)
+    ]
+    orders = np.stack([rng.permutation(samples) for _ in range(epochs)]).astype(np.int32)
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    together = jax.jit(jax.vmap(train, in_axes=(0, None)))
+    return lambda: jax.block_until_ready(together(parameters, orders))
+
+
+def ways_of(sizes, batch, samples, epochs):
+    """{way: (what trains, how many networks)}, one thread each."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((samples, sizes[0])).astype("f4"), rng.random((samples, sizes[-1])).astype("f4")
+    population = bp.Population.dense(*sizes, members=MEMBERS, seed=0)
+    alone = bp.Network.dense(*sizes, seed=0)
+
+    def fit(network, shuffle, times=1):
+        for _ in range(times):
+            given = {"epochs": epochs, "batch_size": batch, "shuffle": shuffle}
+            network.fit(x, y, bp.SGD(0.01), threads=1, progress=False, **given)
+
+    return {
+        "one order": (lambda: fit(population, "shared"), MEMBERS),
+        "own orders": (lambda: fit(population, True), MEMBERS),
+        "JAX": (jax_epochs(sizes, batch, samples, epochs, MEMBERS, x, y), MEMBERS),
+        "fit": (lambda: fit(alone, True, 16), 16),
+    }
+
+
+def against_jax():
+    """Nanoseconds of a step of one of 256 networks, processor time of all threads and time on the wall."""
+    for sizes, batch, samples in SHAPES:
+        steps = samples // batch
+        epochs = max(1, 2000 // (steps * (1 + sizes[0] * sizes[1] * batch // 50)))
+        ways, best = ways_of(sizes, batch, samples, epochs), {}
+        for _ in range(ROUNDS + 1):  # the first compiles
+            for way, (train, networks) in ways.items():
+                begun = time.process_time(), time.perf_counter()
+                train()
+                ended = time.process_time(), time.perf_counter()
+                took = [1e9 * (b - a) / networks / epochs / steps for a, b in zip(begun, ended, strict=True)]
+                best[way] = np.minimum(took, best.get(way, np.inf))
+        text = "  ".join(f"{way} {cpu:.1f} ({wall:.1f})" for way, (cpu, wall) in best.items())
+        mine = best["one order"]
+        ratios = f"JAX {best['JAX'][0] / mine[0]:.1f} x, fit {best['fit'][0] / mine[0]:.1f} x"
+        print(f"{'-'.join(map(str, sizes))}, batch {batch}: {text}  {ratios}", flush=True)
 
 
 def grid():
@@ -85,4 +155,4 @@ def grid():
 
 
 if __name__ == "__main__":
-    grid() if "--grid" in sys.argv else compare()
+    {"--grid": grid, "--jax": against_jax}.get(sys.argv[-1], compare)()

@@ -53,9 +53,9 @@ panels_of(const struct block *block, size_t i, size_t panels)
     return bp_at(net, block->loaded.panels, i * panels * LOADED_ROWS * net->kernels->panel);
 }
 
-/* `count` rows of `columns` numbers from each lane's panels, or from lane 0's for all, to [row][column][group]. */
+/* `count` rows of `columns` numbers from each lane's panels to [row][column][group]. */
 static void
-interleave(struct block *block, size_t count, size_t columns, bool own, bp_real *out)
+interleave(struct block *block, size_t count, size_t columns, bp_real *out)
 {
     const struct bp_network *net = block->population->net;
     const size_t panel = net->kernels->panel, panels = bp_panels(net, columns);
@@ -66,11 +66,29 @@ interleave(struct block *block, size_t count, size_t columns, bool own, bp_real 
             const size_t width = bp_end_of(net, q + 1, columns) - q * panel;
             for (size_t i = 0; i < group; i++)
                 block->loaded.places[i] = bp_at(
-                    net, panels_of(block, own && i < block->count ? i : 0, panels),
-                    q * stride + n * panel);
+                    net, panels_of(block, i < block->count ? i : 0, panels), q * stride + n * panel);
             net->kernels->interleave(group, width, block->loaded.places,
                                      bp_at(net, out, (n * columns + q * panel) * group));
         }
+}
+
+/* The same, of rows that all lanes have, from lane 0's panels: each number `group` times. */
+static void
+repeat(struct block *block, size_t count, size_t columns, bp_real *out)
+{
+    const struct bp_network *net = block->population->net;
+    const size_t panel = net->kernels->panel, group = block->plan->group;
+    const bool single = net->kernels->dtype == BP_FLOAT32;
+
+    for (size_t at = 0; at < count * columns; at++) {
+        const size_t n = at / columns, j = at % columns;
+        const bp_real *from = bp_at(net, block->loaded.panels,
+                                    (j / panel * LOADED_ROWS + n) * panel + j % panel);
+        for (size_t i = 0; single && i < group; i++)
+            ((float *)out)[at * group + i] = *(const float *)from;
+        for (size_t i = 0; !single && i < group; i++)
+            ((double *)out)[at * group + i] = *(const double *)from;
+    }
 }
 
 /* Weights of `count` rows from sample n of the loaded ones on, and their sums. */
@@ -110,7 +128,7 @@ load_x(struct block *block, const struct source *sources, bool own, size_t n, si
         bp_gather(net, &sources[i].data->x, rows_of(&sources[i], first, count, index),
                   panels_of(block, i, bp_panels(net, inputs)), stride);
     if (own)
-        interleave(block, count, inputs, true, x);
+        interleave(block, count, inputs, x);
     else
         bp_read_panels(net, count, inputs, block->loaded.panels, stride, x, inputs);
 }
@@ -133,7 +151,10 @@ load_y(struct block *block, const struct source *sources, bool own, size_t n, si
     for (size_t i = 0; i < (own ? block->count : 1); i++)
         bp_gather_targets(net, sources[i].data, rows_of(&sources[i], first, count, index),
                           panels_of(block, i, bp_panels(net, outputs)), stride);
-    interleave(block, count, outputs, own, y);
+    if (own)
+        interleave(block, count, outputs, y);
+    else
+        repeat(block, count, outputs, y);
 }
 
 /* Notes whether that is so for all sources. */
