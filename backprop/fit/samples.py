@@ -98,7 +98,7 @@ def samples_of(
     samples = count_of(x)
     weights = None if sample_weight is None else _weights("sample_weight", sample_weight, samples)
     if class_weight is not None:
-        of_class = _weights_of_classes(class_weight, y, samples, outputs)
+        of_class = weights_of_classes(class_weight, y, samples, outputs)
         weights = of_class if weights is None else _product(weights, of_class)
     check_finite("y", y, mask)
     if weights is not None:
@@ -201,7 +201,7 @@ def _single_classes(targets: NDArray[Any], first: int) -> NDArray[np.int64]:
     return classes_of(targets)
 
 
-def _weights_of_classes(
+def weights_of_classes(
     class_weight: Mapping[int, float] | str, y: NDArray[Any], samples: int, outputs: int
 ) -> NDArray[np.float64]:
     """Each sample's weight by its class.

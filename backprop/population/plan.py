@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,7 @@ def plan_of(
     min_delta: float,
     target: float | None,
     sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
     target_mask: ArrayLike | None,
     threads: int | None,
     norms: bool,
@@ -118,7 +119,7 @@ def plan_of(
     targets = prototype.targets
     every = samples_of(
         x, y, members=members, targets=targets, samples=samples, sample_weight=sample_weight,
-        target_mask=target_mask,
+        class_weight=class_weight, target_mask=target_mask,
     )  # fmt: skip
     train, held_out = with_held_out(every, validation, members, targets)
     quality = _quality_of(prototype, train)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -213,6 +213,7 @@ class Population(KnownAttributes, Asked):
         min_delta: float = 0.0,
         target: float | None = None,
         sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         target_mask: ArrayLike | None = None,
         threads: int | None = None,
         norms: bool = False,
@@ -221,8 +222,8 @@ class Population(KnownAttributes, Asked):
     ) -> PopulationHistory:
         """Trains all members on minibatches for some epochs; more calls go on where the last one stopped.
 
-        Iterables of batches, "blocks" and comm, and the optimizers that look at all samples before
-        they move, are for networks only.
+        Iterables of batches, "blocks" and comm, and the optimizers that look at all samples before they move,
+        are for networks only; so are metrics, which a callback can measure, record="steps" and precision.
 
         Parameters
         ----------
@@ -257,6 +258,8 @@ class Population(KnownAttributes, Asked):
             A member stops after an epoch whose loss is at most this.
         sample_weight : array_like, (n,) or (members, n), optional
             Weights ≥ 0 of the samples, as in `Network.fit`.
+        class_weight : dict or "balanced", optional
+            Weights of the classes, as in `Network.fit`; "balanced" among the samples that a member has.
         target_mask : array_like of bool, of y's shape, optional
             False where a target is missing.
         threads : int, optional
@@ -303,6 +306,7 @@ class Population(KnownAttributes, Asked):
             min_delta=min_delta,
             target=target,
             sample_weight=sample_weight,
+            class_weight=class_weight,
             target_mask=target_mask,
             threads=threads,
             norms=norms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from backprop._validate import as_array
 from backprop.fit.finite import check_finite
+from backprop.fit.samples import weights_of_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -75,6 +77,7 @@ def samples_of(
     targets: int,
     samples: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     target_mask: ArrayLike | None = None,
     what: str = "",
     finite: bool = True,
@@ -100,6 +103,9 @@ def samples_of(
         check_finite(f"{what}x", xs[used])
         check_finite(f"{what}y", ys[used], None if mask is None else mask[used])
     weights = None if sample_weight is None else _weights(f"{what}sample_weight", sample_weight, members, n)
+    if class_weight is not None:
+        of_class = _weights_of_classes(class_weight, ys, (members, n, targets), own_y, chosen)
+        weights = of_class if weights is None else weights * of_class
     return Samples(xs, ys, own_x, own_y, chosen, weights, mask)
 
 
@@ -159,6 +165,25 @@ def _choice(samples: ArrayLike, members: int, n: int, own: bool) -> NDArray[np.u
     if rows.min() < 0 or rows.max() >= n:
         raise ValueError(f"samples must be row numbers from 0 to {n - 1}, got {rows.min()} to {rows.max()}")
     return np.ascontiguousarray(rows, dtype=np.uint32)
+
+
+def _weights_of_classes(
+    class_weight: Mapping[int, float] | str,
+    y: NDArray[Any],
+    shape: tuple[int, int, int],
+    own_y: bool,
+    chosen: NDArray[np.uint32] | None,
+) -> NDArray[np.float64]:
+    """The weights of samples by their classes, (n,), or (members, n) where members have samples of their own;
+    `shape` is (members, n, targets)."""
+    members, n, targets = shape
+    if not own_y and chosen is None:
+        return weights_of_classes(class_weight, y, n, targets)
+    weights = np.ones((members, n))
+    for i in range(members):
+        rows = np.arange(n) if chosen is None else chosen[i]
+        weights[i, rows] = weights_of_classes(class_weight, (y[i] if own_y else y)[rows], len(rows), targets)
+    return weights
 
 
 def _weights(what: str, weights: ArrayLike, members: int, n: int) -> NDArray[np.float64]:

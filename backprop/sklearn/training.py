@@ -280,6 +280,7 @@ class _Together:
             min_delta=0.0,
             target=None,
             sample_weight=weights,
+            class_weight=None,
             target_mask=None,
             threads=self._threads,
             norms=False,

@@ -98,6 +98,8 @@ def a_case(number):
         settings["samples"] = r.integers(0, n, (members, chosen))
     if r.random() < 0.3:
         settings["sample_weight"] = r.uniform(0.1, 2, (members, n) if r.random() < 0.5 else n)
+    if labels and r.random() < 0.3:
+        settings["class_weight"] = "balanced" if r.random() < 0.5 else {0: 0.5, sizes[-1] - 1: 3.0}
     if not labels and r.random() < 0.2:
         settings["target_mask"] = r.random(y.shape) < 0.8
     if r.random() < 0.6:
