@@ -100,7 +100,7 @@ def doors(out, told):
     steps = [f"{path.stem}.html" for path in sorted((ROOT / "docs/howto").glob("*.md"))]
     steps.sort(key=lambda url: url != "getting_started.html")
     learn = (HERE / "learn.md").read_text(encoding="utf-8")
-    body = pages.markdown().render(learn) + f"<ol>{listed(told, chapters)}</ol>\n"
+    body = pages.markdown().render(learn) + f'<ul class="chapters">{listed(told, chapters)}</ul>\n'
     yield write(out, "learn.html", "Learn", body)
     use = pages.markdown().render((HERE / "use.md").read_text(encoding="utf-8"))
     body = use.replace("<!-- how -->", f"<ul>{listed(told, steps)}</ul>")

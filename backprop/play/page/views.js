@@ -112,7 +112,7 @@ export class SurfaceView {
     pen.fillStyle = colourOf(this.page, "4");
     losses.forEach((loss, i) => {
       pen.globalAlpha = 0.9 * (Math.round((SHADES * (loss - low)) / (high - low || 1)) / SHADES);
-      pen.fillRect((i % POINTS) * cell, canvas.height - (Math.floor(i / POINTS) + 1) * cell, cell + 0.5, cell + 0.5);
+      pen.fillRect((i % POINTS) * cell, canvas.height - (Math.floor(i / POINTS) + 1) * cell, cell, cell);
     });
     pen.globalAlpha = 1;
     Object.assign(pen, { lineWidth: 3, strokeStyle: ink });
