@@ -100,6 +100,8 @@ def samples_of(
     if class_weight is not None:
         of_class = weights_of_classes(class_weight, y, samples, outputs)
         weights = of_class if weights is None else _product(weights, of_class)
+    if is_sparse(x):  # which is in memory; an array is looked at where training diverges
+        check_finite("x", x)
     check_finite("y", y, mask)
     if weights is not None:
         check_finite("sample_weight", weights)

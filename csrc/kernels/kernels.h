@@ -302,10 +302,11 @@ struct bp_kernels {
         void (*optimize)(const struct bp_optimizer_step *, size_t count, bp_real *w,
                          const bp_real *g, bp_real *const state[BP_STATES]);
 
-        /* The same for rows of P numbers: row r of w and of the states is at[r] numbers from their
-         * beginning, that of g is r P. */
-        void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, const size_t *at,
-                              bp_real *w, const bp_real *g, bp_real *const state[BP_STATES]);
+        /* The same for rows of `columns` numbers: row r of w and of the states is at[r] numbers from
+         * their beginning, that of g is r g_row, which is whole vectors. */
+        void (*optimize_rows)(const struct bp_optimizer_step *, size_t rows, size_t columns,
+                              const size_t *at, bp_real *w, const bp_real *g, size_t g_row,
+                              bp_real *const state[BP_STATES]);
 
         /* numbers[BP_RULE_NUMBERS] of a step */
         void (*rule_numbers)(const struct bp_optimizer_step *, bp_real *numbers);

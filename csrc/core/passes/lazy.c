@@ -1,8 +1,9 @@
 #include "lazy.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "core/network/freedom.h"
+#include "whole_gradient.h"
 
 struct bp_sparse_outer
 bp_sums_of_columns(const struct bp_pass *pass, const bp_real *delta, const struct bp_group *groups,
@@ -27,6 +28,55 @@ bp_sums_of_columns(const struct bp_pass *pass, const bp_real *delta, const struc
     };
 }
 
+struct bp_sparse_chunk
+bp_sparse_chunk_of(const struct bp_pass *pass)
+{
+    enum { PANELS = BP_GRADIENT_ROWS * BP_GRADIENT_PANELS, FEWEST_ROWS = 4 };
+    const size_t all = bp_panels(pass->net, pass->net->layers[0].outputs);
+    const size_t panels = all < PANELS / FEWEST_ROWS ? all : PANELS / FEWEST_ROWS;
+    const size_t rows = PANELS / panels;
+
+    return (struct bp_sparse_chunk){
+        .numbers = bp_gradient_chunk_of(pass, 0),
+        .columns = panels * pass->net->kernels->panel,
+        .most = rows < BP_GRADIENT_ROWS ? rows : BP_GRADIENT_ROWS,
+    };
+}
+
+void
+bp_optimize_sparse_chunk(const struct bp_pass *pass, const struct bp_sparse_chunk *chunk,
+                         const struct bp_group *groups, size_t count,
+                         const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const size_t panel = net->kernels->panel, outputs = net->layers[0].outputs;
+    const bool every = count == chunk->count;
+
+    for (size_t j = 0; j < outputs; j += chunk->columns) {
+        const bp_real *delta = bp_at(net, pass->ws->nodes[0].delta, j / panel * pass->ws->stride);
+        struct bp_sparse_outer outer =
+            bp_sums_of_columns(pass, delta, groups, count,
+                               (struct bp_weights){chunk->numbers, chunk->columns, panel, NULL});
+        const size_t left = outputs - j;
+        outer.columns = left < chunk->columns ? left : chunk->columns;
+        outer.tight = every;
+        outer.k_first = chunk->k[0];
+        if (!every)
+            memset(chunk->numbers, 0, chunk->count * chunk->columns * net->kernels->size);
+        net->kernels->sparse_outer(&outer);
+        bp_optimize_rows(pass,
+                         &(struct bp_gradient_rows){
+                             .first = j,
+                             .columns = outer.columns,
+                             .count = chunk->count,
+                             .k = chunk->k,
+                             .numbers = chunk->numbers,
+                             .row = chunk->columns,
+                         },
+                         update);
+    }
+}
+
 /* The rule as it is for columns that occur only: Adam's epsilon is added to √v as it is, and not to
  * √v / √c_2, as torch.optim.SparseAdam does. */
 static struct bp_optimizer_step
@@ -38,69 +88,23 @@ lazy_rule(const struct bp_optimizer_step *rule)
     return lazy;
 }
 
-/* The rule on the weights of these columns in panels [q, q + columns / P), whose gradient is in
- * chunk: a row for each. */
-static void
-optimize_columns(const struct bp_pass *pass, const struct bp_group *groups, size_t count, size_t q,
-                 size_t columns, struct bp_weights chunk, const struct bp_update *update)
-{
-    const struct bp_network *net = pass->net;
-    const struct bp_layer *layer = &net->layers[0];
-    const size_t panel = net->kernels->panel;
-    size_t at[BP_GRADIENT_ROWS];
-
-    for (size_t i = 0; i < bp_panels(net, columns); i++) {
-        const size_t first = layer->packed_weights_at + (q + i) * layer->packed_stride;
-        const size_t left = columns - i * panel;
-        bp_real *gradient = bp_at(net, chunk.w, i * chunk.stride);
-        for (size_t g = 0; g < count; g++) {
-            const size_t k = groups[g].k, width = left < panel ? left : panel;
-            bp_real *row = bp_at(net, gradient, g * panel);
-            at[g] = first + k * panel;
-            bp_mask_part(net, 0, k, 1, (q + i) * panel, width,
-                         (struct bp_weights){row, panel, panel, NULL});
-            if ((layer->l1 != 0 || layer->l2 != 0) && layer->freedom.rate != 0)
-                net->kernels->penalize(1, width, layer->l1, layer->l2,
-                                       bp_at(net, pass->parameters.numbers, at[g]), panel, row,
-                                       panel);
-            if (net->restraint.rated)
-                bp_optimize(net, update->rule, pass->parameters, update->state, at[g], panel, row);
-        }
-        if (!net->restraint.rated)
-            net->kernels->optimize_rows(update->rule, count, at, pass->parameters.numbers, gradient,
-                                        update->state);
-    }
-}
-
 void
 bp_update_columns(const struct bp_pass *pass, const struct bp_update *update)
 {
-    const struct bp_network *net = pass->net;
     const struct bp_nonzeros *nz = pass->ws->scratch.nonzeros;
     const struct bp_groups_of_thread *own = &nz->of_thread[pass->me];
-    const size_t panel = net->kernels->panel, outputs = net->layers[0].outputs;
-    const struct bp_weights chunk = {
-        .w = bp_gradient_chunk_of(pass, 0),
-        .row = panel,
-        .stride = BP_GRADIENT_ROWS * panel,
-    };
     const struct bp_optimizer_step rule = lazy_rule(update->rule);
     struct bp_update lazy = *update;
+    struct bp_sparse_chunk chunk = bp_sparse_chunk_of(pass);
 
     lazy.rule = &rule;
-    for (size_t g = 0; g < own->count; g += BP_GRADIENT_ROWS) {
-        const size_t more = own->count - g;
-        const size_t count = more < BP_GRADIENT_ROWS ? more : BP_GRADIENT_ROWS;
+    for (size_t g = 0; g < own->count; g += chunk.most) {
+        const size_t more = own->count - g, count = more < chunk.most ? more : chunk.most;
         const struct bp_group *groups = nz->groups + own->first + g;
-        for (size_t q = 0; q < bp_panels(net, outputs); q += BP_GRADIENT_PANELS) {
-            const size_t left = outputs - q * panel, most = BP_GRADIENT_PANELS * panel;
-            const bp_real *delta = bp_at(net, pass->ws->nodes[0].delta, q * pass->ws->stride);
-            struct bp_sparse_outer outer = bp_sums_of_columns(pass, delta, groups, count, chunk);
-            outer.columns = left < most ? left : most;
-            outer.tight = true;
-            net->kernels->sparse_outer(&outer);
-            optimize_columns(pass, groups, count, q, outer.columns, chunk, &lazy);
-        }
+        for (size_t i = 0; i < count; i++)
+            chunk.k[i] = groups[i].k;
+        chunk.count = count;
+        bp_optimize_sparse_chunk(pass, &chunk, groups, count, &lazy);
     }
 }
 
@@ -117,8 +121,6 @@ bp_optimize_columns(const struct bp_pass *pass, const struct bp_optimizer_step *
     const size_t weights = gradient.packed ? layer->packed_weights_at : layer->weights_at;
     const struct bp_optimizer_step lazy = lazy_rule(rule);
     const size_t rest = gradient.packed ? layer->packed_bias_at : layer->bias_at;
-    const size_t all = gradient.packed ? net->packed : net->parameters;
-    size_t first, last;
 
     for (size_t g = 0; g < own->count; g++)
         for (size_t j = 0, q = 0; j < layer->outputs; j += width, q++) {
@@ -127,10 +129,5 @@ bp_optimize_columns(const struct bp_pass *pass, const struct bp_optimizer_step *
             bp_optimize(net, &lazy, pass->parameters, state, at, width,
                         bp_const_at(net, gradient.numbers, at));
         }
-    bp_share((all - rest + panel - 1) / panel, pass->threads, pass->me, &first, &last);
-    const size_t begin = rest + first * panel;
-    size_t count = (last - first) * panel;
-    count = begin + count > all ? all - begin : count;
-    bp_optimize(net, rule, pass->parameters, state, begin, count,
-                bp_const_at(net, gradient.numbers, begin));
+    bp_optimize_share_from(pass, rest, rule, gradient, state);
 }

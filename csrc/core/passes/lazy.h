@@ -17,6 +17,23 @@ void
 bp_optimize_columns(const struct bp_pass *, const struct bp_optimizer_step *,
                     struct bp_vector gradient, bp_real *const state[BP_STATES]);
 
+/* Where the gradient of some rows of W lies while it is used: rows k[0], k[1], ..., k[count - 1], `columns`
+ * numbers each, whole panels. There is room for `most` rows. */
+struct bp_sparse_chunk {
+    bp_real *numbers;
+    size_t columns, most, count;
+    size_t k[BP_GRADIENT_ROWS];
+};
+
+struct bp_sparse_chunk
+bp_sparse_chunk_of(const struct bp_pass *);
+
+/* The gradient of the chunk's rows, and the optimizer's rule on their weights. The groups are of these
+ * rows: of each, in this order; or of some, whose k then rise by one. */
+void
+bp_optimize_sparse_chunk(const struct bp_pass *, const struct bp_sparse_chunk *,
+                         const struct bp_group *groups, size_t count, const struct bp_update *);
+
 /* What sums over the non-zeros of the columns that these groups name, and over all outputs, into c;
  * delta: [outputs / P][rows][P]. */
 struct bp_sparse_outer

@@ -198,52 +198,29 @@ store_rows(const struct bp_pass *pass, size_t k, size_t rows, struct bp_vector g
     bp_mask_part(net, 0, k, rows, 0, outer.columns, c);
 }
 
-/* Panels [q, ...) of a gradient chunk from these groups, and the rule on them: of inputs k ...
- * k + rows - 1. */
-static void
-optimize_rows(const struct bp_pass *pass, size_t k, size_t rows, const struct bp_update *update)
-{
-    const struct bp_network *net = pass->net;
-    const size_t panel = net->kernels->panel, outputs = net->layers[0].outputs;
-    struct bp_group groups[BP_GRADIENT_ROWS];
-    const size_t count = groups_between(pass->ws->scratch.nonzeros, k, rows, groups);
-    const struct bp_weights chunk = {
-        .w = bp_gradient_chunk_of(pass, 0),
-        .row = panel,
-        .stride = BP_GRADIENT_ROWS * panel,
-    };
-
-    for (size_t q = 0; q < bp_panels(net, outputs); q += BP_GRADIENT_PANELS) {
-        const size_t left = outputs - q * panel, most = BP_GRADIENT_PANELS * panel;
-        const bp_real *delta = bp_at(net, pass->ws->nodes[0].delta, q * pass->ws->stride);
-        struct bp_sparse_outer outer = bp_sums_of_columns(pass, delta, groups, count, chunk);
-        outer.columns = left < most ? left : most;
-        outer.k_first = k;
-        for (size_t i = 0; i < bp_panels(net, outer.columns); i++)
-            memset(bp_at(net, chunk.w, i * chunk.stride), 0, rows * panel * net->kernels->size);
-        net->kernels->sparse_outer(&outer);
-        const struct bp_outer as_dense = {
-            .rows = rows, .columns = outer.columns, .c = chunk.w, .c_stride = chunk.stride};
-        bp_optimize_chunk(pass, 0, k, q, &as_dense, update);
-    }
-}
-
 /* This thread's share of all inputs, whether they occur or not. */
 static void
 update_every_row(const struct bp_pass *pass, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const size_t inputs = net->layers[0].inputs;
+    struct bp_sparse_chunk chunk = bp_sparse_chunk_of(pass);
+    struct bp_group groups[BP_GRADIENT_ROWS];
     size_t first, last;
 
     bp_share(bp_panels(net, inputs), pass->threads, pass->me, &first, &last);
     const size_t end = bp_end_of(net, last, inputs);
-    for (size_t k = first * net->kernels->panel; k < end; k += BP_GRADIENT_ROWS) {
-        const size_t rows = end - k < BP_GRADIENT_ROWS ? end - k : BP_GRADIENT_ROWS;
-        if (update->what == BP_STORE)
+    for (size_t k = first * net->kernels->panel; k < end; k += chunk.most) {
+        const size_t rows = end - k < chunk.most ? end - k : chunk.most;
+        if (update->what == BP_STORE) {
             store_rows(pass, k, rows, update->gradient);
-        else
-            optimize_rows(pass, k, rows, update);
+            continue;
+        }
+        for (size_t r = 0; r < rows; r++)
+            chunk.k[r] = k + r;
+        chunk.count = rows;
+        const size_t count = groups_between(pass->ws->scratch.nonzeros, k, rows, groups);
+        bp_optimize_sparse_chunk(pass, &chunk, groups, count, update);
     }
 }
 

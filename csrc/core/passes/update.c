@@ -5,7 +5,7 @@
 #include "core/network/freedom.h"
 #include "rounded.h"
 
-/* The optimizer's rule on `count` packed parameters at w. */
+/* The optimizer's rule on `count` parameters at w. */
 static void
 optimize(const struct bp_pass *pass, const struct bp_update *update, bp_real *w, size_t count,
          const bp_real *gradient)
@@ -55,9 +55,62 @@ mask_chunk(const struct bp_network *net, size_t l, size_t k, size_t q, const str
                  (struct bp_weights){outer->c, panel, outer->c_stride, NULL});
 }
 
+/* What masks and penalties make of a gradient. */
+static void
+restrain_rows(const struct bp_pass *pass, const struct bp_gradient_rows *g)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[g->l];
+    const struct bp_weights w = bp_layer_weights(net, g->l, pass->parameters);
+    const size_t panel = net->kernels->panel, q = g->first / panel;
+    const bool penalized = (layer->l1 != 0 || layer->l2 != 0) && layer->freedom.rate != 0;
+
+    for (size_t i = 0; (penalized || layer->freedom.mask) && i < g->count; i++) {
+        bp_real *row = bp_at(net, g->numbers, i * g->row);
+        bp_mask_part(net, g->l, g->k[i], 1, g->first, g->columns,
+                     (struct bp_weights){row, g->row, panel, NULL});
+        for (size_t j = 0; penalized && j < g->columns; j += panel) {
+            const size_t left = g->columns - j;
+            net->kernels->penalize(
+                1, left < panel ? left : panel, layer->l1, layer->l2,
+                bp_at(net, w.w, (q + j / panel) * w.stride + g->k[i] * w.row), w.row,
+                bp_at(net, row, j), g->row);
+        }
+    }
+}
+
 void
-bp_optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
-                  const struct bp_outer *outer, const struct bp_update *update)
+bp_optimize_rows(const struct bp_pass *pass, const struct bp_gradient_rows *g,
+                 const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[g->l];
+    const bool packed = pass->parameters.packed;
+    const struct bp_weights w = bp_layer_weights(net, g->l, pass->parameters);
+    const size_t begin = packed ? layer->packed_weights_at : layer->weights_at;
+    const size_t panel = net->kernels->panel, piece = packed ? panel : g->columns;
+    size_t at[BP_GRADIENT_ROWS];
+
+    restrain_rows(pass, g);
+    for (size_t j = 0; j < g->columns; j += piece) { /* of a row, what lies in one piece */
+        const size_t left = g->columns - j, width = left < piece ? left : piece;
+        bp_real *gradient = bp_at(net, g->numbers, j);
+        for (size_t i = 0; i < g->count; i++)
+            at[i] = begin + (g->first + j) / panel * w.stride + g->k[i] * w.row;
+        if (!net->restraint.rated)
+            net->kernels->optimize_rows(update->rule, g->count, width, at, pass->parameters.numbers,
+                                        gradient, g->row, update->state);
+        for (size_t i = 0; net->restraint.rated && i < g->count; i++)
+            bp_optimize(net, update->rule, pass->parameters, update->state, at[i], width,
+                        bp_at(net, gradient, i * g->row));
+    }
+}
+
+/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of
+ * layer l's packed weights, whose gradient is in outer.c. */
+static void
+optimize_panels(const struct bp_pass *pass, size_t l, size_t k, size_t q,
+                const struct bp_outer *outer, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_layer *layer = &net->layers[l];
@@ -76,6 +129,32 @@ bp_optimize_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q,
     }
 }
 
+/* The same for weights in storage order. */
+static void
+optimize_in_place(const struct bp_pass *pass, size_t l, size_t first_k, size_t q,
+                  const struct bp_outer *outer, const struct bp_update *update)
+{
+    const size_t panel = pass->net->kernels->panel;
+    size_t k[BP_GRADIENT_ROWS];
+
+    for (size_t r = 0; r < outer->rows; r++)
+        k[r] = first_k + r;
+    for (size_t i = 0; i < bp_panels(pass->net, outer->columns); i++) {
+        const size_t left = outer->columns - i * panel;
+        bp_optimize_rows(pass,
+                         &(struct bp_gradient_rows){
+                             .l = l,
+                             .first = (q + i) * panel,
+                             .columns = left < panel ? left : panel,
+                             .count = outer->rows,
+                             .k = k,
+                             .numbers = bp_at(pass->net, outer->c, i * outer->c_stride),
+                             .row = panel,
+                         },
+                         update);
+    }
+}
+
 /* Rows k ... and panels q ... of layer l's gradient, in outer.c: to the optimizer, into what is
  * stored, or added to it. */
 static void
@@ -88,7 +167,7 @@ use_chunk(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
     bp_real *to = bp_at(net, weights.w, q * weights.stride + k * weights.row);
 
     if (update->what == BP_OPTIMIZE) {
-        bp_optimize_chunk(pass, l, k, q, outer, update);
+        (pass->parameters.packed ? optimize_panels : optimize_in_place)(pass, l, k, q, outer, update);
         return;
     }
     mask_chunk(net, l, k, q, outer);

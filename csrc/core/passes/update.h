@@ -12,12 +12,12 @@ struct bp_update {
         BP_NO_GRADIENT,
         BP_DESCEND, /* w += Σ: a plain step, -rate being in the delta */
         BP_STORE,   /* gradient = Σ, or += with `add` */
-        BP_OPTIMIZE /* an optimizer's rule, on packed parameters */
+        BP_OPTIMIZE /* an optimizer's rule */
     } what;
     bool add, zeros; /* for BP_STORE; the gradient is all zeros already */
     struct bp_vector gradient;            /* for BP_STORE */
     const struct bp_optimizer_step *rule; /* for BP_OPTIMIZE */
-    bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES packed vectors */
+    bp_real *const *state;                /* for BP_OPTIMIZE, BP_STATES vectors as the parameters */
     bool moving; /* leaves out what is frozen, and what only that needs: it is not written */
     bool lazy;   /* for BP_OPTIMIZE: columns of a sparse x that do not occur stay */
     bool inputs;                          /* leaves ∂C/∂x in ws->dC_dx */
@@ -28,11 +28,18 @@ struct bp_update {
 bp_real *
 bp_gradient_chunk_of(const struct bp_pass *, size_t i);
 
-/* The optimizer's rule on rows k ... k + outer.rows - 1 of panels [q, q + outer.columns / P) of
- * layer l's weights, whose gradient is in outer.c. */
+/* The gradient of w_jk of layer l for j = first ... first + columns - 1, the first of a panel, and for
+ * `count` inputs, at most BP_GRADIENT_ROWS: of k[i] at numbers + i row. A row is whole panels. */
+struct bp_gradient_rows {
+    size_t l, first, columns, count;
+    const size_t *k;
+    bp_real *numbers;
+    size_t row;
+};
+
+/* Masks, penalties and the optimizer's rule on these weights; the gradient is changed. */
 void
-bp_optimize_chunk(const struct bp_pass *, size_t l, size_t k, size_t q, const struct bp_outer *,
-                  const struct bp_update *);
+bp_optimize_rows(const struct bp_pass *, const struct bp_gradient_rows *, const struct bp_update *);
 
 /* The bias of layer l in panels [first, last) */
 void

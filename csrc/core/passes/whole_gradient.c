@@ -59,14 +59,24 @@ bp_clip_scale(double norm, double clip_norm)
 }
 
 void
-bp_optimize_share(const struct bp_pass *pass, const struct bp_optimizer_step *rule,
-                  const bp_real *gradient, bp_real *const state[BP_STATES])
+bp_optimize_share_from(const struct bp_pass *pass, size_t from, const struct bp_optimizer_step *rule,
+                       struct bp_vector gradient, bp_real *const state[BP_STATES])
 {
     const struct bp_network *net = pass->net;
     const size_t panel = net->kernels->panel;
+    const size_t all = gradient.packed ? net->packed : net->parameters;
     size_t first, last;
 
-    bp_share(net->packed / panel, pass->threads, pass->me, &first, &last);
-    bp_optimize(net, rule, pass->parameters, state, first * panel, (last - first) * panel,
-                bp_const_at(net, gradient, first * panel));
+    bp_share((all - from + panel - 1) / panel, pass->threads, pass->me, &first, &last);
+    const size_t begin = from + first * panel, end = from + last * panel;
+    if (first < last)
+        bp_optimize(net, rule, pass->parameters, state, begin, (end < all ? end : all) - begin,
+                    bp_const_at(net, gradient.numbers, begin));
+}
+
+void
+bp_optimize_share(const struct bp_pass *pass, const struct bp_optimizer_step *rule,
+                  struct bp_vector gradient, bp_real *const state[BP_STATES])
+{
+    bp_optimize_share_from(pass, 0, rule, gradient, state);
 }

@@ -18,9 +18,15 @@ bp_finish_gradient(const struct bp_pass *, struct bp_vector gradient, double wei
 double
 bp_clip_scale(double norm, double clip_norm);
 
-/* The thread's share of a step on packed parameters, with the packed gradient. Then bp_meet(). */
+/* The thread's share of a step on all parameters, with all of the gradient and with states in the same
+ * order as the parameters. Then bp_meet(). */
 void
-bp_optimize_share(const struct bp_pass *, const struct bp_optimizer_step *, const bp_real *gradient,
-                  bp_real *const state[BP_STATES]);
+bp_optimize_share(const struct bp_pass *, const struct bp_optimizer_step *,
+                  struct bp_vector gradient, bp_real *const state[BP_STATES]);
+
+/* The same for the parameters from number `from` on. */
+void
+bp_optimize_share_from(const struct bp_pass *, size_t from, const struct bp_optimizer_step *,
+                       struct bp_vector gradient, bp_real *const state[BP_STATES]);
 
 #endif

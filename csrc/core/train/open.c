@@ -29,6 +29,7 @@ apply(const struct bp_training *t)
     const size_t panels = bp_panels(t->net, t->net->widest);
 
     a.method = bp_best_method(t, a.batch);
+    a.in_place = a.method == &bp_batches && bp_is_sparse(&t->data.x) && !t->ranks && !t->settings.mixed;
     /* no more threads than can have a share */
     a.threads = a.method->one_thread
                     ? 1

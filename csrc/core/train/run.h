@@ -15,16 +15,20 @@
 /* What was asked for as it is done: bp_run_open writes it, and nobody afterwards. */
 struct applied {
     size_t batch, threads;
+    bool in_place; /* on the vectors that users see, which are not packed */
     const struct method *method;
     uint64_t first_step; /* steps that the optimizer had done before this call */
 };
 
-/* What is trained, packed: each thread writes its share. In memory in common the ranks have the
- * same. */
+/* What is trained, packed but where it is trained in place: each thread writes its share. In memory in
+ * common the ranks have the same. */
 struct vectors {
     bp_real *parameters;
     bp_real *state[BP_STATES]; /* the optimizer's, or NULL */
     bp_real *gradient;         /* where a step needs all of it at once, or NULL */
+    bp_real *kept; /* in place: the parameters to go back to where an epoch fails; else NULL */
+    bool held;     /* they are there; thread 0's alone */
+    bool moved;    /* in place: since they were kept; thread 0's alone */
 };
 
 /* Where samples come from: thread 0 writes it between blocks, while the others wait. */

@@ -81,7 +81,7 @@ train_on_team(struct run *run)
         .run = run,
         .pass = {.net = run->asked->net,
                  .ws = &run->ws,
-                 .parameters = {run->vectors.parameters, true},
+                 .parameters = bp_trained_vector(run, run->vectors.parameters),
                  .threads = 1,
                  .mixed = run->asked->settings.mixed},
     };
@@ -115,6 +115,7 @@ bp_train(const struct bp_training *t, struct bp_trained *trained)
         if (run.steps > 0 && bp_finite_share(&run, 0, 1)) /* else the last epoch's stay */
             bp_commit_share(&run, 0, 1);
     }
+    bp_take_back(&run);
     bp_run_close(&run);
     return status;
 }

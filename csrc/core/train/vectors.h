@@ -1,5 +1,11 @@
-/* vectors.h: parameters and optimizer state while they are trained, packed, and as they stay.
- * Depends on run.h. */
+/* vectors.h: parameters and optimizer state while they are trained, and as they stay.
+ * Depends on run.h.
+ *
+ * A sparse x asks for some rows of the first W, and for most of the memory there is: of W, and of each
+ * vector that the optimizer remembers. So it is trained in place, in storage order, where a row is one
+ * piece. Then the parameters are kept for where an epoch fails, and what the optimizer remembers is
+ * not: it begins anew there. All else is trained packed, and what stays is not touched before the
+ * epoch is done. */
 #ifndef BP_VECTORS_H
 #define BP_VECTORS_H
 
@@ -12,12 +18,21 @@ bp_vectors_open(struct run *);
 void
 bp_vectors_close(struct run *);
 
+/* The vectors that training runs on: parameters, or another in the same order. */
+struct bp_vector
+bp_trained_vector(const struct run *, bp_real *numbers);
+
 /* Share `me` of `shares` of the parameters and the state to where training runs on them, whose pads
- * are zeros; or back, when those of now become the ones that stay. */
+ * are zeros; or back, when those of now become the ones that stay. In place, the parameters are kept. */
 void
-bp_pack_share(const struct run *, size_t me, size_t shares);
+bp_pack_share(struct run *, size_t me, size_t shares);
 void
 bp_commit_share(struct run *, size_t me, size_t shares);
+
+/* Where an epoch fails: what stays is what was there before it, but that, in place, the optimizer
+ * begins anew if it remembers anything. */
+void
+bp_take_back(struct run *);
 
 /* Whether share `me` of the parameters is finite, pads included. */
 bool
@@ -27,7 +42,7 @@ bp_finite_share(const struct run *, size_t me, size_t shares);
 size_t
 bp_first_bad_layer(const struct run *, const struct bp_workspace *ws, size_t rows);
 
-/* Whether all pads are; for assertions, and not there with NDEBUG. */
+/* Whether all pads are zeros, if there are any; for assertions, and not there with NDEBUG. */
 bool
 bp_all_pads_are_zeros(const struct run *);
 

@@ -8,6 +8,7 @@
 #include "core/train/feed.h"
 #include "core/train/methods/batch.h"
 #include "core/train/methods/method.h"
+#include "core/train/vectors.h"
 
 static bool
 suits(const struct bp_training *t, size_t batch)
@@ -29,7 +30,7 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
 {
     const struct run *run = worker->run;
     const struct bp_pass *pass = &worker->pass;
-    const struct bp_vector gradient = {run->vectors.gradient, true};
+    const struct bp_vector gradient = bp_trained_vector(run, run->vectors.gradient);
 
     bp_backward(pass, &(struct bp_update){.what = BP_STORE,
                                           .gradient = gradient,
@@ -41,7 +42,7 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
     if (run->asked->optimizer->lazy && pass->ws->scratch.nonzeros)
         bp_optimize_columns(pass, rule, gradient, run->vectors.state);
     else
-        bp_optimize_share(pass, rule, gradient.numbers, run->vectors.state);
+        bp_optimize_share(pass, rule, gradient, run->vectors.state);
 }
 
 static bool
@@ -60,6 +61,8 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     bp_meet(pass->team);
     if (!bp_turn_round(worker, rows, plain ? -optimizer.rate : 1))
         return false;
+    if (pass->me == 0)
+        run->vectors.moved = run->applied.in_place;
     struct bp_optimizer_step rule =
         bp_next_step(&optimizer, run->applied.first_step + worker->step);
     if (run->vectors.gradient)

@@ -270,7 +270,8 @@ move(struct worker *worker, const struct bp_optimizer *optimizer, bool plain, si
         worker->sums.norm += norm;
         rule.scale = bp_clip_scale(norm, optimizer->clip_norm);
     }
-    bp_optimize_share(pass, &rule, own->gradient, run->vectors.state);
+    bp_optimize_share(pass, &rule, (struct bp_vector){own->gradient, true},
+                      run->vectors.state);
 }
 
 static bool

@@ -114,7 +114,8 @@ take_step(struct worker *worker)
     if (bp_is_shared(t))
         bp_common_step(worker, is_direct(run), &rule);
     else
-        bp_optimize_share(pass, &rule, run->vectors.gradient, run->vectors.state);
+        bp_optimize_share(pass, &rule, (struct bp_vector){run->vectors.gradient, true},
+                          run->vectors.state);
     bp_count_step(worker);
     bp_meet(pass->team);
     if (bp_is_shared(t)) { /* the parameters are complete once all ranks have done their part */
