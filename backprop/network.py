@@ -204,7 +204,8 @@ class Network(Explainable, Exportable):
         ValueError, TypeError
             On bad input, before anything has changed.
         DivergenceError
-            When the loss stops being finite; the network keeps the last finite epoch's weights.
+            When the loss stops being finite; the network keeps the last finite epoch's weights. So does the
+            optimizer its state; after a sparse x it is as new.
         KeyboardInterrupt
             On Ctrl-C, within 100 ms or a step; the network stays consistent.
         ImportError
