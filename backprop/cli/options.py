@@ -108,6 +108,8 @@ def _add_export(commands: Any) -> None:
         "--name", default="network", help="what names in C begin with (default network)"
     )
     export.add_argument("--header", metavar="FILE", help="with .c: a header that declares its functions")
+    flag(export, "--integers", "with .c: in whole numbers, for processors without floating point")
+    add_data(export, "take samples from that say what inputs and layers span, with --integers")
     flag(export, "--as-trained", "leave the parameters as they are: inputs must be scaled as in training")
 
 

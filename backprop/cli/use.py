@@ -106,18 +106,29 @@ def export(options: argparse.Namespace) -> None:
     if not options.as_trained:
         network = _unscaled(network, scaling)
     path: str = options.file
-    if options.header is not None and not path.endswith(".c"):
-        raise ValueError(f"--header is for C, but {path!r} does not end in .c")
+    for option, given in (("--header", options.header is not None), ("--integers", options.integers)):
+        if given and not path.endswith(".c"):
+            raise ValueError(f"{option} is for C, but {path!r} does not end in .c")
+    if options.data is not None and not options.integers:
+        raise ValueError("--data is for --integers, whose ranges follow from samples")
     if path.endswith(".onnx"):
         network.to_onnx(path)
     elif path.endswith(".c"):
-        network.to_c(path, name=options.name, header=options.header)
+        x = _as_taken(options, model) if options.integers else None
+        network.to_c(path, name=options.name, header=options.header, integers=options.integers, x=x)
     elif path.endswith(".pt"):
         save_torch_state(network, path)
     else:
         raise ValueError(f"a file to export to ends in .onnx, .c or .pt, got {path!r}")
     what = "scaled inputs, as in training" if options.as_trained else "inputs as they are in the data"
     print(f"wrote {path}, which takes {what}")
+
+
+def _as_taken(options: argparse.Namespace, model: Model) -> NDArray[Any]:
+    """Samples as the exported network takes them; a table is read as in the training."""
+    table = argparse.Namespace(data=options.data, label_column=None, missing=None, header=None)
+    x, _ = data.to_look_at(table, model)
+    return model.scaling.of_inputs(x) if options.as_trained else x
 
 
 def _unscaled(network: Network, scaling: Scaling) -> Network:

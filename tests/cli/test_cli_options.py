@@ -293,6 +293,46 @@ def test_export_takes_data_as_they_are(capsys, tmp_path):
     assert ".onnx, .c or .pt" in err
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize("as_trained", [False, True])
+def test_export_in_whole_numbers(capsys, tmp_path, as_trained):
+    x, y, x_test, y_test = bp.datasets.load_digits()
+    arrays = {"x_train": 16 * x, "y_train": y, "x_test": 16 * x_test, "y_test": y_test}
+    np.savez(tmp_path / "digits.npz", **arrays)
+    model, data = tmp_path / "net", ["--data", tmp_path / "digits.npz"]
+    code, out, _ = run(capsys, "train", *data, "--epochs", 8, "--save", model)
+    assert code == 0
+    options = ["--as-trained"] if as_trained else []
+    assert run(capsys, "export", model, tmp_path / "net.c", "--integers", *data, *options)[0] == 0
+    text = (tmp_path / "net.c").read_text(encoding="utf-8")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, tmp_path / "net.c", "-o", tmp_path / "net.so"], check=True)
+    library = ctypes.CDLL(str(tmp_path / "net.so"))
+    scale, zero = (
+        float(re.search(rf"define NETWORK_X_{what} +\(?([-+.0-9e]+)", text)[1]) for what in ("SCALE", "ZERO")
+    )
+    taken = x_test if as_trained else 16 * x_test
+    whole = np.clip(np.rint(taken / scale) + zero, -128, 127).astype(np.int8)
+    hits = sum(
+        library.network_classify(sample.ctypes) == label for sample, label in zip(whole, y_test, strict=True)
+    )
+    assert abs(hits / len(whole) - accuracy_in(out)) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["net.onnx", "--integers"], "--integers is for C"),
+        (["net.c", "--data", "digits.npz"], "--data is for --integers"),
+    ],
+)
+def test_options_of_export_that_would_change_nothing(capsys, tmp_path, options, words):
+    assert run(capsys, "train", "--epochs", 1, "--save", tmp_path / "net")[0] == 0
+    code, _, err = run(capsys, "export", tmp_path / "net", *options)
+    assert code == 1
+    assert words in err
+
+
 def test_evaluate_and_outputs(capsys, tmp_path):
     run(capsys, "train", "--epochs", 4, "--save", tmp_path / "net")
     net, (_, _, x, y) = bp.load(tmp_path / "net"), bp.datasets.load_digits()

@@ -113,10 +113,15 @@ class Peer:
 
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=str)
 @pytest.mark.parametrize("how", ["fit", "step"])
-def test_follows_pytorchs_parameter_groups_also_when_a_layer_thaws(name, settings, how):
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_follows_pytorchs_parameter_groups_also_when_a_layer_thaws(name, settings, how, sparse):
     torch = require_torch()
     net = free_network()
     x, y = make_data(net, 24)
+    given = x
+    if sparse:
+        x = x * (np.random.default_rng(2).random(x.shape) < 0.4)
+        given = pytest.importorskip("scipy.sparse").csr_array(x)
     before = snapshot(net)
     optimizer, peer = getattr(bp, name)(**settings), Peer(torch, net, name, settings)
     for epoch in range(10):
@@ -124,11 +129,11 @@ def test_follows_pytorchs_parameter_groups_also_when_a_layer_thaws(name, setting
             assert_kept_its_promises(net, before)
             net.layers[1].lr, net.layers[2].lr = 1, 0
         if how == "fit":
-            net.fit(x, y, optimizer, batch_size=6, shuffle=False)
+            net.fit(given, y, optimizer, batch_size=6, shuffle=False)
         for first in range(0, 24, 6):
             rows = slice(first, first + 6)
             if how == "step":
-                net.step(x[rows], y[rows], optimizer)
+                net.step(given[rows], y[rows], optimizer)
             peer.step(x[rows], y[rows])
     peer.assert_same()
     assert (net.layers[1].weights != before[1][0]).any()

@@ -386,7 +386,8 @@ def test_lazy_is_kept(tmp_path):
         optimizer.lazy = False
 
 
-def test_lazy_adam_is_sparse_adam():
+@pytest.mark.parametrize("how", ["fit", "step"])
+def test_lazy_adam_is_sparse_adam(how):
     """PyTorch's EmbeddingBag with SparseAdam, and Adam for what follows it."""
     torch = pytest.importorskip("torch")
     shape = SHAPES["wide"]
@@ -411,7 +412,10 @@ def test_lazy_adam_is_sparse_adam():
     own = bp.Adam(**settings, lazy=True)
     for a in (0, 20, 40, 0, 20):
         part, targets = x[a : a + 20], y[a : a + 20]
-        net.step(part, targets, own)
+        if how == "fit":
+            net.fit(part, targets, own, batch_size=20)
+        else:
+            net.step(part, targets, own)
         indices, offsets = torch.tensor(part.indices.astype(np.int64)), torch.tensor(part.indptr[:-1])
         out = torch.sigmoid(last(bag(indices, offsets, per_sample_weights=torch.tensor(part.data))))
         for optimizer in optimizers:

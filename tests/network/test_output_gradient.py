@@ -76,19 +76,24 @@ def test_of_the_networks_own_loss_it_is_the_gradient(loss, dtype):
     ids=["plain", "momentum", "Adam", "AdamW", "RMSprop"],
 )
 @pytest.mark.parametrize("activation", ["identity", "tanh", "softmax"])
-def test_steps_are_pytorchs(ours, theirs, activation):
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_steps_are_pytorchs(ours, theirs, activation, sparse):
     """30 steps down log cosh(a - y), a loss that the network does not have."""
     torch = require_torch()
     import autograd
 
     net = make_network((4, 9, 3), ("gelu", activation))
     x, y = make_data(net, 20)
+    given = x
+    if sparse:
+        x = x * (np.random.default_rng(2).random(x.shape) < 0.5)
+        given = pytest.importorskip("scipy.sparse").csr_array(x)
     leaves = autograd.parameters(net)
     optimizer = ours()
     other = theirs(torch, [p for pair in leaves for p in pair])
     for _ in range(30):
-        d = np.tanh(net(x) - y)
-        assert np.isnan(net.step(x, dC_da=d, optimizer=optimizer))
+        d = np.tanh(net(given) - y)
+        assert np.isnan(net.step(given, dC_da=d, optimizer=optimizer))
         other.zero_grad()
         a = torch_outputs(net, torch.tensor(x), leaves)
         torch.log(torch.cosh(a - torch.tensor(y))).sum(1).mean().backward()
