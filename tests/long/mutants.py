@@ -33,15 +33,16 @@ TESTS = (
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
     "alone": ("weights_and_masks",),
-    "freedom": ("freedom",), "optimize": ("optimizers",), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
+    "vectors": ("sparse_fit",), "lazy": ("sparse_fit",), "sparse_layer": ("sparse_fit",), "sparse": ("sparse_fit", "sparse"),
+    "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
     "math": ("instruction_sets",), "normal": ("instruction_sets",),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "pace": ("pace",), "crowding": ("crowding",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
-    "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training"), "figures": ("training",),
-    "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients",), "gradient": ("gradients",),
+    "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
+    "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients", "sparse_fit", "freedom"), "gradient": ("gradients",),
 }  # fmt: skip
 
 
@@ -57,6 +58,48 @@ def in_file(file, *mutants):
 
 
 MUTANTS = [
+    *in_file(
+        "core/train/vectors.c",
+        ("what is remembered outlives an epoch that is taken back", "memset(t->optimizer->state[s], 0, t->net->parameters * t->net->kernels->size);", "(void)s;"),
+        ("the steps of an epoch that is taken back are counted", "t->optimizer->steps = 0;", "(void)states;"),
+        ("only the first epoch is kept", "else if (another)", "else if (false)"),
+        ("nothing is taken back", "copy_share(t->net, run->vectors.kept, t->parameters, 0, 1);", ""),
+        ("in place: what is masked is not cleared", "    bp_mask_vector(t->net, (struct bp_vector){t->parameters, false});\n", ""),
+    ),
+    *in_file(
+        "core/train/methods/batches.c",
+        ("a step in place goes unnoticed", "run->vectors.moved = run->applied.in_place;", "run->vectors.moved = false;"),
+    ),
+    *in_file(
+        "core/passes/lazy.c",
+        ("lazy: epsilon as usual", "lazy.epsilon /= sqrt(rule->correction_2);", ""),
+        ("sparse: the gradient before of a column of zeros", "if (!every)\n            memset(", "if (false)\n            memset("),
+        ("lazy: the last columns stay", "const size_t more = own->count - g, count = more < chunk.most ? more : chunk.most;", "const size_t more = own->count - g, count = more < chunk.most ? more - (more > 1) : chunk.most;"),
+        ("sparse: the delta of the first nodes for all", "bp_at(net, pass->ws->nodes[0].delta, j / panel * pass->ws->stride);", "pass->ws->nodes[0].delta;"),
+    ),
+    *in_file(
+        "core/passes/sparse_layer.c",
+        ("sparse: groups of the batch before", "nz->group_of[nz->groups[own->first + g].k] = 0;", "(void)own;"),
+        ("sparse: all of the first sample", "nz->sorted_rows[to] = (uint32_t)n;", "nz->sorted_rows[to] = 0;"),
+        ("sparse: groups of a thread begin too late", "others += nz->k[i] % threads < me;", "others += nz->k[i] % threads <= me;"),
+    ),
+    *in_file(
+        "core/passes/update.c",
+        ("rows: the mask of the first input", "bp_mask_part(net, g->l, g->k[i], 1, g->first, g->columns,", "bp_mask_part(net, g->l, 0, 1, g->first, g->columns,"),
+        ("rows: penalties of the first input", "bp_at(net, w.w, (q + j / panel) * w.stride + g->k[i] * w.row), w.row,", "bp_at(net, w.w, (q + j / panel) * w.stride), w.row,"),
+        ("rows: the gradient of the first where rates differ", "bp_at(net, gradient, i * g->row));", "gradient);"),
+        ("rows: the first columns for all", "at[i] = begin + (g->first + j) / panel * w.stride + g->k[i] * w.row;", "at[i] = begin + g->first / panel * w.stride + g->k[i] * w.row;"),
+    ),
+    *in_file(
+        "kernels/bodies/optimize.inc",
+        ("rows: the end of a row moves twice", "    NAME(move_vectors)(rule, nesterov, number, whole, w, g, first, second);\n    NAME(store)(w + last, end_w);", "    NAME(store)(w + last, end_w);\n    NAME(move_vectors)(rule, nesterov, number, whole, w, g, first, second);"),
+        ("rows: the end's state is not stored", "NAME(store)(first + last, NAME(load)(end_first));", ""),
+        ("rows: less than a vector, the gradient of the first", "(const REAL *)g + r * g_row,", "g,"),
+    ),
+    *in_file(
+        "core/data/sparse.c",
+        ("sparse: rows begin with the first non-zero", "*first = good ? (size_t)begins : 0;", "*first = 0;"),
+    ),
     *in_file(
         "core/train/pace.c",
         ("crowded cores change nothing", "if (last.crowded && pace->threads > 1)", "if (false)"),
