@@ -117,6 +117,25 @@ def test_rates_masks_and_deeper_layers(optimizer):
     np.testing.assert_array_equal(net.layers[2].weights, frozen)
 
 
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "clip_norm"])
+def test_what_a_new_mask_would_clear(optimizer):
+    """Written into the weights, and remembered from before the mask was there."""
+    shape = SHAPES["wide"]
+    x, y = samples_of(shape)
+    mask = np.random.default_rng(4).random((shape[2], shape[1])) < 0.7
+    results = []
+    for given in (x, x.toarray()):
+        net, rule = network_of(shape), OPTIMIZERS[optimizer]()
+        net.fit(given, y, rule)
+        net.layers[0].mask = mask
+        net.parameters[:] = 0.01
+        net.fit(given, y, rule, threads=2)
+        assert not net.layers[0].weights[~mask].any()
+        results.append([net.parameters, *rule.state])
+    for array, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 FAILING = {
     "sgd": lambda rate: bp.SGD(rate),
     "momentum": lambda rate: bp.SGD(rate, momentum=0.9),

@@ -64,11 +64,9 @@ MUTANTS = [
         ("the steps of an epoch that is taken back are counted", "t->optimizer->steps = 0;", "(void)states;"),
         ("only the first epoch is kept", "else if (another)", "else if (false)"),
         ("nothing is taken back", "copy_share(t->net, run->vectors.kept, t->parameters, 0, 1);", ""),
+        ("a step in place goes unnoticed", "run->vectors.moved = true;", ""),
+        ("in place: what is remembered of what is masked is not cleared", "bp_mask_vector(t->net, (struct bp_vector){t->optimizer->state[s], false});", "(void)t;"),
         ("in place: what is masked is not cleared", "    bp_mask_vector(t->net, (struct bp_vector){t->parameters, false});\n", ""),
-    ),
-    *in_file(
-        "core/train/methods/batches.c",
-        ("a step in place goes unnoticed", "run->vectors.moved = run->applied.in_place;", "run->vectors.moved = false;"),
     ),
     *in_file(
         "core/passes/lazy.c",

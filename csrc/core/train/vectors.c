@@ -104,8 +104,18 @@ keep_and_mask(struct run *run, size_t me, size_t shares)
         return;
     run->vectors.held = true;
     bp_mask_vector(t->net, (struct bp_vector){t->parameters, false});
-    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+}
+
+void
+bp_note_move(struct run *run)
+{
+    const struct bp_training *t = run->asked;
+
+    if (!run->applied.in_place)
+        return;
+    for (size_t s = 0; !run->vectors.moved && s < bp_state_count(t->optimizer); s++)
         bp_mask_vector(t->net, (struct bp_vector){t->optimizer->state[s], false});
+    run->vectors.moved = true;
 }
 
 void

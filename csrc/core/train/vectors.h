@@ -29,6 +29,11 @@ bp_pack_share(struct run *, size_t me, size_t shares);
 void
 bp_commit_share(struct run *, size_t me, size_t shares);
 
+/* Thread 0, before a step moves anything: in place, what is remembered of masked weights is cleared now, as
+ * what ends before its first step leaves it as it was. Then bp_meet(). */
+void
+bp_note_move(struct run *);
+
 /* Where an epoch fails: what stays is what was there before it, but that, in place, the optimizer
  * begins anew if it remembers anything. */
 void

@@ -62,7 +62,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     if (!bp_turn_round(worker, rows, plain ? -optimizer.rate : 1))
         return false;
     if (pass->me == 0)
-        run->vectors.moved = run->applied.in_place;
+        bp_note_move(run);
     struct bp_optimizer_step rule =
         bp_next_step(&optimizer, run->applied.first_step + worker->step);
     if (run->vectors.gradient)
