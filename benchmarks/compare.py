@@ -1,20 +1,19 @@
-"""Trains every case with every library in turn, in this process, and prints the times as JSON.
+"""One library at work on one network, in a process of its own: a turn for each line that comes in.
 
-    python benchmarks/compare.py --threads 1
+    python benchmarks/compare.py --threads 2 --case 4 "PyTorch compiled"
 
-`bench.py` runs it once for each number of threads, with the environment that the libraries read theirs
-from; here the process confines itself to as many cores, which all of them obey.
+First it prints what `peers.check_same` says, or why it does not take part, as JSON. Then, for each line
+with a number of seconds, it trains for about as long, and prints the seconds of a step. `bench.py` gives the
+turns, and the environment that the libraries read their numbers of threads from; here the process confines
+itself to as many cores, which all of them obey.
 """
 
 import argparse
-import concurrent.futures
 import json
 import os
-import statistics
 import sys
 import time
 
-PAUSE = 0.25  # seconds: OpenBLAS's threads look for work for half of it after a product, on all cores
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -34,68 +33,34 @@ def confine(threads):
     os.sched_setaffinity(0, cores[-threads:])
 
 
-class Peak:
-    """The processor's multiply-adds a second, taking its turn with the libraries."""
-
-    name = "peak"
-    piece = 1
-
-    def __init__(self, threads):
-        self._threads = threads
-        self.rates = []
-
-    def train(self, pieces):
-        from backprop import _core
-
-        with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
-            rates = pool.map(lambda _: _core.fma_peak("float32", 0.02), range(self._threads))
-            self.rates.append(sum(rates))
-
-
-def compare(case, threads, repetitions, seconds, clock):
-    """The result of one case: seconds a step for each library, in lists, and the peak."""
-    import peers
-
-    from backprop.cli.bench import Backprop, first_parameters, make_data, take_turns
-
-    shares = peers.check_same(case)
-    parameters, data = first_parameters(case), make_data(case, case.samples)
-    rivals = [Backprop(case, parameters, *data)]
-    if threads > 1:
-        single = Backprop(case, parameters, *data, threads=1)
-        single.name = "backprop, 1 thread"
-        rivals.append(single)
-    rivals += [peer(case, parameters, *data) for peer in peers.PEERS]
-    peak = Peak(threads)
-    times = take_turns([*rivals, peak], repetitions, seconds, clock, PAUSE if threads > 1 else 0)
-    return {
-        "seconds": {rival.name: row for rival, row in zip(rivals, times, strict=False)},
-        "peak": statistics.median(peak.rates),
-        "tolerance_used": shares,
-    }
+def say(what):
+    print(json.dumps(what), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("library", help="one of peers.LIBRARIES")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.15, help="of one repetition, at least")
-    parser.add_argument("--cases", type=int, nargs="*", help="which of them, from 0 (default: all)")
+    parser.add_argument("--case", type=int, default=0, help="which network, from 0")
     parser.add_argument("--cpu-time", action="store_true", help="the processor's time, not the clock's")
     options = parser.parse_args()
     clock = time.process_time if options.cpu_time else time.perf_counter
     confine(options.threads)
-    import torch
+    import peers
 
-    from backprop.cli.bench import CASES
+    from backprop.cli.bench import CASES, first_parameters, make_data, take_turns
 
-    torch.set_num_threads(options.threads)
-    results = {}
-    for i in range(len(CASES)) if options.cases is None else options.cases:
-        case = CASES[i]
-        print(f"{options.threads} threads: {case.name}", file=sys.stderr, flush=True)
-        results[case.name] = compare(case, options.threads, options.repetitions, options.seconds, clock)
-    json.dump(results, sys.stdout)
+    case = CASES[options.case]
+    try:
+        made, share = peers.make(options.library, case, options.threads)
+        peer = made(case, first_parameters(case), *make_data(case, case.samples))
+        peer.train(1)  # compiles, where the library does
+    except (ImportError, RuntimeError, ValueError) as error:
+        say({"skipped": f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"})
+        return
+    say({"share": share})
+    for line in sys.stdin:
+        say(take_turns([peer], 1, float(line), clock)[0][0])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ its first parameters and the data, and has `train(pieces)`, `piece` (steps) and 
 `backprop.cli.bench.Peer`.
 """
 
+import concurrent.futures
 import functools
 import itertools
 import time
@@ -185,11 +186,72 @@ class ScikitLearn:
         return [(weights.T, bias) for weights, bias in pairs]
 
 
+class PyTorchCompiled(PyTorch):
+    """The same loop with the network and its loss compiled by `torch.compile`."""
+
+    name = "PyTorch compiled"
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self._compiled = self._torch.compile(super()._loss_of)
+
+    def _loss_of(self, x, y):
+        return self._compiled(x, y)
+
+
+class PyTorchBfloat16(PyTorch):
+    """The same loop under `torch.autocast` with bfloat16; the loss and the optimizer stay float32."""
+
+    name = "PyTorch bfloat16"
+
+    def _loss_of(self, x, y):
+        with self._torch.autocast("cpu", self._torch.bfloat16):
+            a = self.model(x)
+        return self._loss(a.float(), y) / len(y)
+
+
+class Independent:
+    """As many fits at once as there are threads, with one thread each: no fit on all of them can pass it."""
+
+    name = "independent fits"
+
+    def __init__(self, case, parameters, x, y, *, threads, **settings):
+        self._fits = [Backprop(case, parameters, x, y, threads=1, **settings) for _ in range(threads)]
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads)
+        self.piece = threads * self._fits[0].piece
+
+    def train(self, pieces):
+        list(self._pool.map(lambda fit: fit.train(pieces), self._fits))
+
+    def parameters(self):
+        return self._fits[-1].parameters()
+
+
 PEERS = (PyTorch, JAX, NumPy, ScikitLearn)
+LIBRARIES = {
+    "backprop": Backprop,
+    "backprop, 1 thread": functools.partial(Backprop, threads=1),
+    "backprop bfloat16": functools.partial(Backprop, precision="bfloat16"),
+    Independent.name: Independent,
+    **{peer.name: peer for peer in (PyTorch, PyTorchCompiled, PyTorchBfloat16, JAX, NumPy, ScikitLearn)},
+}
+ROUNDED = ("backprop bfloat16", PyTorchBfloat16.name)
 
 
-def check_same(case, steps=5):
-    """Makes sure that all compute the same: the same parameters after a few unshuffled steps.
+def make(library, case, threads):
+    """What makes a peer of that name, and the share that `check_same` found; None for rounded products."""
+    made = LIBRARIES[library]
+    if made is Independent:
+        made = functools.partial(made, threads=threads)
+    if library.startswith("PyTorch"):
+        import torch
+
+        torch.set_num_threads(threads)
+    return made, None if library in ROUNDED else check_same(library, made, case)
+
+
+def check_same(library, made, case, steps=5):
+    """Makes sure that a library computes what others do: the same parameters after a few unshuffled steps.
 
     The reference is `NumPy` in float64. A float32 library may be off, in an array of parameters w, by
 
@@ -202,42 +264,30 @@ def check_same(case, steps=5):
 
     Returns
     -------
-    dict
-        The largest share of that tolerance that any array of each library took.
+    float
+        The largest share of that tolerance that any array took.
     """
     from backprop.cli.bench import first_parameters, make_data
 
     x, y = make_data(case, steps * case.batch)
     # wider weights than training begins with: the delta of the first of many layers would vanish
     start = [(2 * weights, bias) for weights, bias in first_parameters(case)]
-    shares = {}
-    for peer in (Backprop, *PEERS):
-        settings = {"rate": 0.5, "shuffle": False}
-        output = "sigmoid"
-        if peer is ScikitLearn:  # outputs without bounds want a rate that falls with the width before them
-            output = "identity"
-            settings["rate"] /= case.sizes[-2]
-        reference = NumPy(case, start, x, y, **settings, dtype=np.float64, output=output)
-        made = peer(case, start, x, y, **settings)
-        for trainer in (reference, made):
-            trainer.train(steps // trainer.piece)
-        shares[peer.name] = max(
-            itertools.starmap(
-                functools.partial(_share, case, steps),
-                zip(
-                    itertools.chain(*made.parameters()),
-                    itertools.chain(*reference.parameters()),
-                    itertools.chain(*start),
-                    strict=True,
-                ),
-            )
+    settings = {"rate": 0.5, "shuffle": False}
+    output = "sigmoid"
+    if made is ScikitLearn:  # outputs without bounds want a rate that falls with the width before them
+        output = "identity"
+        settings["rate"] /= case.sizes[-2]
+    reference = NumPy(case, start, x, y, **settings, dtype=np.float64, output=output)
+    reference.train(steps // reference.piece)
+    peer = made(case, start, x, y, **settings)
+    peer.train(1)  # all steps, as they are so few
+    arrays = [itertools.chain(*pairs) for pairs in (peer.parameters(), reference.parameters(), start)]
+    share = max(_share(case, steps, *three) for three in zip(*arrays, strict=True))
+    if not share <= 1:
+        raise ArithmeticError(
+            f"{library} computes something else on {case.name}: {share:.3g} times the tolerance off"
         )
-        if not shares[peer.name] <= 1:
-            raise ArithmeticError(
-                f"{peer.name} computes something else on {case.name}: "
-                f"{shares[peer.name]:.3g} times the tolerance off"
-            )
-    return shares
+    return share
 
 
 def _share(case, steps, actual, expected, start):

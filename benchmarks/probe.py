@@ -3,8 +3,10 @@
     python benchmarks/probe.py import numpy        seconds of `import numpy`
     python benchmarks/probe.py memory JAX 5        bytes that training CASES[5] takes at its peak
     python benchmarks/probe.py latency             seconds of small calls
+    python benchmarks/probe.py peak 2              multiply-adds a second of so many threads, as FLOP/s
 """
 
+import concurrent.futures
 import ctypes
 import importlib
 import json
@@ -44,6 +46,13 @@ def _status(key):
             if line.startswith(key):
                 return int(line.split()[1]) * 1024
     raise LookupError(f"/proc/self/status has no {key}")
+
+
+def peak(threads):
+    from backprop import _core
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(lambda _: _core.fma_peak("float32", 0.02), range(threads)))
 
 
 def latency():
@@ -119,6 +128,8 @@ if __name__ == "__main__":
         from backprop.cli.bench import CASES
 
         print(memory(rest[0], CASES[int(rest[1])]))
+    elif what == "peak":
+        print(peak(int(rest[0])))
     elif what == "latency":
         print(json.dumps(latency()))
     else:

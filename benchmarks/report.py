@@ -14,17 +14,18 @@ GOALS = {
     "784-2048-2048-10": (1.22, 1.13, "92 %"),
     "784-2500-2000-1500-1000-500-10": (1.5, 1.3, "90 %"),
 }
-RIVALS = ("PyTorch", "JAX", "NumPy", "scikit-learn")
+RIVALS = ("PyTorch", "PyTorch compiled", "JAX", "NumPy", "scikit-learn")
 
 INTRODUCTION = """\
 Sigmoid layers with biases, squared error summed over the outputs, plain SGD, float32, shuffled minibatches
-of synthetic data. Ours is `Network.fit`; PyTorch the ordinary eager loop; JAX a whole epoch as one jitted
-`lax.scan`; NumPy the equations by hand on its BLAS; scikit-learn `MLPRegressor.partial_fit`, whose output
-layer is the identity, so that it has less to do. All libraries take turns in one process, once per
-repetition, with two threads after a quarter of a second each time, since OpenBLAS's threads keep a core
-busy for a while after a product; figures are medians over the repetitions, and ratios are ratios of
-medians. Before each network, all of them train it for 5 unshuffled steps from the same weights and must
-arrive at the same ones, within the tolerance that `peers.py` derives."""
+of synthetic data; the last two networks have all samples in each batch. Ours is `Network.fit`; PyTorch the
+ordinary eager loop, and the same with network and loss compiled by `torch.compile`; JAX a whole epoch as one
+jitted `lax.scan`; NumPy the equations by hand on its BLAS; scikit-learn `MLPRegressor.partial_fit`, whose
+output layer is the identity, so that it has less to do. Each library trains each network in a process of its
+own; they take turns, once per repetition, with several threads after a quarter of a second each time, since
+OpenBLAS's threads keep a core busy for a while after a product. Figures are medians over the repetitions, and
+ratios are ratios of medians. First, each trains the network for 5 unshuffled steps from the same weights and
+must arrive at the same ones, within the tolerance that `peers.py` derives."""
 
 
 def render(results):
@@ -34,9 +35,11 @@ def render(results):
     single = results["training"].get("1")
     if single:
         parts += _goals(single)
-    if results["memory"]:
+    if results.get("memory"):
         parts += _memory(results["memory"])
-    return "\n\n".join([*parts, *_imports(results["import"]), *_latency(results["latency"])]) + "\n"
+    if "import" in results:
+        parts += [*_imports(results["import"]), *_latency(results["latency"])]
+    return "\n\n".join(parts) + "\n"
 
 
 def _machine(machine):
@@ -58,8 +61,7 @@ def _medians(result):
 
 
 def _training(threads, training):
-    word = {1: "one thread", 2: "two threads"}[threads]
-    alone = "backprop, 1 thread"
+    alone, together = "backprop, 1 thread", "independent fits"
     speed, spread = [], []
     for case, result in _present(training):
         median = _medians(result)
@@ -67,30 +69,71 @@ def _training(threads, training):
         row = [case.name, case.batch, _micro(ours), f"{1 / ours:,.0f}"]
         row.append(f"{case.flops / ours / result['peak']:.1%}")
         if threads > 1:
-            row.append(f"{median[alone] / ours:.2f}")
-        row += [f"{_micro(median[name])} ({_ratio(median[name] / ours)})" for name in RIVALS]
-        speed.append(row)
-        spread.append([case.name] + [_spread(result["seconds"][name]) for name in ("backprop", *RIVALS)])
+            row += [f"{median[alone] / ours:.2f}", f"{median[together] / ours:.0%}"]
+        speed.append(row + [_beside(median, name, ours) for name in RIVALS])
+        spread.append([case.name] + [_spread(result["seconds"].get(name)) for name in ("backprop", *RIVALS)])
     peaks = [result["peak"] / 1e9 for _, result in _present(training)]
     head = ["network", "batch", "backprop", "steps/s", "of FMA peak"]
     if threads > 1:
-        head.append("over its one thread")
-    return [
-        f"## Training, {word}",
+        head += ["over its one thread", "of independent fits"]
+    parts = [
+        f"## Training, {threads} thread{'s'[: threads > 1]}",
         f"µs a step, and in brackets how many times ours. The peak is {statistics.median(peaks):.0f} GFLOP/s "
         f"({min(peaks):.0f} to {max(peaks):.0f}, measured in turn with the libraries). A step's operations "
         "are those of its three products."
-        + (" `threads=None`: backprop chooses one or two." if threads > 1 else ""),
+        + (_SEVERAL.format(threads) if threads > 1 else ""),
         _table([*head, *RIVALS], speed),
         "Least, and from least to most in per cent of the median:",
         _table(["network", "backprop", *RIVALS], spread),
     ]
+    return [*parts, *_rounded(training), *_skipped(training)]
+
+
+_SEVERAL = (
+    " `threads=None`: backprop chooses how many. Independent fits are {} fits at once with one thread each, "
+    "which no fit on all threads can pass; the column says what part of their steps a second it reaches."
+)
+
+
+def _rounded(training):
+    rows = []
+    for case, result in _present(training):
+        median = _medians(result)
+        ours = median.get("backprop bfloat16")
+        if ours is not None:
+            over = f"{median['backprop'] / ours:.2f}"
+            theirs = _beside(median, "PyTorch bfloat16", ours)
+            rows.append([case.name, case.batch, _micro(ours), over, theirs])
+    if not rows:
+        return []
+    return [
+        "bfloat16: `precision=\"bfloat16\"`, and PyTorch's autocast.",
+        _table(["network", "batch", "backprop", "over its float32", "PyTorch"], rows),
+    ]
+
+
+def _skipped(training):
+    reasons = {}
+    for case, result in _present(training):
+        for name, reason in result["skipped"].items():
+            reasons.setdefault((name, reason), []).append(case.name)
+    return [
+        f"Not measured: {name} on {', '.join(cases)} ({reason})." for (name, reason), cases in reasons.items()
+    ]
+
+
+def _beside(median, name, ours):
+    if name not in median:
+        return "–"
+    return f"{_micro(median[name])} ({_ratio(median[name] / ours)})"
 
 
 def _goals(training):
     rows = []
     for case, result in _present(training):
         median = _medians(result)
+        if case.name not in GOALS:
+            continue
         over_torch, over_jax, share = GOALS[case.name]
         ours = median["backprop"]
         if share.endswith("%"):
@@ -155,6 +198,8 @@ def _mega(size):
 
 
 def _spread(times):
+    if times is None:
+        return "–"
     return f"{_micro(min(times))}, {(max(times) - min(times)) / statistics.median(times):.0%}"
 
 

@@ -26,6 +26,8 @@ from backprop.optimizers import SGD
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backprop._types import Precision
+
     Parameters = Sequence[tuple[NDArray[Any], NDArray[Any]]]  # weights (outputs, inputs), bias (outputs,)
 
 
@@ -66,7 +68,8 @@ CASES = (
     Case((784, 800, 10), 128, 12_800),
     Case((784, 2048, 2048, 10), 256, 2048),
     Case((784, 2500, 2000, 1500, 1000, 500, 10), 100, 1000),
-    Case((4, 32, 16, 4), 10_000, 40_000),  # narrow, and full batches
+    Case((4, 32, 16, 4), 10_000, 10_000),  # full batches
+    Case((64, 256, 256, 1), 1024, 1024),
 )
 SHORT = CASES[:5]  # those that take no seconds each
 RATE = 0.1
@@ -98,12 +101,13 @@ class Backprop:
         shuffle: bool = True,
         threads: int | None = None,
         output: str = "sigmoid",
+        precision: Precision = "float32",
     ) -> None:
         self.piece = len(x) // case.batch
         self.net = network_of(parameters, output)
         self._x, self._y = x, y
         self._batch, self._shuffle, self._threads = case.batch, shuffle, threads
-        self._sgd = SGD(rate)
+        self._sgd, self._precision = SGD(rate), precision
 
     def train(self, pieces: int) -> None:
         self.net.fit(
@@ -114,6 +118,7 @@ class Backprop:
             batch_size=self._batch,
             shuffle=self._shuffle,
             threads=self._threads,
+            precision=self._precision,
             progress=False,
         )
 
@@ -158,10 +163,13 @@ class PyTorch:
             if rows is None:
                 self._left = iter(self._minibatches())
                 rows = next(self._left)
-            loss = self._loss(self.model(self._x[rows]), self._y[rows]) / len(rows)
+            loss = self._loss_of(self._x[rows], self._y[rows])
             self._sgd.zero_grad()
             loss.backward()
             self._sgd.step()
+
+    def _loss_of(self, x: Any, y: Any) -> Any:
+        return self._loss(self.model(x), y) / len(y)
 
     def _minibatches(self) -> Any:
         n, torch = len(self._x), self._torch
@@ -249,10 +257,12 @@ def short(threads: int | None = None) -> None:
     Parameters
     ----------
     threads : int, optional
-        For both libraries; by default backprop chooses, and PyTorch has as many as there are cores.
+        For both libraries; by default backprop chooses, and PyTorch has as many as there are cores. Then the
+        table also has what backprop takes with 1, 2, 4, ... threads, up to as many as there are cores.
     """
     torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
     cores = usable_threads() if threads is None else threads
+    counts = _doubling(cores) if threads is None and cores > 1 else ()
     peak = _core.fma_peak("float32", 0.2)
     print(f"backprop with {_core.isa}, {_threads_text(threads)}; one core's peak {peak / 1e9:.0f} GFLOP/s")
     if torch is None:
@@ -262,22 +272,31 @@ def short(threads: int | None = None) -> None:
         print(f"PyTorch {torch.__version__} eager, {torch.get_num_threads()} threads")
     print("sigmoid layers, squared error, SGD, float32, shuffled minibatches; µs and steps are medians\n")
     head = f"{'network':<14}{'batch':>6}{'µs a step':>12}{'steps/s':>12}{'GFLOP/s':>9}"
+    head += "".join(f"{_count_text(count):>12}" for count in counts)
     print(head + (f"{'PyTorch µs':>12}{'ratio':>10}" if torch else ""))
     for case in SHORT:
         parameters, data = first_parameters(case), make_data(case, case.samples)
-        peers: list[Peer] = [Backprop(case, parameters, *data, threads=threads)]
+        peers: list[Peer] = [Backprop(case, parameters, *data, threads=count) for count in (threads, *counts)]
         if torch is not None:
             peers.append(PyTorch(case, parameters, *data))
         medians = list(map(statistics.median, take_turns(peers, 3, 0.1)))
         step = medians[0]
         line = f"{case.name:<14}{case.batch:>6}{1e6 * step:>12.4g}{1 / step:>12,.0f}"
         line += f"{case.flops / step / 1e9:>9.1f}"
+        line += "".join(f"{1e6 * median:>12.4g}" for median in medians[1 : 1 + len(counts)])
         if torch is not None:
-            line += f"{1e6 * medians[1]:>12.4g}{medians[1] / step:>10.3g}"
+            line += f"{1e6 * medians[-1]:>12.4g}{medians[-1] / step:>10.3g}"
         print(line, flush=True)
 
 
+def _doubling(cores: int) -> tuple[int, ...]:
+    """1, 2, 4, ... and `cores`."""
+    return (*(1 << i for i in range(cores.bit_length()) if 1 << i < cores), cores)
+
+
 def _threads_text(threads: int | None) -> str:
-    if threads is None:
-        return f"threads as it chooses of {usable_threads()}"
+    return f"threads as it chooses of {usable_threads()}" if threads is None else _count_text(threads)
+
+
+def _count_text(threads: int) -> str:
     return f"{threads} thread{'s'[: threads > 1]}"

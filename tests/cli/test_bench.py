@@ -85,6 +85,7 @@ def test_the_short_form(capsys, monkeypatch, torch):
             measured[-1][-1] = [1e6 * time for time in measured[-1][-1]]
         return measured[-1]
 
+    monkeypatch.setattr(bench, "usable_threads", lambda: 3)
     monkeypatch.setattr(bench, "SHORT", cases)
     monkeypatch.setattr(bench, "take_turns", take_short_turns)
     assert not main(["bench", *(["--threads", "1"] if torch else [])])
@@ -93,6 +94,7 @@ def test_the_short_form(capsys, monkeypatch, torch):
     assert (", 1 thread;" if torch else ", threads as it chooses of") in out
     table = out.split("\n\n")[1].splitlines()
     assert len(table) == 1 + len(cases)
+    assert re.findall(r"\d+ threads?", table[0]) == ([] if torch else ["1 thread", "2 threads", "3 threads"])
     for line, case, times in zip(table[1:], cases, measured, strict=True):
         assert len(line) == len(table[0])
         name, batch, *columns = line.split()
@@ -100,10 +102,10 @@ def test_the_short_form(capsys, monkeypatch, torch):
         medians = [np.median(of_peer) for of_peer in times]
         step = medians[0]
         expected = [1e6 * step, 1 / step, case.flops / step / 1e9]
-        if torch:
-            expected += [1e6 * medians[1], medians[1] / step]
+        expected += [1e6 * medians[1], medians[1] / step] if torch else list(np.multiply(1e6, medians[1:]))
         assert (name, int(batch)) == (case.name, case.batch)
-        # to 4 digits, to whole steps, to a digit after the point; to 4 digits and to 3
-        rounding = [5e-4 * expected[0], 0.5, 0.05, *np.multiply(expected[3:], [5e-4, 5e-3] if torch else [])]
+        # to 4 digits, to whole steps, to a digit after the point; to 4 digits and to 3, or all to 4
+        relative = [5e-4, 5e-3] if torch else 5e-4
+        rounding = [5e-4 * expected[0], 0.5, 0.05, *np.multiply(expected[3:], relative)]
         assert (np.abs(np.subtract(columns, expected)) <= rounding).all()
     assert re.search(r"peak \d+ GFLOP/s", out)
