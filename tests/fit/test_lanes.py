@@ -123,7 +123,44 @@ def test_same_bits_for_any_number_of_threads(shape, setting, dtype):
         assert repr(other[2]) == repr(one[2]), f"{threads} threads"
 
 
-@pytest.mark.parametrize("threads", range(1, 18))
+def laid_out(way, a):
+    """The same numbers, elsewhere in memory or in another type."""
+    if way == "columns first":
+        return np.asfortranarray(a)
+    if way == "backwards":
+        return a[::-1].copy()[::-1]
+    if way == "every second row":
+        return np.repeat(a, 2, axis=0)[::2]
+    if way == "other byte order":
+        return a.astype(a.dtype.newbyteorder())
+    if way == "unaligned":
+        moved = np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape)
+        assert not moved.flags.aligned
+        return moved
+    return a.astype("float64")
+
+
+@pytest.mark.parametrize("inputs", [2, 4, 7, 17])
+@pytest.mark.parametrize(
+    "way", ["columns first", "backwards", "every second row", "other byte order", "unaligned", "float64"]
+)
+def test_samples_may_lie_in_any_way(inputs, way, dtype):
+    """x, y or both need no conversion, or do; in pieces of 16 bytes, and what is left of a row."""
+
+    def run(x, y):
+        net = make_network((inputs, 6, 5), ("tanh", "identity"), "squared_error", dtype)
+        net.fit(x, y, bp.SGD(0.01), epochs=2, batch_size=600, rng=5)
+        return net.parameters
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(900, inputs)).astype(dtype), rng.normal(size=(900, 5)).astype(dtype)
+    expected = run(x, y)
+    assert_same_bits(run(laid_out(way, x), y), expected, "x")
+    assert_same_bits(run(x, laid_out(way, y)), expected, "y")
+    assert_same_bits(run(laid_out(way, x), laid_out(way, y)), expected, "both")
+
+
+@pytest.mark.parametrize("threads", [*range(1, 18), 32, 64])
 def test_same_bits_for_each_number_of_threads(threads, dtype):
     """Shuffled, 9 groups of float32 and 18 of float64, a short one at the end."""
 

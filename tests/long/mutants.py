@@ -255,7 +255,8 @@ MUTANTS = [
         ("lanes: blocks are added from the last", "total += x[i];", "total += x[LANES - 1 - i];"),
         ("lanes: the gradient of another sample", "NAME(load)(a[i] + q * p->a_stride + at)", "NAME(load)(a[i] + (p->panels - 1 - q) * p->a_stride + at)"),
         ("lanes: the bias of the first panel", "memcpy((REAL *)p->bias + j, out,", "memcpy((REAL *)p->bias, out,"),
-        ("lanes: the bias forgets a panel", "sum[v] += NAME(load)(delta + q * p->delta_stride + v * LANES);", "sum[v] += q == 0 ? NAME(set)(0) : NAME(load)(delta + q * p->delta_stride + v * LANES);"),
+        ("lanes: the bias forgets a panel", "sum[i] += NAME(load)(delta[i] + q * p->delta_stride + v * LANES);", "sum[i] += q == 0 ? NAME(set)(0) : NAME(load)(delta[i] + q * p->delta_stride + v * LANES);"),
+        ("lanes: the bias of a node's neighbour", "NAME(nodes_from)(p->delta, p->columns, j + t, delta);", "NAME(nodes_from)(p->delta, p->columns, j, delta);"),
     ),
     *in_file(
         "kernels/bodies/lanes_loss.inc",
@@ -266,12 +267,15 @@ MUTANTS = [
         ("lanes: fused delta without Σy", "total = sum;", ";"),
         ("lanes: the factor of the first sample for all", "factor[i] = (REAL)factors[row + i];", "factor[i] = (REAL)factors[row];"),
         ("lanes: the class of the last of equals", "const ivec more = x > most;", "const ivec more = x >= most;"),
-        ("lanes: a NaN is a class", "ordered[i] ? best[i] : undecided", "best[i]"),
+        ("lanes: a NaN is a class", "best = (ordered & best) | (~ordered & ((INTEGER(REAL_BITS))undecided - (ivec){0}));", ";"),
     ),
     *in_file(
         "core/passes/lanes.c",
         ("lanes: the last sample for those that are missing", "(n < rows.count ? n : 0)", "(n < rows.count ? n : rows.count)"),
         ("lanes: slope dropped", "before->a, dC_da.numbers, delta.numbers);", "before->a, dC_da.numbers, dC_da.numbers == delta.numbers ? before->a : delta.numbers);"),
+        ("lanes: rows of another byte order are plain", "bp_is_plain_array(net, &data->x) && (!targets", "(!targets"),
+        ("lanes: labels are targets", "is_turned(pass) && !data->labels && bp_is", "is_turned(pass) && bp_is"),
+        ("lanes: the order of rows is forgotten", "(ptrdiff_t)order[n + b] * array->row_stride", "(ptrdiff_t)(n + b) * array->row_stride"),
         ("lanes: missing targets are there", "return !pass->masked &&", "return"),
     ),
     *in_file(

@@ -60,13 +60,14 @@ bp_is_sparse(const struct bp_array *array)
     return array->csr.begins != NULL;
 }
 
-/* Whether rows of it are numbers of the network's type, side by side: they need no conversion. */
+/* Whether rows of it are numbers of the network's type, aligned and side by side: kernels can read them. */
 static inline bool
 bp_is_plain_array(const struct bp_network *net, const struct bp_array *array)
 {
     const enum bp_number type = net->kernels->dtype == BP_FLOAT32 ? BP_FLOAT : BP_DOUBLE;
-    return array->type == type && !array->swapped &&
-           (array->columns == 1 || array->column_stride == (ptrdiff_t)net->kernels->size);
+    const ptrdiff_t size = (ptrdiff_t)net->kernels->size;
+    return array->type == type && !array->swapped && (uintptr_t)array->data % (size_t)size == 0 &&
+           array->row_stride % size == 0 && (array->columns == 1 || array->column_stride == size);
 }
 
 /* n samples. y has either bp_targets columns or, as labels, one of class indices, one for each output. */
