@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,6 @@ def new_record(epochs: int) -> NDArray[np.float64]:
     return np.empty((epochs, len(_core.figures)))
 
 
-def columns_of(record: NDArray[np.float64]) -> dict[str, list[float]]:
-    """The columns of a record by name, a number an epoch."""
-    return dict(zip(_core.figures, record.T.tolist(), strict=True))
+def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, list[float]]:
+    """The columns of a record that have one of these names, a number an epoch."""
+    return {name: record[:, at].tolist() for at, name in enumerate(_core.figures) if name in names}

@@ -207,7 +207,7 @@ def _extend(
     own: dict[str, float],
 ) -> None:
     """Adds an engine's record, and metrics of its last epoch, to the history."""
-    columns = columns_of(record)
+    columns = columns_of(record, history)
     columns["lr"] = rates
     if plan.quality.name == "r2":
         columns |= plan.quality.measured(columns)

@@ -47,10 +47,10 @@ class Quality:
         """R² by its names, from the columns of an engine's record."""
         if self.name != "r2":
             return {}
-        return {
-            "r2": [1 - loss / self.spread for loss in columns["loss"]],
-            "validation_r2": [1 - loss / self.held_out for loss in columns["validation_loss"]],
-        }
+        figures = {"r2": [1 - loss / self.spread for loss in columns["loss"]]}
+        if "validation_loss" in columns:
+            figures["validation_r2"] = [1 - loss / self.held_out for loss in columns["validation_loss"]]
+        return figures
 
 
 ACCURACY = Quality("accuracy")

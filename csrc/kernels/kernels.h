@@ -153,6 +153,7 @@ struct bp_link {
     bp_real *turned; /* [outputs][P], the same weights; NULL for the first link, which may have
                         more than P inputs */
     bp_real *bias;   /* [P] or NULL */
+    bp_real *w_state[BP_STATES], *bias_state[BP_STATES]; /* like w and bias; NULL without a state */
     bp_real *z, *a, *delta; /* of a sample; z and a of the last link: of each, [samples][P] */
 };
 
@@ -163,6 +164,11 @@ struct bp_chain {
     bool fused;
     const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `stride` apart */
     size_t stride;
+    struct {
+        enum bp_rule rule;
+        bool nesterov;
+        bp_real *numbers; /* [samples][BP_RULE_NUMBERS], or NULL for plain descent */
+    } by;
 };
 
 struct bp_optimizer_step {
@@ -217,7 +223,7 @@ struct bp_kernels {
                                int64_t *out);
     };
 
-    struct { /* plain gradient descent, a sample a step */
+    struct { /* a sample a step */
         void (*descend_and_sum)(const struct bp_descent *);
 
         /* out[k] = Σ_j delta[j] w_jk for k < rows, j < columns, w as in bp_descent, in order; out
@@ -225,8 +231,8 @@ struct bp_kernels {
         void (*turned_sum)(size_t rows, size_t columns, const bp_real *w, size_t w_stride,
                            const bp_real *delta, bp_real *out);
 
-        /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, where
-         * delta of the last link is multiplied by the sample's factor. */
+        /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, delta of the
+         * last link times the sample's factor; or, with a rule's numbers, its step by a_k delta_j. */
         void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
     };
 

@@ -38,9 +38,7 @@ def trained(shape, dtype, threads, settings):
     n = min(2 * batch + batch // 2 + 1, 300)
     x, y = make_data(net, n)
     optimizer = bp.SGD(**settings)
-    history = net.fit(
-        x, y, optimizer, epochs=2, batch_size=batch, threads=threads, validation=(x[:7], y[:7])
-    )
+    history = net.fit(x, y, optimizer, epochs=2, batch_size=batch, threads=threads, validation=(x[:7], y[:7]))
     figures = [history[key] for key in history if key not in ("lr", "seconds")]
     return net.parameters, optimizer.state, figures
 
@@ -145,3 +143,68 @@ def test_evaluating_does_not_change_what_training_does(dtype):
         nets[0](x), nets[0].loss(x[:1], y[:1]), nets[0].gradient(x[:50], y[:50])
         nets[0].gradient(x, y, per_sample=True), nets[0].trace(x, y), nets[0].accuracy(x, y)
     assert_same_bits(nets[0].parameters, nets[1].parameters)
+
+
+RULES = {
+    "nesterov": lambda: bp.SGD(0.05, 0.9, nesterov=True, weight_decay=0.01),
+    "decay": lambda: bp.SGD(bp.schedules.Exponential(0.05, 0.99), weight_decay=0.01),
+    "adam": lambda: bp.Adam(bp.schedules.Exponential(0.01, 0.99), weight_decay=0.01),
+    "adamw": lambda: bp.AdamW(0.01, weight_decay=0.1, clip_value=0.02),
+    "rmsprop": lambda: bp.RMSprop(0.01),
+    "rmsprop with momentum": lambda: bp.RMSprop(0.01, momentum=0.5, weight_decay=0.01),
+}
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[3] == 1], ids=str)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_on_one_sample_at_a_time_has_the_bits_of_steps(shape, rule, dtype):
+    """Of the smallest networks many such steps are one call of a kernel."""
+    nets = [make_network(*shape[:3], dtype) for _ in range(2)]
+    x, y = make_data(nets[0], 70)  # more than are loaded together
+    stepped, fitted = (RULES[rule]() for _ in range(2))
+    losses = []
+    for _ in range(2):
+        for n in range(70):
+            losses.append(nets[0].step(x[n : n + 1], y[n : n + 1], stepped))
+    history = nets[1].fit(x, y, fitted, epochs=2, batch_size=1, shuffle=False, threads=1, record="steps")
+    assert_same_bits(nets[0].parameters, nets[1].parameters, rule)
+    for one, other in zip(stepped.state, fitted.state, strict=True):
+        assert_same_bits(one, other, rule)
+    assert stepped.steps == fitted.steps == 140
+    np.testing.assert_array_equal(history.steps["loss"], losses)
+
+
+@pytest.mark.parametrize("rule", [*RULES, "plain"])
+@pytest.mark.parametrize("n", [5, 70])
+def test_one_sample_at_a_time_in_an_order_of_its_own_has_the_bits_of_batches(rule, n, dtype):
+    """Few samples are converted once, then copied in the order of the epoch; a mask is not for this way."""
+    nets = [make_network((18, 5, 2), ("tanh", "sigmoid"), "huber", dtype) for _ in range(2)]
+    x, y = make_data(nets[0], n)
+    masks, losses = (None, np.ones(y.shape, bool)), []
+    weights = np.random.default_rng(0).choice(
+        [0.5, 1.0, 2.0], n
+    )  # by which a rate is divided without rounding
+    weights[[3, n - 1]] = 0
+    for net, mask in zip(nets, masks, strict=True):
+        optimizer = bp.SGD(0.05) if rule == "plain" else RULES[rule]()
+        history = net.fit(
+            x, y, optimizer, epochs=3, batch_size=1, threads=1, rng=3, sample_weight=weights, target_mask=mask
+        )
+        losses.append(history["loss"])
+    if rule != "plain":  # which adds up the losses of many steps at a time
+        assert losses[0] == losses[1]
+    assert_same_bits(nets[0].parameters, nets[1].parameters, rule)
+
+
+def test_a_step_of_one_sample_that_diverges_is_named_alike():
+    """Where many steps are one call of a kernel, the layer is that of the step that diverges."""
+    errors = []
+    for mask in (None, np.ones((40, 1), bool)):
+        net = make_network((2, 3, 1), ("tanh", "identity"), "squared_error", "float32")
+        x, y = make_data(net, 40)
+        before = net.parameters.copy()
+        with pytest.raises(bp.DivergenceError) as caught:
+            net.fit(1e9 * x, 1e9 * y, bp.SGD(9.0, 0.9), epochs=9, batch_size=1, rng=0, target_mask=mask)
+        assert_same_bits(before, net.parameters, "parameters before the epoch that diverged")
+        errors.append((caught.value.epoch, caught.value.layer, net.rng.bit_generator.state))
+    assert errors[0] == errors[1]

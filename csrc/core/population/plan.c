@@ -140,17 +140,18 @@ plan_of(const struct bp_population *p, size_t vectors, bool sharing)
     const struct bp_training t = bp_training_of_member(p, (struct bp_span){0, 1}, 0, &net, &optimizer,
                                                        NULL, (struct bp_poll){0});
     const struct method *method = bp_best_method(&t, batch);
+    const bool chain = method == &bp_chain;
     struct block_plan plan = {
         .vectors = vectors,
         .group = vectors * net.kernels->lanes,
         .samples = samples,
         .batch = batch,
-        .together = method->rows(batch),
+        .together = chain ? method->rows(batch) : batch,
         .nodes = padded_parameters(&net),
         .own = p->data.own || p->chosen.rows || (p->settings.shuffle && !p->random.one),
         .sharing = sharing,
         .plain = bp_is_plain(&net, &optimizer),
-        .chain = method == &bp_chain,
+        .chain = chain,
     };
 
     plan.roomy = plan.own || p->validation.own;

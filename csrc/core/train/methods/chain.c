@@ -1,5 +1,5 @@
-/* chain.c: plain gradient descent with one sample a step, for the smallest networks: many steps in
- * one call of a kernel. Where a loss is not finite, the steps since are undone. */
+/* chain.c: one sample a step, for the smallest networks: many steps in one call of a kernel, by plain
+ * gradient descent or by a rule. Where a loss is not finite, the steps since are undone. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +20,11 @@ enum { ROWS = 64 }; /* loaded together */
 struct own {
     struct bp_chain chain;
     void *memory;    /* of the chain */
-    bp_real *before; /* packed parameters before the rows that were loaded together */
+    bp_real *before; /* packed parameters, then states, before the rows that were loaded together */
+    struct {
+        bp_real *x, *y; /* all of the samples, as the workspace has rows, or NULL where they are many */
+        bool there;
+    } samples;
 };
 
 static bool
@@ -29,11 +33,42 @@ suits(const struct bp_training *t, size_t batch)
     return bp_is_single(t, batch) && bp_is_chain(t->net);
 }
 
+/* A step that looks at the loss and the gradient of its sample alone. */
+static bool
+suits_by_rule(const struct bp_training *t, size_t batch)
+{
+    const struct bp_network *net = t->net;
+
+    return bp_takes_single(t, batch) && bp_is_chain(net) && !net->penalized && !net->custom &&
+           isinf(t->optimizer->clip_norm);
+}
+
 static size_t
 rows_of(size_t batch)
 {
     (void)batch;
     return ROWS;
+}
+
+static size_t
+vectors_of(const struct run *run)
+{
+    return 1 + bp_state_count(run->asked->optimizer);
+}
+
+/* Room for all samples, where they are no more than are loaded together: they are converted once. */
+static enum bp_status
+open_samples(struct run *run)
+{
+    const struct bp_training *t = run->asked;
+    const size_t size = run->ws.stride * t->net->kernels->size;
+    struct own *own = run->own;
+
+    if (t->stream || t->data.x.rows > run->ws.rows)
+        return BP_OK;
+    own->samples.x = bp_allocate(bp_panels(t->net, t->net->layers[0].inputs), size);
+    own->samples.y = bp_allocate(1, size);
+    return own->samples.x && own->samples.y ? BP_OK : BP_NO_MEMORY;
 }
 
 static enum bp_status
@@ -44,11 +79,26 @@ open(struct run *run)
 
     if (!own)
         return BP_NO_MEMORY;
-    own->before = bp_allocate(bp_packed_room(net), net->kernels->size);
-    if (!own->before)
+    own->before = bp_allocate(vectors_of(run) * net->packed, net->kernels->size);
+    if (!own->before || open_samples(run) != BP_OK)
         return BP_NO_MEMORY;
     bp_pack_share(run, 0, 1); /* as W is turned round there */
-    return bp_make_chain(net, &run->ws, run->vectors.parameters, &own->chain, &own->memory);
+    return bp_make_chain(run, &own->chain, &own->memory);
+}
+
+static enum bp_status
+open_by_rule(struct run *run)
+{
+    const size_t size = run->asked->net->kernels->size;
+    const enum bp_status status = open(run);
+    struct own *own = run->own;
+
+    if (status != BP_OK)
+        return status;
+    own->chain.by.rule = run->asked->optimizer->rule;
+    own->chain.by.nesterov = run->asked->optimizer->nesterov;
+    own->chain.by.numbers = bp_allocate(ROWS * BP_RULE_NUMBERS, size);
+    return own->chain.by.numbers ? BP_OK : BP_NO_MEMORY;
 }
 
 static void
@@ -59,13 +109,88 @@ close(struct run *run)
     if (own) {
         bp_free(own->memory);
         bp_free(own->before);
+        bp_free(own->samples.x);
+        bp_free(own->samples.y);
+        bp_free(own->chain.by.numbers);
     }
     bp_free(own);
 }
 
-/* Goes back to before the first of `rows` whose loss is not finite, as if its step, and those of
- * the rows after it, had not been done. */
+/* Copies what is trained to or from own->before. */
 static void
+keep(struct run *run, bool back)
+{
+    const struct bp_network *net = run->asked->net;
+    const size_t bytes = net->packed * net->kernels->size;
+    struct own *own = run->own;
+
+    for (size_t s = 0; s < vectors_of(run); s++) {
+        bp_real *numbers = s == 0 ? run->vectors.parameters : run->vectors.state[s - 1];
+        bp_real *kept = bp_at(net, own->before, s * net->packed);
+        memcpy(back ? numbers : kept, back ? kept : numbers, bytes);
+    }
+}
+
+static void
+load(struct worker *worker, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    struct own *own = run->own;
+    const struct bp_data *data = &run->feed.data;
+    const struct bp_network *net = run->asked->net;
+    const size_t panel = net->kernels->panel, stride = run->ws.stride;
+    struct bp_pass *pass = &worker->pass;
+
+    pass->rows = rows.count;
+    if (!own->samples.x) {
+        bp_load_batch(pass, data, rows, true);
+        return;
+    }
+    if (!own->samples.there) {
+        pass->rows = data->x.rows;
+        bp_load_batch(pass, data, (struct bp_rows){NULL, 0, data->x.rows}, true);
+        for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
+            memcpy(bp_at(net, own->samples.x, q * stride), bp_at(net, run->ws.x, q * stride),
+                   data->x.rows * BP_PANEL_BYTES);
+        memcpy(own->samples.y, run->ws.y, data->x.rows * BP_PANEL_BYTES);
+        own->samples.there = true;
+        pass->rows = rows.count;
+    }
+    for (size_t n = 0; n < rows.count; n++) {
+        const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
+        for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
+            memcpy(bp_at(net, run->ws.x, q * stride + n * panel),
+                   bp_at(net, own->samples.x, q * stride + row * panel), BP_PANEL_BYTES);
+        memcpy(bp_at(net, run->ws.y, n * panel), bp_at(net, own->samples.y, row * panel),
+               BP_PANEL_BYTES);
+    }
+}
+
+/* What delta of each sample is multiplied by, and what the rule's numbers are in its step. */
+static void
+ready_steps(const struct worker *worker, struct bp_rows rows)
+{
+    const struct run *run = worker->run;
+    const struct own *own = run->own;
+    const struct bp_kernels *kernels = run->asked->net->kernels;
+    struct bp_optimizer optimizer = *run->asked->optimizer;
+
+    for (size_t n = 0; n < rows.count; n++) {
+        const bool counts = bp_weight_of(&run->feed.data, rows, n) != 0;
+        optimizer.rate = bp_rate_of(run, worker->step + n);
+        run->ws.factors[n] = !counts ? 0 : own->chain.by.numbers ? 1 : -optimizer.rate;
+        if (!own->chain.by.numbers)
+            continue;
+        const struct bp_optimizer_step step =
+            bp_next_step(&optimizer, run->applied.first_step + worker->step + n);
+        kernels->rule_numbers(&step, bp_at(run->asked->net, own->chain.by.numbers,
+                                           n * BP_RULE_NUMBERS));
+    }
+}
+
+/* Goes back to before the first of `rows` whose loss is not finite, as if its step, and those of
+ * the rows after it, had not been done; false where there is one. */
+static bool
 undo_bad_steps(struct worker *worker, struct bp_rows rows)
 {
     struct run *run = worker->run;
@@ -74,15 +199,38 @@ undo_bad_steps(struct worker *worker, struct bp_rows rows)
     struct bp_pass *pass = &worker->pass;
     size_t good = 0;
 
-    while (good < rows.count && isfinite(pass->ws->losses[good]))
+    while (good < rows.count &&
+           isfinite(bp_weight_of(&run->feed.data, rows, good) * pass->ws->losses[good]))
         good++;
     if (good == rows.count)
-        return;
-    memcpy(run->vectors.parameters, own->before, net->packed * net->kernels->size);
+        return true;
+    keep(run, true);
     bp_turn_chain(net, &own->chain);
     net->kernels->chain_steps(&own->chain, good, pass->ws->factors);
-    pass->rows = good + 1;
+    load(worker, (struct bp_rows){rows.order, rows.first + good, 1});
     bp_forward(pass);
+    run->trained->bad_layer = bp_first_bad_layer(run, pass->ws, 1);
+    run->verdict.status = BP_DIVERGED;
+    return false;
+}
+
+/* As batches of one sample are added up, one after the other. */
+static void
+add_up_each(struct worker *worker, struct bp_rows rows)
+{
+    struct run *run = worker->run;
+    const struct bp_workspace *ws = worker->pass.ws;
+    struct sums *sums = &worker->sums;
+
+    for (size_t n = 0; n < rows.count; n++) {
+        const double weight = bp_weight_of(&run->feed.data, rows, n);
+        const double loss = weight * ws->losses[n];
+        sums->loss += loss;
+        sums->weight += weight;
+        sums->right += ws->classes[n] == ws->wanted[n];
+        bp_note_loss(run, loss, weight);
+    }
+    sums->samples += rows.count;
 }
 
 static bool
@@ -90,28 +238,25 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 {
     struct run *run = worker->run;
     struct own *own = run->own;
-    const struct bp_data *data = &run->feed.data;
-    const struct bp_network *net = run->asked->net;
     struct bp_pass *pass = &worker->pass;
-    double *factors = pass->ws->factors;
 
     (void)next;
     run->verdict.stop = bp_asked_to_stop(run);
     if (run->verdict.stop)
         return false;
-    pass->rows = rows.count;
-    bp_load_batch(pass, data, rows, true);
-    for (size_t n = 0; n < rows.count; n++) {
-        const double rate = bp_rate_of(run, worker->step + n);
-        factors[n] = bp_weight_of(data, rows, n) == 0 ? 0 : -rate;
-    }
-    memcpy(own->before, run->vectors.parameters, net->packed * net->kernels->size);
-    net->kernels->chain_steps(&own->chain, rows.count, factors);
+    load(worker, rows);
+    ready_steps(worker, rows);
+    keep(run, false);
+    run->asked->net->kernels->chain_steps(&own->chain, rows.count, pass->ws->factors);
     bp_losses(pass);
-    undo_bad_steps(worker, rows);
+    if (!undo_bad_steps(worker, rows))
+        return false;
     worker->step += rows.count;
     run->steps += rows.count;
-    return bp_add_up(worker, pass->ws, rows);
+    if (!own->chain.by.numbers)
+        return bp_add_up(worker, pass->ws, rows);
+    add_up_each(worker, rows);
+    return true;
 }
 
 const struct method bp_chain = {
@@ -120,6 +265,16 @@ const struct method bp_chain = {
     .suits = suits,
     .rows = rows_of,
     .open = open,
+    .step = step,
+    .close = close,
+};
+
+const struct method bp_chain_by_rule = {
+    .name = "chain by a rule",
+    .one_thread = true,
+    .suits = suits_by_rule,
+    .rows = rows_of,
+    .open = open_by_rule,
     .step = step,
     .close = close,
 };

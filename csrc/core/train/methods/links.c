@@ -14,10 +14,40 @@ bp_is_chain(const struct bp_network *net)
     return net->layers[0].inputs <= MOST_INPUTS;
 }
 
-enum bp_status
-bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_real *packed,
-              struct bp_chain *chain, void **memory)
+static struct bp_link
+link_of(const struct run *run, size_t l, bp_real *turned)
 {
+    const struct bp_network *net = run->asked->net;
+    const struct bp_layer *layer = &net->layers[l];
+    const struct bp_nodes *nodes = &run->ws.nodes[l];
+    const struct bp_weights weights =
+        bp_layer_weights(net, l, (struct bp_vector){run->vectors.parameters, true});
+    struct bp_link link = {
+        .inputs = layer->inputs,
+        .outputs = layer->outputs,
+        .activation = layer->activation,
+        .w = weights.w,
+        .turned = turned,
+        .bias = weights.bias,
+        .z = nodes->z,
+        .a = nodes->a,
+        .delta = nodes->delta,
+    };
+
+    for (size_t s = 0; s < BP_STATES && run->vectors.state[s]; s++) {
+        const struct bp_weights state =
+            bp_layer_weights(net, l, (struct bp_vector){run->vectors.state[s], true});
+        link.w_state[s] = state.w;
+        link.bias_state[s] = state.bias;
+    }
+    return link;
+}
+
+enum bp_status
+bp_make_chain(const struct run *run, struct bp_chain *chain, void **memory)
+{
+    const struct bp_network *net = run->asked->net;
+    const struct bp_workspace *ws = &run->ws;
     const size_t panel = net->kernels->panel, square = panel * panel;
     /* a square for each turned W first: it begins on a cache line */
     const size_t each =
@@ -38,22 +68,9 @@ bp_make_chain(const struct bp_network *net, const struct bp_workspace *ws, bp_re
         .stride = ws->stride,
     };
     for (size_t l = 0; l < net->count; l++) {
-        const struct bp_layer *layer = &net->layers[l];
-        const struct bp_weights weights =
-            bp_layer_weights(net, l, (struct bp_vector){packed, true});
-        links[l] = (struct bp_link){
-            .inputs = layer->inputs,
-            .outputs = layer->outputs,
-            .activation = layer->activation,
-            .w = weights.w,
-            .turned = l > 0 ? bp_at(net, turned, l * square) : NULL,
-            .bias = weights.bias,
-            .z = ws->nodes[l].z,
-            .a = ws->nodes[l].a,
-            .delta = ws->nodes[l].delta,
-        };
-        if (layer->outputs > chain->widest)
-            chain->widest = layer->outputs;
+        links[l] = link_of(run, l, l > 0 ? bp_at(net, turned, l * square) : NULL);
+        if (links[l].outputs > chain->widest)
+            chain->widest = links[l].outputs;
     }
     bp_turn_chain(net, chain);
     return BP_OK;

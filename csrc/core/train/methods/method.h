@@ -26,8 +26,8 @@ struct method {
 };
 
 /* any batch, any optimizer and any network; a sample a step, plain descent; the same for the
- * smallest networks; many samples of narrow networks */
-extern const struct method bp_batches, bp_online, bp_chain, bp_lanes;
+ * smallest networks, and with a rule; many samples of narrow networks */
+extern const struct method bp_batches, bp_online, bp_chain, bp_chain_by_rule, bp_lanes;
 
 /* The fastest that suits. */
 const struct method *

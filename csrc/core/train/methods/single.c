@@ -3,12 +3,17 @@
 #include "core/passes/forward.h"
 
 bool
+bp_takes_single(const struct bp_training *t, size_t batch)
+{
+    return batch == 1 && !t->net->dropout && !t->settings.norms && !t->ranks &&
+           !t->data.mask.data && !bp_is_sparse(&t->data.x) && !t->net->restraint.rated &&
+           !t->net->restraint.masked && !(t->stream && t->stream->whole);
+}
+
+bool
 bp_is_single(const struct bp_training *t, size_t batch)
 {
-    return batch == 1 && bp_is_plain(t->net, t->optimizer) && !t->net->dropout &&
-           !t->settings.norms && !t->ranks && !t->data.mask.data && !bp_is_sparse(&t->data.x) &&
-           !t->net->restraint.rated && !t->net->restraint.masked &&
-           !(t->stream && t->stream->whole);
+    return bp_takes_single(t, batch) && bp_is_plain(t->net, t->optimizer);
 }
 
 /* With one row, panels lie one behind the other: a vector of nodes is plain, pads at its end. */

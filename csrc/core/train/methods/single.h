@@ -11,8 +11,11 @@
 #include "core/passes/pass.h"
 #include "core/train/training.h"
 
-/* Whether a training is that: `batch` is 1, the step needs nothing but the sample, and nothing else
- * is done with it. */
+/* Whether `batch` is 1, and the step needs nothing but the sample and the rule. */
+bool
+bp_takes_single(const struct bp_training *, size_t batch);
+
+/* Whether it is plain descent, too. */
 bool
 bp_is_single(const struct bp_training *, size_t batch);
 
