@@ -66,8 +66,9 @@ setup(
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
                 ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
             ],
-            # Never -ffast-math: at link time it makes the whole process flush subnormals.
-            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off"],
+            # Never -ffast-math: at link time it makes the whole process flush subnormals. -g1: backtraces
+            # have names and lines; where each variable lies at each instruction took two fifths of the time.
+            extra_compile_args=["-O3", "-g1", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off"],
             libraries=["m", "pthread"],
         )
     ],
