@@ -79,7 +79,8 @@ open(struct run *run)
 
     if (!own)
         return BP_NO_MEMORY;
-    own->before = bp_allocate(vectors_of(run) * net->packed, net->kernels->size);
+    own->before =
+        bp_allocate(bp_size_product(vectors_of(run), net->packed), net->kernels->size);
     if (!own->before || open_samples(run) != BP_OK)
         return BP_NO_MEMORY;
     bp_pack_share(run, 0, 1); /* as W is turned round there */
@@ -97,7 +98,7 @@ open_by_rule(struct run *run)
         return status;
     own->chain.by.rule = run->asked->optimizer->rule;
     own->chain.by.nesterov = run->asked->optimizer->nesterov;
-    own->chain.by.numbers = bp_allocate(ROWS * BP_RULE_NUMBERS, size);
+    own->chain.by.numbers = bp_allocate(bp_size_product(ROWS, BP_RULE_NUMBERS), size);
     return own->chain.by.numbers ? BP_OK : BP_NO_MEMORY;
 }
 
