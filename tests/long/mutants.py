@@ -39,6 +39,7 @@ FIRST = {
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
+    "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
     "pace": ("pace",), "crowding": ("crowding",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
@@ -463,6 +464,26 @@ MUTANTS = [
     *in_file(
         "core/network/dropout.c",
         ("one key for all layers", "keys[l] |= random->next(random->state);", "keys[l] = 1;"),
+    ),
+    *in_file(
+        "core/population/train_block.c",
+        ("orders are not compared", "memcmp(block->lane[i].order, first, bytes) != 0", "false"),
+        ("chosen rows are not compared", "memcmp(lane->chosen, first->chosen, bytes) != 0", "false"),
+        ("every part begins a step", "block->lanes.step.begins = n == 0;", "block->lanes.step.begins = true;"),
+        ("every part ends a step", "block->lanes.step.ends = rows == left;", "block->lanes.step.ends = true;"),
+        ("l1 in the place of l2", "block->plan->group + i, own.l2", "block->plan->group + i, own.l1"),
+    ),
+    *in_file(
+        "core/population/load_block.c",
+        ("all lanes have the first one's order", "one ? block->lane[0].order : lane->order", "block->lane[0].order"),
+    ),
+    *in_file(
+        "core/population/member.c",
+        ("l2 alone is no penalty", "penalized |= own.l1 != 0 || own.l2 != 0;", "penalized |= own.l1 != 0;"),
+    ),
+    *in_file(
+        "kernels/bodies/population_steps.inc",
+        ("losses of a part are added twice", "        p->sums.step[i] = loss[i];\n        loss[i] = 0;", "        p->sums.step[i] = loss[i];"),
     ),
 ]  # fmt: skip
 
