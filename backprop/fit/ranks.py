@@ -104,11 +104,15 @@ class Ranks(Alone):
         import signal
         import threading
 
-        self._usable_threads = self._share_of_threads()
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is threading.main_thread() and callable(handler):
             self._handler = handler
-            signal.signal(signal.SIGINT, self._set_interrupted)
+            signal.signal(signal.SIGINT, self._set_interrupted)  # before it waits for the others
+        try:
+            self._usable_threads = self._share_of_threads()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:

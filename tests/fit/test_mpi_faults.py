@@ -16,7 +16,8 @@ SECONDS_TO_END = 10
 
 # Rank 1 gets into trouble; every rank tells what fit raised.
 TROUBLE = """
-import signal, threading
+import signal, threading, time
+import backprop.fit.loop  # which takes a while, and fit would do
 x, y = make_data(make_network((3, 4, 2), "tanh"), 64)
 net = make_network((3, 4, 2), "tanh")
 before = net.parameters.copy()
@@ -70,6 +71,11 @@ TROUBLES = {
     ),
     "Ctrl-C": (
         "settings |= {'epochs': 10**9}; interrupt() if rank == 1 else None",
+        "KeyboardInterrupt",
+        "RuntimeError rank 1 of 3 ended the training: KeyboardInterrupt:",
+    ),
+    "Ctrl-C before the others have begun": (
+        "settings |= {'epochs': 10**9}; interrupt() if rank == 1 else time.sleep(1.5)",
         "KeyboardInterrupt",
         "RuntimeError rank 1 of 3 ended the training: KeyboardInterrupt:",
     ),
