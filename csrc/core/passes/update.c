@@ -26,8 +26,8 @@ adds(const struct bp_update *update)
 bp_real *
 bp_gradient_chunk_of(const struct bp_pass *pass, size_t i)
 {
-    return bp_at(pass->net, pass->ws->scratch.gradient_chunks,
-                 (3 * pass->me + i) * bp_gradient_chunk(pass->net));
+    const struct bp_scratch *scratch = &pass->ws->scratch;
+    return bp_at(pass->net, scratch->gradient_chunks, (3 * pass->me + i) * scratch->gradient_chunk);
 }
 
 /* What is left of another panel's gradient does not become the gradient of pads. */

@@ -124,7 +124,8 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
     }
     if (!(flags & BP_FORWARD_ONLY)) {
         size_t parts = 0;
-        ws->scratch.gradient_chunks = take(block, threads, 3 * bp_gradient_chunk(net) * size);
+        ws->scratch.gradient_chunk = bp_gradient_chunk(net);
+        ws->scratch.gradient_chunks = take(block, threads, 3 * ws->scratch.gradient_chunk * size);
         for (size_t l = 0; l < net->count; l++)
             parts += bp_parts(net, l);
         ws->scratch.partial_sums = take(block, parts, sizeof(*ws->scratch.partial_sums));

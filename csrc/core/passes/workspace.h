@@ -36,7 +36,8 @@ struct bp_rounded {
 
 /* What a pass puts down and takes up again on its way. */
 struct bp_scratch {
-    bp_real *gradient_chunks; /* three per thread, bp_gradient_chunk numbers each */
+    bp_real *gradient_chunks; /* three per thread */
+    size_t gradient_chunk;    /* numbers of each, bp_gradient_chunk: to compute it takes a division */
     double *partial_sums;     /* bp_parts of every layer */
     struct bp_nonzeros *nonzeros; /* of a sparse batch, in the place of x; else NULL */
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */

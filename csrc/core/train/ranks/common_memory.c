@@ -222,7 +222,7 @@ step_by_gradients(const struct worker *worker, const struct bp_optimizer_step *r
     const struct bp_pass *pass = &worker->pass;
     const struct bp_network *net = pass->net;
     const struct bp_ranks *ranks = run->asked->ranks;
-    const size_t panel = net->kernels->panel, most = bp_gradient_chunk(net);
+    const size_t panel = net->kernels->panel, most = pass->ws->scratch.gradient_chunk;
     bp_real *chunk = bp_at(net, pass->ws->scratch.gradient_chunks, 3 * pass->me * most);
     size_t begin, end, first, last;
 
