@@ -101,7 +101,7 @@ bench: $(BENCH_PYTHON)  ## compare with other libraries; writes benchmarks/RESUL
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
 	$(BENCH_PYTHON) benchmarks/bench.py
 
-bench-whole-batch: $(BENCH_PYTHON)  ## L-BFGS and Levenberg-Marquardt beside SciPy, scikit-learn and PyTorch
+bench-whole-batch: $(BENCH_PYTHON)  ## L-BFGS and Levenberg-Marquardt beside SciPy, scikit-learn, PyTorch, torchimize, optimistix, pyrenn
 	$(BENCH_PYTHON) setup.py --quiet build_ext --inplace
 	$(BENCH_PYTHON) benchmarks/whole_batch.py
 
