@@ -279,7 +279,6 @@ MUTANTS = [
         ("lanes: the last sample for those that are missing", "(n < rows.count ? n : 0)", "(n < rows.count ? n : rows.count)"),
         ("lanes: slope dropped", "before->a, dC_da.numbers, delta.numbers);", "before->a, dC_da.numbers, dC_da.numbers == delta.numbers ? before->a : delta.numbers);"),
         ("lanes: rows of another byte order are plain", "bp_is_plain_array(net, &data->x) && (!targets", "(!targets"),
-        ("lanes: labels are targets", "is_turned(pass) && !data->labels && bp_is", "is_turned(pass) && bp_is"),
         ("lanes: the order of rows is forgotten", "(ptrdiff_t)order[n + b] * array->row_stride", "(ptrdiff_t)(n + b) * array->row_stride"),
         ("lanes: missing targets are there", "return !pass->masked &&", "return"),
     ),
