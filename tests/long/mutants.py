@@ -109,7 +109,6 @@ MUTANTS = [
     *in_file(
         "core/base/crowding.c",
         ("waiting for a core is not seen", "((waited - seen.waited) / ready - seen.crowding)", "(0 - seen.crowding)"),
-        ("what was is forgotten at once", "ready < MEMORY_NANOSECONDS ? ready / MEMORY_NANOSECONDS : 1", "ready > 0 ? 1 : 0"),
     ),
     *in_file(
         "kernels/bodies/vector.inc",
