@@ -21,7 +21,7 @@ from backprop.fit import threads
     ],
 )
 def test_a_short_training_and_a_short_step_take_one_thread(parameters, batch, usable, samples, count):
-    assert threads.suitable_threads(parameters, batch, usable, samples) == count
+    assert threads.suitable_threads(parameters, batch, lambda: usable, samples) == count
 
 
 @pytest.mark.parametrize("name", ["process_cpu_count", "sched_getaffinity", "cpu_count"])
