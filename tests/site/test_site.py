@@ -302,7 +302,7 @@ def test_a_visit_costs_less_than_one_and_a_half_megabytes(page, name):
 
 
 def test_the_folder_is_small(site_folder):
-    assert sum(path.stat().st_size for path in site_folder.iterdir()) < 2_000_000
+    assert sum(path.stat().st_size for path in site_folder.iterdir()) < 2_200_000
 
 
 def test_mathematics_is_set_when_the_site_is_built(site_folder):
