@@ -68,7 +68,7 @@ CALLS = {
     ),
     "bfloat16": (
         "net = bp.Network.dense(8, 6, 3, dtype='float32', seed=1)",
-        "net.fit(x, y, optimizer, precision='bfloat16', **settings)",
+        "net.fit(x, y, optimizer, precision='bfloat16-emulated', **settings)",
         STEPS,
     ),
     "sparse": (SPARSE, "net.fit(s, y, optimizer, **settings)", STEPS),
