@@ -74,23 +74,27 @@ def by_backprop(optimizer):
     return run
 
 
+class Counted:
+    """A function of the parameters, with the target, and how often it was called."""
+
+    def __init__(self, function):
+        self._function, self.calls = function, 0
+
+    def __call__(self, w):
+        self.calls += 1
+        return self._function(w, TARGET)
+
+
 def by_scipy_minimize(memory):
     def run(sizes, seed, x, y):
         from scipy.optimize import minimize
 
         net = network(sizes, seed)
-        f = value_and_gradient(net, x, y)
+        f = Counted(value_and_gradient(net, x, y))
         options = {"maxcor": memory, "maxiter": 20000, "maxfun": 100000, "ftol": 0, "gtol": 0}
-        calls = 0
-
-        def g(w):
-            nonlocal calls
-            calls += 1
-            return f(w, TARGET)
-
         with contextlib.suppress(Reached):
-            minimize(g, net.parameters.copy(), jac=True, method="L-BFGS-B", options=options)
-        return net.loss(x, y), calls
+            minimize(f, net.parameters.copy(), jac=True, method="L-BFGS-B", options=options)
+        return net.loss(x, y), f.calls
 
     return run
 
@@ -102,17 +106,11 @@ def by_least_squares(method):
         net = network(sizes, seed)
         if method == "lm" and net.parameters.size > y.size:
             return np.nan, 0
-        r, jacobian = residuals_and_jacobian(net, x, y)
-        calls = 0
-
-        def counted(w):
-            nonlocal calls
-            calls += 1
-            return r(w, TARGET)
-
+        residuals, jacobian = residuals_and_jacobian(net, x, y)
+        r = Counted(residuals)
         with contextlib.suppress(Reached):
             least_squares(
-                counted,
+                r,
                 net.parameters.copy(),
                 jacobian,
                 method=method,
@@ -121,7 +119,7 @@ def by_least_squares(method):
                 xtol=1e-15,
                 gtol=1e-15,
             )
-        return net.loss(x, y), calls
+        return net.loss(x, y), r.calls
 
     return run
 

@@ -15,7 +15,7 @@ static _Thread_local struct {
     double crowding;
 } seen;
 
-/* The thread's nanoseconds on a core, and those in which it waited for one; 0 where nobody tells. */
+/* The thread's nanoseconds on a core, and those in which it waited for one; false where nobody tells. */
 static bool
 read_schedule(double *ran, double *waited)
 {
