@@ -54,11 +54,8 @@ class Engine:
         penalized = np.zeros((len(members), 1), np.bool_)
         if plan.optimizer.kind == "sgd":
             penalized[:, 0] = np.count_nonzero(self._penalties, axis=(1, 2))
-        alike = np.concatenate([penalized, kinds], axis=1)
-        _, first, groups = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-        self._groups, self._first = groups.reshape(-1), first.tolist()
+        self._groups, self._first = _groups_of(np.concatenate([penalized, kinds], axis=1))
         self._state_counts = [state_count(plan.optimizer.kind, self._numbers[i, 1]) for i in self._first]
-        self._networks = [members.network(i) for i in self._first]
         draws = bool(plan.shuffle) or any(layer.dropout for layer in members.prototype.layers)
         self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
         self._alike = self._generators is not None and _are_alike(self._generators)
@@ -91,16 +88,19 @@ class Engine:
             self._numbers[:, 0] = rates.constant
         before = time.perf_counter()
         state = self._generators[0].state if self._generators and plan.shuffle == "shared" else None
-        for group, network in enumerate(self._networks):
+        for group, first in enumerate(self._first):
             active = training & (self._groups == group)
             if not active.any():
                 continue
             if state is not None and self._generators:
                 self._generators[0].state = state  # of the order that is one for all
             chosen = active.copy()
-            first = self._first[group]  # the rest of the numbers are of no member of this group
-            numbers = np.where((self._groups == group)[:, np.newaxis], self._numbers, self._numbers[first])
-            network._train_population(
+            numbers, penalties = self._numbers, self._penalties
+            if len(self._first) > 1:  # the others look like the first of this group, which alone is trained
+                others = self._groups != group
+                numbers, penalties = numbers.copy(), penalties.copy()
+                numbers[others], penalties[others] = numbers[first], penalties[first]
+            members.prototype._train_population(
                 parameters=members.parameters,
                 states=plan.states.state[: self._state_counts[group]],
                 steps=plan.states.steps,
@@ -108,7 +108,7 @@ class Engine:
                 optimizer=plan.optimizer,
                 numbers=numbers,
                 rates=of_steps,
-                penalties=self._penalties,
+                penalties=penalties,
                 epochs=epochs,
                 batch_size=plan.batch_size,
                 bit_generators=self._drawn_from(),
@@ -127,6 +127,14 @@ class Engine:
         if self._generators is None:
             return None
         return self._generators[0] if self._plan.shuffle == "shared" else self._generators
+
+
+def _groups_of(kinds: NDArray[np.bool_]) -> tuple[NDArray[np.intp], list[int]]:
+    """The group of each member, those with the same row of kinds being one, and the first member of each."""
+    if (kinds == kinds[0]).all():
+        return np.zeros(len(kinds), np.intp), [0]
+    _, first, groups = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    return groups.reshape(-1), first.tolist()
 
 
 def _are_alike(generators: list[Any]) -> bool:

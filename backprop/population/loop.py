@@ -80,7 +80,8 @@ def _train(
         last = _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
-        bar.advance(epochs, _median(last))
+        if bar:
+            bar.advance(epochs, _median(last))
         if one_by_one:
             _observe(population, plan, history, patience, training, last)
             rates = MemberRates(plan.optimizer.lr, members)  # a callback may have changed it
