@@ -138,7 +138,7 @@ bp_leave_with_samples(Network *self, struct bp_samples *samples)
 enum bp_status
 bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
 {
-    const size_t rows = bp_rows_together(&self->net, samples);
+    const size_t rows = bp_rows_together(&self->net, &samples->data);
 
     bp_give_up_gil(&self->gil);
     self->watch = (struct bp_watch){0};
@@ -154,14 +154,14 @@ bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
 Py_ssize_t
 bp_threads_for(Network *self, const struct bp_samples *samples, double operations)
 {
-    enum { FEW_ROWS = 512 };
+    enum { FEW_ROWS = 256 };
     const double least = 3e7; /* operations: about a third of a millisecond */
     const size_t rows = samples->data.x.rows;
 
     if (rows < FEW_ROWS || self->net.custom || !bp_may_divide(&samples->data))
         return 0;
     if (operations * (double)rows < least)
-        return bp_gradient_may_divide(&self->net, &samples->data); /* in lanes */
+        return bp_gradient_in_lanes(&self->net, &samples->data);
     PyObject *usable = PyObject_CallMethod((PyObject *)self, "_usable_threads", NULL);
     const Py_ssize_t threads = usable ? PyLong_AsSsize_t(usable) : -1;
     Py_XDECREF(usable);

@@ -77,14 +77,4 @@ enum bp_status bp_evaluate_samples(Network *, const struct bp_samples *, bool ta
 PyArrayObject *bp_new_results(const struct bp_samples *, int dimensions, const npy_intp *shape,
                               int type_number);
 
-/* How many rows go through the network at a time: whole groups of a sum over all of them. */
-static inline size_t
-bp_rows_together(const struct bp_network *net, const struct bp_samples *samples)
-{
-    enum { ROWS = 128 };
-    const size_t rows = samples->data.x.rows, group = bp_grouping_of(net, rows).group;
-    const size_t most = group > 0 ? group : ROWS;
-    return rows < most ? rows : most;
-}
-
 #endif

@@ -7,6 +7,7 @@
 #include "core/evaluate/trace.h"
 #include "core/network/freedom.h"
 #include "core/network/functions.h"
+#include "core/passes/alone.h"
 #include "network_object.h"
 
 struct given {
@@ -42,28 +43,26 @@ const struct bp_signature bp_trace_signature = {"Network._trace()", trace_argume
 const struct bp_signature bp_hessian_vector_signature =
     BP_SIGNATURE("Network._hessian_vector()", hessian_vector_arguments, 3);
 
-/* Of narrow networks on as many threads as pay; the status, or an exception. */
+/* On as many threads as pay; the status, or an exception. */
 static enum bp_status
-compute_gradient(Network *self, const struct bp_samples *samples, bp_real *gradient, bp_real *inputs,
-                 double *loss)
+compute_gradient(Network *self, const struct bp_samples *samples, struct bp_mean_gradient *mean)
 {
     const struct bp_network *net = &self->net;
-    const struct bp_data *data = &samples->data;
-    Py_ssize_t threads = 0;
+    const Py_ssize_t threads = bp_threads_for(self, samples, 6 * (double)net->parameters);
     enum bp_status status;
 
-    if (bp_gradient_may_divide(net, data))
-        threads = bp_threads_for(self, samples, 6 * (double)net->parameters);
+    mean->data = &samples->data;
     if (threads < 0)
         return BP_FAILED;
-    if (threads > 0) {
-        const struct bp_many many = bp_begin_many(self, samples, threads);
-        status = bp_gradient_many(&many, gradient, inputs, loss);
+    if ((threads > 0 && bp_gradient_in_lanes(net, mean->data)) ||
+        mean->data->x.rows > bp_rows_of_sum(net, mean->data)) {
+        const struct bp_many many = bp_begin_many(self, samples, threads > 1 ? threads : 1);
+        status = bp_gradient_many(&many, mean);
     }
     else {
-        status = bp_begin(self, samples, bp_is_sparse(&data->x) ? 0 : BP_INPUT_GRADIENT);
+        status = bp_begin(self, samples, 0);
         if (status == BP_OK)
-            *loss = bp_gradient(net, &self->ws, self->parameters.at, data, gradient, inputs);
+            bp_gradient(net, &self->ws, self->parameters.at, mean);
     }
     return bp_end(self, status);
 }
@@ -78,17 +77,19 @@ mean_gradient(Network *self, const struct bp_samples *samples)
     struct bp_numbers gradient;
     PyObject *inputs = PyArray_SimpleNew(1, &features, bp_type_number(dtype)), *result = NULL;
     enum bp_status status;
-    double loss = 0;
 
     if (!inputs)
         return NULL;
     if (bp_new_numbers(&gradient, net->parameters, dtype) == 0) {
-        status = compute_gradient(self, samples, gradient.at, PyArray_DATA((PyArrayObject *)inputs),
-                                  &loss);
+        struct bp_mean_gradient mean = {
+            .gradient = gradient.at,
+            .inputs = PyArray_DATA((PyArrayObject *)inputs),
+        };
+        status = compute_gradient(self, samples, &mean);
         if (status != BP_OK && !PyErr_Occurred())
             bp_raise(status);
         else if (status == BP_OK)
-            result = Py_BuildValue("NOd", bp_array_of_numbers(&gradient), inputs, loss);
+            result = Py_BuildValue("NOd", bp_array_of_numbers(&gradient), inputs, mean.loss);
         bp_release_numbers(&gradient);
     }
     Py_DECREF(inputs);
@@ -276,7 +277,7 @@ bp_network_hessian_vector(PyObject *object, PyObject *const *args, Py_ssize_t co
         bp_mask_vector(net, (struct bp_vector){along.at, false});
         status = bp_begin(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
-            status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, &samples), 1, BP_KEEP_Z);
+            status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, &samples.data), 1, BP_KEEP_Z);
         if (status == BP_OK)
             bp_hessian_vector(net, &self->ws, &moved, self->parameters.at, &samples.data, along.at,
                               product.at);

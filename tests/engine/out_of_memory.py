@@ -51,6 +51,13 @@ class World:
 # Calls that change nothing whether they succeed or not.
 
 
+def wide(world):
+    """A network whose gradient of many samples is summed in groups of rows, on several threads."""
+    net = bp.Network(bp.Layer(3, 900, "relu"), bp.Layer(900, 2, "sigmoid"), seed=1)
+    net._usable_threads = lambda: 2
+    return net
+
+
 def custom():
     return bp.Activation(np.tanh, lambda z: 1 - np.tanh(z) ** 2)
 
@@ -93,6 +100,7 @@ def reading_calls():
         "call of many": lambda w: w.net(w.many[0]),
         "loss of many": lambda w: w.net.loss(*w.many),
         "gradient of many": lambda w: w.net.gradient(*w.many),
+        "gradient of many, wide": lambda w: wide(w).gradient(*w.many),
         "loss": lambda w: w.net.loss(w.x, w.y),
         "losses": lambda w: w.net.losses(w.x, w.y),
         "accuracy": lambda w: w.net.accuracy(w.x, w.y),

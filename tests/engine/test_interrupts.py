@@ -52,6 +52,18 @@ def test_ctrl_c_while_targets_are_checked():
     interrupted(ENDLESS.format(call=CALLS["loss"], output="softmax", loss="cross_entropy"))
 
 
+def test_ctrl_c_in_a_wide_gradient_on_threads():
+    """Its groups of rows wait for each other's turn."""
+    code = ENDLESS.format(call="wide.gradient(x, y)", output="sigmoid", loss="squared_error")
+    wide = """
+    class Wide(bp.Network):
+        def _usable_threads(self):
+            return 3
+    wide = Wide(bp.Layer(4, 500, "relu"), bp.Layer(500, 2, "sigmoid"), seed=1)
+    """
+    interrupted(code.replace("\n    before =", wide + "\n    before ="))
+
+
 def interrupted(code):
     command = [sys.executable, "-c", "if True:" + code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)

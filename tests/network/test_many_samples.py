@@ -13,6 +13,7 @@ SHAPES = [
     ((32, 32, 20, 18), ("silu", "sigmoid", "softmax"), "mean_squared_error", 8000),
     ((32, 32, 32, 4), ("tanh", "softmax", "identity"), "huber", 7000),
     ((64, 300, 33), ("tanh", "sigmoid"), "squared_error", 700),
+    ((40, 50, 3), ("relu", "softmax"), "cross_entropy", 4500),  # sums of several blocks each
 ]
 
 
@@ -45,7 +46,7 @@ def test_as_a_few_samples_at_a_time(shape, dtype, monkeypatch):
         np.concatenate([net.losses(x[piece], y[piece], sample_weight=weights[piece]) for piece in pieces]),
     ]
     asked, one = [], None
-    for threads in (1, 2, 5, 17):
+    for threads in (1, 2, 5, 17, 64):
         monkeypatch.setattr(bp.Network, "_usable_threads", lambda _, n=threads: asked.append(n) or n)
         each, sums, gradient = answers(net, x, y, weights)
         for found, right in zip(each, expected, strict=True):
@@ -55,7 +56,7 @@ def test_as_a_few_samples_at_a_time(shape, dtype, monkeypatch):
         assert sums == one[0], f"{threads} threads"
         for found, right in zip(gradient, one[1], strict=True):
             assert_same_bits(found, right, f"{threads} threads")
-    assert set(asked) == {1, 2, 5, 17}
+    assert set(asked) == {1, 2, 5, 17, 64}
 
 
 @pytest.mark.parametrize("target", ["labels", "mask"])
@@ -131,3 +132,25 @@ def test_threads_that_are_none(monkeypatch):
     monkeypatch.setattr(bp.Network, "_usable_threads", lambda _: "two")
     with pytest.raises(TypeError):
         net(x)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows", [129, 700, 4500])
+def test_gradient_of_a_wide_network_is_the_mean_of_its_parts(rows, bias, dtype, monkeypatch):
+    monkeypatch.setattr(bp.Network, "_usable_threads", lambda _: 3)
+    layers = [bp.Layer(40, 60, "tanh", bias=bias), bp.Layer(60, 7, "sigmoid")]
+    net = bp.Network(*layers, loss="squared_error", dtype=dtype, seed=1)
+    x, y = make_data(net, rows)
+    weights = np.random.default_rng(1).uniform(0, 2, rows)
+    mask = np.random.default_rng(2).random(y.shape) < 0.6
+    whole = net.gradient(x, y, sample_weight=weights, target_mask=mask)
+    sums = np.zeros(net.parameters.size), np.zeros(40)
+    for part in (slice(first, first + 64) for first in range(0, rows, 64)):
+        few = net.gradient(x[part], y[part], sample_weight=weights[part], target_mask=mask[part])
+        sums[0][:] += few.parameters * weights[part].sum()
+        sums[1][:] += few.inputs * weights[part].sum()
+    for found, expected in zip((whole.parameters, whole.inputs), sums, strict=True):
+        expected /= weights.sum()
+        # sums of `rows` terms, in two orders: each is off by less than rows · eps · Σ|terms|
+        error = rows * np.finfo(dtype).eps * np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=error)

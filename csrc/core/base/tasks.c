@@ -1,11 +1,10 @@
 #include "tasks.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "team.h"
+#include "turns.h"
 
 struct work {
     const struct bp_tasks *tasks;
@@ -51,17 +50,9 @@ ask(void *context)
 static void
 wait_for_others(struct work *work)
 {
-    enum { NANOSECONDS = 10000000, SECOND = 1000000000 };
-
     pthread_mutex_lock(&work->lock);
     while (work->busy > 0) {
-        struct timespec until;
-        (void)timespec_get(&until, TIME_UTC);
-        until.tv_nsec += NANOSECONDS;
-        until.tv_sec += until.tv_nsec / SECOND;
-        until.tv_nsec %= SECOND;
-        const int waited = pthread_cond_timedwait(&work->done, &work->lock, &until);
-        if (waited == ETIMEDOUT) {
+        if (bp_wait_briefly(&work->done, &work->lock)) {
             pthread_mutex_unlock(&work->lock);
             (void)ask(work);
             pthread_mutex_lock(&work->lock);

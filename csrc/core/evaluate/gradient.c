@@ -6,72 +6,93 @@
 #include "core/passes/alone.h"
 #include "core/passes/sparse_layer.h"
 
-/* ∂C/∂x, averaged, where x is sparse: Σ_j w_jk Σ_n delta_j, as no sample's own is wanted. */
-static void
-sparse_inputs(const struct bp_pass *pass, bool add, bp_real *inputs)
+size_t
+bp_rows_of_sum(const struct bp_network *net, const struct bp_data *data)
+{
+    enum { SUMS = 16, LEAST = 128, MOST = 1024 };
+    const size_t group = bp_grouping_of(net, data->x.rows).group;
+    const size_t rows = data->x.rows / SUMS / LEAST * LEAST;
+
+    if (group > 0)
+        return group;
+    return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
+}
+
+void
+bp_sum_gradient(struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows,
+                double weight, const struct bp_gradient_sum *sum)
 {
     const struct bp_network *net = pass->net;
     const struct bp_workspace *ws = pass->ws;
-    const struct bp_weights weights = bp_layer_weights(net, 0, pass->parameters);
-    const size_t panel = net->kernels->panel, outputs = net->layers[0].outputs;
-    bp_real *sums = ws->turned.delta[0], *turned = ws->turned.delta[1];
+    struct bp_update update = {
+        .what = BP_STORE, .add = sum->add, .gradient = {sum->gradient, false}, .zeros = true};
+    const size_t end = rows.first + rows.count;
 
-    for (size_t q = 0; q < bp_panels(net, outputs); q++) {
-        const size_t left = outputs - q * panel;
-        bp_real *sum = bp_at(net, sums, q * panel);
-        memset(sum, 0, BP_PANEL_BYTES);
-        net->kernels->column_sums(pass->rows, left < panel ? left : panel,
-                                  bp_at(net, ws->nodes[0].delta, q * ws->stride), ws->stride,
-                                  false, sum);
+    pass->sums = bp_grouping_of(net, data->x.rows);
+    for (size_t n = rows.first; n < end && !bp_watch_stops(ws->scratch.watch); n += pass->rows) {
+        pass->rows = end - n < ws->rows ? end - n : ws->rows;
+        bp_forward_to_delta(pass, data, n, 1 / weight);
+        bp_backward(pass, &update);
+        bp_sum_columns(pass, net->layers[0].outputs, ws->nodes[0].delta, ws->stride, update.add,
+                       sum->deltas);
+        update.add = true; /* the rest is added to it */
+        for (size_t i = 0; i < pass->rows; i++)
+            sum->losses[n - rows.first + i] =
+                bp_weight_of(data, (struct bp_rows){NULL, n, pass->rows}, i) * ws->losses[i];
     }
-    net->kernels->transpose(1, outputs, sums, panel, turned, ws->turned.stride);
-    for (size_t k = 0; k < net->layers[0].inputs; k += BP_GRADIENT_ROWS) {
-        const size_t left = net->layers[0].inputs - k;
+}
+
+/* No sample's own is wanted, so W is gone through once: Σ_n Σ_j w_jk delta_j = Σ_j w_jk Σ_n delta_j. */
+void
+bp_inputs_from_deltas(const struct bp_pass *pass, const bp_real *deltas, bp_real *inputs)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_workspace *ws = pass->ws;
+    const struct bp_layer *layer = &net->layers[0];
+    const struct bp_weights weights = bp_layer_weights(net, 0, pass->parameters);
+    const size_t panel = net->kernels->panel;
+    bp_real *turned = ws->turned.delta[0];
+    bp_real *column = bp_gradient_chunk_of(pass, 0), *row = bp_gradient_chunk_of(pass, 1);
+
+    net->kernels->transpose(1, layer->outputs, deltas, panel, turned, ws->turned.stride);
+    for (size_t k = 0; k < layer->inputs; k += BP_GRADIENT_ROWS) {
+        const size_t left = layer->inputs - k;
         const size_t rows = left < BP_GRADIENT_ROWS ? left : BP_GRADIENT_ROWS;
-        bp_real *column = ws->scratch.gradient_chunks; /* [rows][P], of which the first is read */
         net->kernels->product(&(struct bp_product){
             .rows = rows,
             .columns = 1,
-            .depth = outputs,
+            .depth = layer->outputs,
             .a = bp_at(net, weights.w, k * weights.row),
             .a_row = weights.row,
             .a_stride = weights.stride,
             .b = turned,
             .b_row = panel,
-            .c = column,
+            .c = column, /* [rows][P], of which the first is read */
         });
-        for (size_t r = 0; r < rows; r++)
-            net->kernels->column_sums(1, 1, bp_at(net, column, r * panel), panel, add,
-                                      bp_at(net, inputs, k + r));
+        net->kernels->transpose(rows, 1, column, panel, row, panel);
+        memcpy(bp_at(net, inputs, k), row, rows * net->kernels->size);
     }
 }
 
-double
+void
 bp_gradient(const struct bp_network *net, struct bp_workspace *ws, const bp_real *parameters,
-            const struct bp_data *data, bp_real *gradient, bp_real *inputs)
+            struct bp_mean_gradient *mean)
 {
-    struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
-    const bool sparse = bp_is_sparse(&data->x);
-    struct bp_update update = {
-        .what = BP_STORE, .gradient = {gradient, false}, .inputs = inputs && !sparse, .zeros = true};
-    const double weight = bp_sum_of_weights(data);
+    struct bp_pass pass = bp_pass_alone(net, ws, parameters, mean->data);
+    const size_t rows = mean->data->x.rows;
+    const double weight = bp_sum_of_weights(mean->data);
     double total = 0;
 
-    pass.sums = bp_grouping_of(net, data->x.rows);
-    for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
-        const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
-        pass.rows = rows.count;
-        bp_forward_to_delta(&pass, data, n, 1 / weight);
-        bp_backward(&pass, &update);
-        if (inputs && sparse)
-            sparse_inputs(&pass, update.add, inputs);
-        else if (inputs)
-            bp_sum_columns(&pass, net->layers[0].inputs, ws->dC_dx, ws->stride, update.add, inputs);
-        update.add = true; /* the rest is added to it */
-        for (size_t i = 0; i < pass.rows; i++)
-            total += bp_weight_of(data, rows, i) * ws->losses[i];
-    }
-    return total / weight;
+    bp_sum_gradient(&pass, mean->data, (struct bp_rows){NULL, 0, rows}, weight,
+                    &(struct bp_gradient_sum){
+                        .gradient = mean->gradient,
+                        .deltas = ws->scratch.deltas,
+                        .losses = ws->losses,
+                    });
+    bp_inputs_from_deltas(&pass, ws->scratch.deltas, mean->inputs);
+    for (size_t n = 0; n < rows; n++)
+        total += ws->losses[n];
+    mean->loss = total / weight;
 }
 
 void

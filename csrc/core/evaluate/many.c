@@ -7,12 +7,12 @@
 #include "core/base/tasks.h"
 #include "core/passes/alone.h"
 #include "core/passes/lanes.h"
+#include "places.h"
 
 enum {
     ROWS = 128,          /* that go through the network at a time, but for those in lanes */
     MOST_ROWS = 1 << 20, /* whose losses are kept until they are added */
-    EACH = 8,            /* parts for each thread, so that a slow one costs little */
-    MOST_GROUPS = 256    /* whose gradients are kept until they are added */
+    EACH = 8             /* parts for each thread, so that a slow one costs little */
 };
 
 /* Rows [first, first + count) as samples of their own. */
@@ -39,26 +39,6 @@ static size_t
 smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
-}
-
-/* A workspace for each thread, or NULL; free_places in any case. */
-static struct bp_workspace *
-make_places(const struct bp_many *many, size_t rows, unsigned flags, enum bp_status *status)
-{
-    struct bp_workspace *places = bp_allocate(many->threads, sizeof(*places));
-
-    *status = places ? BP_OK : BP_NO_MEMORY;
-    for (size_t i = 0; i < many->threads && *status == BP_OK; i++)
-        *status = bp_workspace_for(&places[i], many->net, many->data, rows, 1, flags);
-    return places;
-}
-
-static void
-free_places(const struct bp_many *many, struct bp_workspace *places)
-{
-    for (size_t i = 0; places && i < many->threads; i++)
-        bp_workspace_free(&places[i]);
-    bp_free(places);
 }
 
 bool
@@ -141,7 +121,7 @@ evaluate_rows(const struct bp_many *many, bool targets, struct bp_results *resul
     double *own = targets && !results->losses ? bp_allocate(rows, sizeof(*own)) : NULL;
     struct evaluating e = {
         .many = many,
-        .places = make_places(many, together, lanes ? 0 : BP_FORWARD_ONLY, &status),
+        .places = bp_make_places(many, together, lanes ? 0 : BP_FORWARD_ONLY, &status),
         .results = results,
         .losses = own ? own : results->losses,
         .rows = parts * together,
@@ -162,7 +142,7 @@ evaluate_rows(const struct bp_many *many, bool targets, struct bp_results *resul
     for (size_t n = 0; status == BP_OK && targets && n < rows; n++)
         results->total += e.losses[n];
     results->right += e.right;
-    free_places(many, e.places);
+    bp_free_places(many, e.places);
     bp_free(own);
     return status;
 }
@@ -194,116 +174,5 @@ bp_evaluate_many(const struct bp_many *many, bool targets, struct bp_results *re
         if (status == BP_OK && many->poll.ask && bp_watch_stops(&watch)) /* a part may be short */
             status = BP_INTERRUPTED;
     }
-    return status;
-}
-
-bool
-bp_gradient_may_divide(const struct bp_network *net, const struct bp_data *data)
-{
-    return !bp_is_sparse(&data->x) && !data->derivatives && data->x.rows <= UINT32_MAX &&
-           bp_fits_lanes(net, data->x.rows);
-}
-
-struct differentiating {
-    const struct bp_many *many;
-    struct bp_workspace *places;
-    bp_real *gradients; /* of each group at hand: parameters, then inputs, `each` numbers */
-    size_t each;
-    double *losses; /* of each sample at hand, w_n C_0 */
-    double weight;  /* of all */
-    size_t first;   /* sample at hand */
-};
-
-/* where the inputs' sums of a group begin */
-static size_t
-inputs_at(const struct bp_network *net)
-{
-    return bp_panels(net, net->parameters) * net->kernels->panel;
-}
-
-static enum bp_status
-differentiate_group(void *context, size_t me, size_t g, struct bp_poll poll)
-{
-    const struct differentiating *d = context;
-    const struct bp_network *net = d->many->net;
-    const struct bp_data *data = d->many->data;
-    const size_t group = bp_lanes_rows(net), n = d->first + g * group;
-    const struct bp_rows rows = {NULL, n, smaller(group, data->x.rows - n)};
-    struct bp_workspace *ws = &d->places[me];
-    struct bp_pass pass = bp_pass_alone(net, ws, d->many->parameters, data);
-    bp_real *gradient = bp_at(net, d->gradients, g * d->each);
-
-    (void)poll;
-    bp_lanes_load(&pass, data, rows, true);
-    bp_lanes_forward(&pass);
-    (void)bp_lanes_losses(&pass, data, rows);
-    memset(ws->factors, 0, group * sizeof(*ws->factors));
-    for (size_t i = 0; i < rows.count; i++) {
-        const size_t row = bp_lanes_row(net, i);
-        const double weight = bp_weight_of(data, rows, i);
-        ws->factors[row] = 1 / d->weight * weight;
-        d->losses[g * group + i] = weight * ws->losses[row];
-    }
-    bp_lanes_delta(&pass);
-    bp_lanes_backward(&pass, (struct bp_vector){gradient, false},
-                      bp_at(net, gradient, inputs_at(net)));
-    return BP_OK;
-}
-
-/* The groups from d->first on, as many as are kept, to *gradient, and their losses to *total. */
-static enum bp_status
-add_groups(struct differentiating *d, bp_real *gradient, double *total)
-{
-    const struct bp_network *net = d->many->net;
-    const size_t group = bp_lanes_rows(net), left = d->many->data->x.rows - d->first;
-    const size_t rows = smaller(left, MOST_GROUPS * group), groups = (rows + group - 1) / group;
-    const enum bp_status status = bp_do_tasks(&(struct bp_tasks){
-        .count = groups,
-        .threads = d->many->threads,
-        .task = differentiate_group,
-        .context = d,
-        .poll = d->many->poll,
-    });
-
-    for (size_t g = 0; g < groups; g++)
-        net->kernels->add(d->each, gradient, bp_at(net, d->gradients, g * d->each), gradient);
-    for (size_t n = 0; n < rows; n++)
-        *total += d->losses[n];
-    d->first += rows;
-    return status;
-}
-
-enum bp_status
-bp_gradient_many(const struct bp_many *many, bp_real *gradient, bp_real *inputs, double *loss)
-{
-    const struct bp_network *net = many->net;
-    const size_t size = net->kernels->size, features = net->layers[0].inputs;
-    const size_t group = bp_lanes_rows(net), rows = many->data->x.rows;
-    const size_t kept = smaller(MOST_GROUPS, (rows + group - 1) / group);
-    enum bp_status status;
-    struct differentiating d = {
-        .many = many,
-        .places = make_places(many, group, 0, &status),
-        .each = inputs_at(net) + bp_panels(net, features) * net->kernels->panel,
-        .weight = bp_sum_of_weights(many->data),
-    };
-    bp_real *sum = bp_allocate(d.each, size);
-    double total = 0;
-
-    d.gradients = bp_allocate(bp_size_product(kept, d.each), size);
-    d.losses = bp_allocate(bp_size_product(kept, group), sizeof(*d.losses));
-    if (!sum || !d.gradients || !d.losses)
-        status = BP_NO_MEMORY;
-    while (status == BP_OK && d.first < rows)
-        status = add_groups(&d, sum, &total);
-    if (status == BP_OK) {
-        memcpy(gradient, sum, net->parameters * size);
-        memcpy(inputs, bp_at(net, sum, inputs_at(net)), features * size);
-    }
-    *loss = total / d.weight;
-    free_places(many, d.places);
-    bp_free(d.gradients);
-    bp_free(d.losses);
-    bp_free(sum);
     return status;
 }

@@ -1,9 +1,10 @@
-/* many.h: what a network says of many samples, and its gradient, on several threads, each with rows
- * of its own. The bits are those of outputs.h and gradient.h. Depends on outputs.h, passes/ and base/. */
+/* many.h: what a network says of many samples, and its gradient, on several threads. The bits are
+ * those of outputs.h and, but in lanes, of gradient.h. Depends on these, passes/ and base/. */
 #ifndef BP_MANY_H
 #define BP_MANY_H
 
 #include "core/base/poll.h"
+#include "gradient.h"
 #include "outputs.h"
 
 struct bp_many {
@@ -22,12 +23,13 @@ bp_may_divide(const struct bp_data *);
 enum bp_status
 bp_evaluate_many(const struct bp_many *, bool targets, struct bp_results *);
 
-/* Whether bp_gradient_many can do it: of narrow networks, with samples in lanes. */
+/* Whether bp_gradient_many has samples in lanes, which one thread gains by, too. */
 bool
-bp_gradient_may_divide(const struct bp_network *, const struct bp_data *);
+bp_gradient_in_lanes(const struct bp_network *, const struct bp_data *);
 
-/* As bp_gradient; C in *loss. Statuses as above. */
+/* The same of any number of samples: of narrow networks with samples in lanes, of all others by groups of
+ * bp_rows_of_sum rows. Each thread has groups of its own, which are added in order. Statuses as above. */
 enum bp_status
-bp_gradient_many(const struct bp_many *, bp_real *gradient, bp_real *inputs, double *loss);
+bp_gradient_many(const struct bp_many *, struct bp_mean_gradient *);
 
 #endif

@@ -23,6 +23,16 @@ bp_pass_alone(const struct bp_network *net, struct bp_workspace *ws, const bp_re
     };
 }
 
+/* How many rows go through the network at a time: whole groups of a sum over all of them. */
+static inline size_t
+bp_rows_together(const struct bp_network *net, const struct bp_data *data)
+{
+    enum { ROWS = 128 };
+    const size_t rows = data->x.rows, group = bp_grouping_of(net, rows).group;
+    const size_t most = group > 0 ? group : ROWS;
+    return rows < most ? rows : most;
+}
+
 /* The rows that fit into ws, from row n on. */
 static inline size_t
 bp_rows_at_a_time(const struct bp_data *data, size_t n, const struct bp_workspace *ws)

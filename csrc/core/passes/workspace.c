@@ -129,6 +129,7 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         for (size_t l = 0; l < net->count; l++)
             parts += bp_parts(net, l);
         ws->scratch.partial_sums = take(block, parts, sizeof(*ws->scratch.partial_sums));
+        ws->scratch.deltas = take_panels(block, net, net->layers[0].outputs, net->kernels->panel);
     }
     ws->losses = take(block, rows, sizeof(*ws->losses));
     ws->factors = take(block, rows, sizeof(*ws->factors));

@@ -39,6 +39,7 @@ struct bp_scratch {
     bp_real *gradient_chunks; /* three per thread */
     size_t gradient_chunk;    /* numbers of each, bp_gradient_chunk: to compute it takes a division */
     double *partial_sums;     /* bp_parts of every layer */
+    bp_real *deltas;          /* Σ_n delta of the first layer */
     struct bp_nonzeros *nonzeros; /* of a sparse batch, in the place of x; else NULL */
     const char **ahead;       /* where the rows of the next batch begin, once that is looked up */
     struct bp_watch *watch;   /* looked at between rows by what runs on the caller's thread; or NULL */
