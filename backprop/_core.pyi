@@ -224,7 +224,7 @@ class Network:
         own_y: bool = False,
         epochs: int,
         batch_size: int,
-        record: NDArray[np.float64],  # (members, epochs, figures)
+        record: tuple[NDArray[np.float64] | None, ...],  # of each figure (epochs, members)
         numbers: NDArray[np.float64] | None = None,  # (members, 8)
         rates: NDArray[np.float64] | None = None,  # (steps,) or (members, steps)
         penalties: NDArray[np.float64] | None = None,  # (members, layers, 2): l1, l2

@@ -27,7 +27,7 @@ def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuff
     steps = -(-samples // batch)
     epochs = epochs or max(1, 2000 // (steps * (1 + parameters.shape[1] * batch // 50)))
     rule = getattr(bp, optimizer)(0.01)
-    record = np.full((members, epochs, len(_core.figures)), np.nan)
+    record = tuple(np.full((epochs, members), np.nan) for _ in _core.figures)
     times = {}
 
     def note(way, begun, epochs, members):

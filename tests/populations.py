@@ -190,6 +190,11 @@ def random_settings(rng, optimizer):
     return settings
 
 
+def new_record(members, epochs):
+    """What _train_population writes to: of all figures but the seconds."""
+    return tuple(None if name == "seconds" else np.full((epochs, members), np.nan) for name in _core.figures)
+
+
 def train_population(case, way="fastest"):
     """(the networks, whose generators were drawn from, what the engine was given to write to)."""
     nets = [case.network(i) for i in range(case.members)]
@@ -208,7 +213,7 @@ def train_population(case, way="fastest"):
         "states": states,
         "steps": np.zeros(case.members, np.uint64),
         "active": np.ones(case.members, bool),
-        "record": np.full((case.members, case.epochs, len(_core.figures)), np.nan),
+        "record": new_record(case.members, case.epochs),
     }
     shared = np.random.default_rng(case.seed).bit_generator
     case.network(0)._train_population(
@@ -277,9 +282,10 @@ def compare(case, way="fastest"):
         for mine, theirs in zip(result["states"], optimizer.state, strict=False):
             assert_array_equal(mine[i], theirs, where)
         assert result["steps"][i] == optimizer.steps, where
-        for name, column in zip(_core.figures, result["record"][i].T, strict=True):
-            if name == "seconds" or (name == "accuracy" and "target_mask" in case.beside):
+        for name, figures in zip(_core.figures, result["record"], strict=True):
+            if figures is None or (name == "accuracy" and "target_mask" in case.beside):
                 continue
+            column = figures[:, i]
             if name in (seen[0] if seen else ()):
                 assert_array_equal(column[: len(seen)], [record[name] for record in seen], f"{where}: {name}")
             assert np.isnan(column[len(seen) :]).all(), where

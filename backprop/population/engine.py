@@ -59,11 +59,12 @@ class Engine:
         draws = bool(plan.shuffle) or any(layer.dropout for layer in members.prototype.layers)
         self._generators = [rng.bit_generator for rng in members.rngs] if draws else None
         self._alike = self._generators is not None and _are_alike(self._generators)
+        self._figures = [key for key in plan.keys if key in _core.figures and key != "seconds"]
         self._arrays = _arrays(plan, len(members))
 
     def train(
         self, rates: MemberRates, training: NDArray[np.bool_], epochs: int
-    ) -> tuple[NDArray[np.float64], float]:
+    ) -> tuple[dict[str, NDArray[np.float64]], float]:
         """Trains the members that are `training` for so many epochs.
 
         Parameters
@@ -74,13 +75,14 @@ class Engine:
 
         Returns
         -------
-        ndarray, (members, epochs, figures)
-            NaN of members that rest, and from the epoch on in which one diverged.
+        dict of str to ndarray, (epochs, members)
+            The engine's figures that the history has; NaN of members that rest, and from the epoch on in
+            which one diverged.
         float
             Seconds of an epoch, of all members together.
         """
         plan, members = self._plan, self._members
-        record = np.full((len(members), epochs, len(_core.figures)), np.nan)
+        record = {name: np.full((epochs, len(members)), np.nan) for name in self._figures}
         of_steps = None
         if rates.scheduled:
             of_steps = rates.of_steps(training, plan.states.steps, epochs * plan.steps)
@@ -116,7 +118,7 @@ class Engine:
                 shuffle=bool(plan.shuffle),
                 norms=plan.norms,
                 threads=plan.threads,
-                record=record,
+                record=tuple(map(record.get, _core.figures)),
                 **self._arrays,
             )
             members.diverged |= chosen & ~active

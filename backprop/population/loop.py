@@ -103,15 +103,13 @@ def _extend(
     history: PopulationHistory,
     population: Members,
     plan: Plan,
-    trained: tuple[NDArray[np.float64], float],
+    trained: tuple[dict[str, NDArray[np.float64]], float],
     rates: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """Adds an engine's record, (members, epochs, figures), and seconds an epoch to the history; the last
-    epoch's figures."""
-    record, seconds = trained
-    figures = {name: record[..., place].T for place, name in enumerate(_core.figures)}
-    measured = [key for key in history if key in figures and key != "seconds"]
-    columns = {key: np.ascontiguousarray(figures[key]) for key in measured}
+    """Adds an engine's figures, (epochs, members) each, and seconds an epoch to the history; the last epoch's
+    figures."""
+    columns, seconds = trained
+    epochs = len(columns["loss"])
     columns["lr"] = rates
     if plan.quality.name == "r2":
         own, held_out = plan.spreads
@@ -128,7 +126,7 @@ def _extend(
         columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
     for key, values in history.items():
         every: list[Any] = values
-        every.extend(record.shape[1] * [seconds] if key == "seconds" else columns[key])
+        every.extend(epochs * [seconds] if key == "seconds" else columns[key])
     return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
 
 

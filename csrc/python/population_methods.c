@@ -276,6 +276,29 @@ read_generators(struct call *call, const Network *self)
     return 0;
 }
 
+/* record: a tuple with an array (epochs, members) or None for each figure */
+static int
+read_record(struct call *call)
+{
+    struct bp_population *p = &call->population;
+    PyObject *const tuple = call->given.record;
+    const size_t count = bp_size_product(p->members.count, p->settings.epochs);
+
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != BP_FIGURES) {
+        PyErr_Format(PyExc_ValueError, "record must be a tuple of %d arrays or None", BP_FIGURES);
+        return -1;
+    }
+    for (size_t f = 0; f < BP_FIGURES; f++) {
+        PyObject *const figures = PyTuple_GET_ITEM(tuple, (Py_ssize_t)f);
+        if (figures == Py_None)
+            continue;
+        p->record[f] = bp_memory_of(figures, "each of record", NPY_DOUBLE, count);
+        if (!p->record[f])
+            return -1;
+    }
+    return 0;
+}
+
 static int
 read_training(struct call *call, const Network *self)
 {
@@ -294,10 +317,7 @@ read_training(struct call *call, const Network *self)
     if (read_members(call, self) < 0 || read_data(call, self) < 0 ||
         read_optimizers(call, self) < 0)
         return -1;
-    p->record = bp_memory_of(call->given.record, "record", NPY_DOUBLE,
-                          bp_size_product(bp_size_product(p->members.count, p->settings.epochs),
-                                          BP_FIGURES));
-    return p->record ? read_generators(call, self) : -1;
+    return read_record(call) < 0 ? -1 : read_generators(call, self);
 }
 
 static void

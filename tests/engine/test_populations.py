@@ -10,7 +10,7 @@ import numpy as np
 import populations
 import pytest
 from conftest import ROOT
-from populations import compare, random_case
+from populations import compare, new_record, random_case
 
 import backprop as bp
 from backprop import _core
@@ -35,6 +35,24 @@ def test_several_vectors_side_by_side():
         rng = np.random.default_rng(number)
         case.x, case.y = rng.random((9, 2)).astype(case.dtype), rng.random((9, 1))
         compare(case)
+
+
+@pytest.mark.parametrize("own", [(), ("x",), ("x", "y", "sample_weight")])
+@pytest.mark.parametrize("activation", _core.activations)
+def test_plain_steps_of_the_smallest_networks(activation, own):
+    """A sample a step, several vectors side by side: forward and back go through each layer once."""
+    number = _core.activations.index(activation)
+    case, rng = random_case(number), np.random.default_rng(number)
+    case.sizes, case.activations, case.own = (2, 3, 2, 2), (activation, activation, activation), own
+    case.loss, case.members, case.layers = "huber", 70, {"bias": number % 2 > 0}
+    case.penalties, case.beside, case.optimizer, case.batch_size = None, {}, "SGD", 1
+    case.settings = [{"lr": 0.1 + 0.001 * i} for i in range(70)]
+    case.x, case.y = (
+        rng.random((70, 9, 2) if name in own else (9, 2)).astype(case.dtype) for name in ("x", "y")
+    )
+    if "sample_weight" in own:
+        case.beside = {"sample_weight": rng.integers(0, 3, (70, 9)) + np.eye(9)[0]}
+    compare(case)
 
 
 def test_cases_cover_what_there_is():
@@ -83,7 +101,7 @@ def small(members=5, sizes=(3, 4, 2), **settings):
         "y": rng.random((8, sizes[-1])),
         "epochs": 2,
         "batch_size": 4,
-        "record": np.full((members, 2, len(_core.figures)), np.nan),
+        "record": new_record(members, 2),
     }
     return net, arguments
 
@@ -98,7 +116,8 @@ def small(members=5, sizes=(3, 4, 2), **settings):
         ({"states": (np.zeros((5, 26), np.float32),)}, "states must be a tuple of 0 arrays, not 1"),
         ({"numbers": np.zeros((5, 7))}, "numbers must be"),
         ({"rates": np.zeros(3)}, "rates must be a writable, contiguous array of 4"),
-        ({"record": np.zeros((5, 2))}, "record must be"),
+        ({"record": np.zeros((5, 2))}, "record must be a tuple of 6 arrays or None"),
+        ({"record": (np.zeros((2, 4)),) * 6}, "each of record must be a writable, contiguous array of 10"),
         ({"samples": np.zeros((5, 3), np.int64)}, "samples must be"),
         ({"samples": np.full((5, 3), 8, np.uint32)}, "samples must be rows of x, 0 to 7, but one is 8"),
         ({"x": np.zeros((4, 8, 3)), "own_x": True}, "x must have one part for each of the 5"),
@@ -125,7 +144,7 @@ def test_members_that_are_not_active_are_left_alone():
     moved = (arguments["parameters"] != before).any(axis=1)
     assert moved.tolist() == [True, False, True, False, True]
     assert arguments["steps"].tolist() == [4, 0, 4, 0, 4]
-    assert np.isnan(arguments["record"][1]).all()
+    assert np.isnan(arguments["record"][0]).tolist() == 2 * [[False, True, False, True, False]]
 
 
 def test_outputs_and_scores():
@@ -158,7 +177,7 @@ def test_ctrl_c_leaves_every_member_whole(threads, way):
     net, arguments = small(members=4, sizes=(16, 64, 2))
     rng, epochs = np.random.default_rng(0), 10**5  # minutes
     arguments |= {"x": rng.normal(size=(5000, 16)), "y": rng.random((5000, 2)), "epochs": epochs}
-    arguments |= {"record": np.full((4, epochs, len(_core.figures)), np.nan), "threads": threads}
+    arguments |= {"record": new_record(4, epochs), "threads": threads}
     before = arguments["parameters"].copy()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):

@@ -94,6 +94,7 @@ lay_out(struct block *block, struct layout *layout)
     loaded->factors = take_numbers(layout, block, plan->rows);
     loaded->numbers = take_numbers(layout, block, BP_RULE_NUMBERS);
     loaded->weights = take(layout, plan->rows * plan->group, sizeof(*loaded->weights));
+    block->weight = take(layout, plan->group, sizeof(*block->weight));
     block->lanes.sums.loss = take(layout, plan->group, sizeof(double));
     block->lanes.sums.step = take(layout, plan->group, sizeof(double));
     block->lanes.sums.right = take(layout, plan->group, sizeof(int64_t));

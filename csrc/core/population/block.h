@@ -20,7 +20,6 @@ struct lane {
     uint32_t *order;                /* room for one, or NULL */
     const uint32_t *chosen;         /* rows that are trained on, or NULL for all */
     const double *rates;            /* of the steps of the span, or NULL for the optimizer's */
-    double weight;                  /* Σ w_n of the samples that were loaded for this epoch's sums */
 };
 
 /* How the members of a population are trained in blocks. */
@@ -66,11 +65,13 @@ struct block {
     struct bp_block_step lanes;
     struct lane *lane; /* [group] */
     size_t count;      /* lanes in use */
+    bool all_alive;    /* these */
     bool alike;        /* all have the same optimizer, at the same step */
     struct {
         bp_real *parameters, *state[BP_STATES];
     } good; /* after the last epoch of finite numbers, but for lanes that are not alive */
     struct loaded loaded;
+    double *weight; /* [group]: Σ w_n of the samples that were loaded for this epoch's sums */
     struct bp_span span;
     size_t step; /* done in the span */
     struct bp_watch watch;

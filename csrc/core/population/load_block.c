@@ -105,7 +105,7 @@ load_weights(struct block *block, const struct source *sources, bool own, size_t
         const struct bp_rows rows = rows_of(source, first, count, index);
         for (size_t k = 0; k < count; k++) {
             weights[k * group + i] = bp_weight_of(source->data, rows, k);
-            block->lane[i].weight += weights[k * group + i];
+            block->weight[i] += weights[k * group + i];
         }
     }
 }
@@ -188,7 +188,7 @@ load(struct block *block, const struct source *sources, bool own, size_t first, 
             load_weights(block, sources, own, n, first + n, rows);
     }
     for (size_t i = 0; i < block->count && !weighted; i++)
-        block->lane[i].weight += (double)count;
+        block->weight[i] += (double)count;
     block->lanes.data.x = block->loaded.x;
     block->lanes.data.y = block->loaded.y;
     block->lanes.data.own = own;
@@ -204,7 +204,7 @@ bp_load_block(struct block *block, size_t first, size_t count)
 
     if (block->loaded.all) { /* as it was in the last epoch */
         for (size_t i = 0; i < block->count; i++)
-            block->lane[i].weight += (double)count;
+            block->weight[i] += (double)count;
         return;
     }
     for (size_t i = 0; i < (own ? block->count : 1); i++) {

@@ -80,7 +80,7 @@ bp_training_of_member(const struct bp_population *p, struct bp_span span, size_t
                       const struct bp_random *random, struct bp_poll poll)
 {
     const size_t samples = bp_member_samples(p), steps = bp_member_steps(p);
-    const size_t row = i * p->settings.epochs + span.first; /* of the record */
+    const size_t row = i * p->settings.epochs + span.first;
     struct bp_training t = {
         .net = net,
         .parameters = bp_at(p->net, p->members.parameters, i * p->net->parameters),
@@ -88,7 +88,6 @@ bp_training_of_member(const struct bp_population *p, struct bp_span span, size_t
         .data = *bp_data_of_member(&p->data, i),
         .validation = bp_data_of_member(&p->validation, i),
         .random = random,
-        .record = p->record + row * BP_FIGURES,
         .settings = p->settings,
         .poll = poll,
     };
@@ -103,20 +102,42 @@ bp_training_of_member(const struct bp_population *p, struct bp_span span, size_t
     return t;
 }
 
+/* What bp_train recorded of member i, [span.epochs][BP_FIGURES]. */
+static void
+write_record(const struct bp_population *p, struct bp_span span, size_t i, const double *record)
+{
+    for (size_t epoch = 0; epoch < span.epochs; epoch++)
+        for (enum bp_figure f = 0; f < BP_FIGURES; f++) {
+            double *to = bp_figure_of(p, f, span.first + epoch);
+            if (to)
+                to[i] = record[epoch * BP_FIGURES + f];
+        }
+}
+
 enum bp_status
 bp_train_member(const struct bp_population *p, struct bp_span span, size_t i,
                 const struct bp_random *random, struct bp_poll poll)
 {
     struct bp_optimizer optimizer = bp_optimizer_of_member(p, i);
+    const size_t figures = bp_size_product(span.epochs, BP_FIGURES);
     struct bp_layer *layers = bp_allocate(p->net->count, sizeof(*layers));
+    double *record = bp_allocate(figures, sizeof(*record));
     struct bp_trained trained;
 
-    if (!layers)
+    if (!layers || !record) {
+        bp_free(layers);
+        bp_free(record);
         return BP_NO_MEMORY;
+    }
+    for (size_t f = 0; f < figures; f++)
+        record[f] = NAN;
     const struct bp_network net = bp_network_of_member(p, i, layers);
     struct bp_training t = bp_training_of_member(p, span, i, &net, &optimizer, random, poll);
+    t.record = record;
     const enum bp_status status = bp_train(&t, &trained);
+    write_record(p, span, i, record);
     bp_free(layers);
+    bp_free(record);
     p->members.steps[i] = optimizer.steps;
     if (status != BP_DIVERGED)
         return status;

@@ -33,7 +33,7 @@ bp_optimizer_of_member(const struct bp_population *, size_t i);
 bool
 bp_member_is_plain(const struct bp_population *, size_t i);
 
-/* Its training, `net` and `optimizer` being its own. */
+/* Its training, `net` and `optimizer` being its own, but for a record. */
 struct bp_training
 bp_training_of_member(const struct bp_population *, struct bp_span, size_t i,
                       const struct bp_network *net, struct bp_optimizer *optimizer,

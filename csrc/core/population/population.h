@@ -65,8 +65,8 @@ struct bp_population {
         bool alike;                 /* a guess: all will draw the same; the bits do not depend on it */
     } random;
     enum bp_way way;
-    double *record;              /* [members][epochs][BP_FIGURES]; nothing is written to BP_SECONDS,
-                                    nor to an epoch in which a member diverged, nor after it */
+    double *record[BP_FIGURES];  /* [epochs][members] each, or NULL where it is not wanted; nothing is written
+                                    to an epoch in which a member diverged, nor after it, nor to BP_SECONDS by blocks */
     struct bp_settings settings; /* threads: members are divided among them; no budget */
     struct bp_poll poll;
 };
@@ -84,6 +84,14 @@ bp_member_steps(const struct bp_population *p)
 {
     const size_t samples = bp_member_samples(p), batch = p->settings.batch;
     return samples / batch + (samples % batch > 0);
+}
+
+/* A figure of all members in one epoch, [members], or NULL where it is not wanted. */
+static inline double *
+bp_figure_of(const struct bp_population *p, enum bp_figure figure, size_t epoch)
+{
+    double *const figures = p->record[figure];
+    return figures ? figures + epoch * p->members.count : NULL;
 }
 
 static inline const struct bp_data *

@@ -77,6 +77,7 @@ begin(struct block *block, const uint32_t *members, size_t count, const struct b
     const size_t samples = bp_member_samples(p), steps = bp_member_steps(p);
 
     block->count = count;
+    block->all_alive = true;
     block->step = 0;
     block->loaded.factors_for = 0;
     block->loaded.all = false;
@@ -129,17 +130,28 @@ clear_sums(struct block *block)
 {
     memset(block->lanes.sums.loss, 0, block->plan->group * sizeof(double));
     memset(block->lanes.sums.right, 0, block->plan->group * sizeof(int64_t));
-    for (size_t i = 0; i < block->count; i++)
-        block->lane[i].weight = 0;
+    memset(block->weight, 0, block->plan->group * sizeof(*block->weight));
 }
 
-/* The row of lane i in the record. */
-static double *
-record_of(const struct block *block, size_t i, size_t epoch)
+/* The means of the sums, of `samples`, where these are finite or `all` are wanted. */
+static void
+write_means(struct block *block, size_t epoch, const enum bp_figure loss, const enum bp_figure right,
+            size_t samples, bool all)
 {
-    const struct bp_population *p = block->population;
-    const size_t row = block->lane[i].member * p->settings.epochs + block->span.first + epoch;
-    return p->record + row * BP_FIGURES;
+    const size_t row = block->span.first + epoch;
+    double *losses = bp_figure_of(block->population, loss, row);
+    double *parts = bp_figure_of(block->population, right, row);
+
+    for (size_t i = 0; i < block->count; i++) {
+        const struct lane *lane = &block->lane[i];
+        const double sum = block->lanes.sums.loss[i];
+        if (!lane->alive || !(all || isfinite(sum)))
+            continue;
+        if (losses)
+            losses[lane->member] = sum / block->weight[i];
+        if (parts)
+            parts[lane->member] = (double)block->lanes.sums.right[i] / (double)samples;
+    }
 }
 
 /* The steps on `count` samples from the first-th on, or one step in parts. */
@@ -223,45 +235,41 @@ clear_lane(const struct block *block, size_t i)
         bp_put(net, block->lanes.parameters, at, 0);
 }
 
-/* Figures of training, while the sums are those. */
+/* Lane i has diverged in this epoch, which leaves no figures. */
 static void
-write_figures(struct block *block, size_t epoch)
+lose(struct block *block, size_t epoch, size_t i)
 {
-    for (size_t i = 0; i < block->count; i++)
-        if (block->lane[i].alive && isfinite(block->lanes.sums.loss[i])) {
-            double *record = record_of(block, i, epoch);
-            record[BP_LOSS] = block->lanes.sums.loss[i] / block->lane[i].weight;
-            record[BP_ACCURACY] =
-                (double)block->lanes.sums.right[i] / (double)block->plan->samples;
-        }
+    const struct bp_population *p = block->population;
+    struct lane *lane = &block->lane[i];
+
+    for (enum bp_figure f = 0; f < BP_FIGURES; f++) {
+        double *figures = bp_figure_of(p, f, block->span.first + epoch);
+        if (figures)
+            figures[lane->member] = NAN;
+    }
+    p->members.active[lane->member] = 0;
+    lane->alive = block->all_alive = false;
 }
 
 /* Ends an epoch for every lane: it stays, or the lane has diverged in it. */
 static void
 judge(struct block *block, size_t epoch, const bool *finite)
 {
-    const struct bp_population *p = block->population;
-    const struct bp_network *net = p->net;
+    const struct bp_network *net = block->population->net;
     const size_t numbers = block->plan->nodes * block->plan->group;
     const bool all = net->kernels->all_finite(numbers, block->lanes.parameters);
+    const bool unchanged = all && block->all_alive && !memchr(finite, false, block->count);
     bool ended[BP_MOST_LANES] = {false};
 
-    for (size_t i = 0; i < block->count; i++) {
-        struct lane *lane = &block->lane[i];
+    for (size_t i = 0; i < block->count && !unchanged; i++) {
         const bool good = all || bp_lane_is_finite(block, i);
-        if (lane->alive && !(finite[i] && good)) {
-            double *record = record_of(block, i, epoch);
-            for (size_t f = 0; f < BP_FIGURES; f++)
-                if (f != BP_SECONDS)
-                    record[f] = NAN;
-            ended[i] = true;
-            p->members.active[lane->member] = 0;
-            lane->alive = false;
-        }
-        if (!lane->alive && !good)
+        ended[i] = block->lane[i].alive && !(finite[i] && good);
+        if (ended[i])
+            lose(block, epoch, i);
+        if (!block->lane[i].alive && !good)
             clear_lane(block, i);
     }
-    if (memchr(ended, true, block->count))
+    if (!unchanged && memchr(ended, true, block->count))
         end_as_good(block, ended, epoch);
     if (epoch + 1 == block->span.epochs)
         return;
@@ -285,12 +293,7 @@ validate(struct block *block, size_t epoch)
         if (bp_watch_stops(&block->watch))
             return false;
     }
-    for (size_t i = 0; i < block->count; i++)
-        if (block->lane[i].alive) {
-            double *record = record_of(block, i, epoch);
-            record[BP_VALIDATION_LOSS] = block->lanes.sums.loss[i] / block->lane[i].weight;
-            record[BP_VALIDATION_ACCURACY] = (double)block->lanes.sums.right[i] / (double)rows;
-        }
+    write_means(block, epoch, BP_VALIDATION_LOSS, BP_VALIDATION_ACCURACY, rows, true);
     return true;
 }
 
@@ -321,7 +324,7 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
         for (size_t i = 0; i < count; i++)
             finite[i] = isfinite(block->lanes.sums.loss[i]);
         if (going) {
-            write_figures(block, epoch);
+            write_means(block, epoch, BP_LOSS, BP_ACCURACY, block->plan->samples, false);
             going = !block->population->validation.of || validate(block, epoch);
         }
         if (!going) {
