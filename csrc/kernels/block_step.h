@@ -67,7 +67,7 @@ struct bp_block_step {
     struct {
         double *loss;   /* [group]: Σ weight C_0 is added, of all samples of a call at once */
         double *step;   /* [group]: of the parts of a step so far */
-        int64_t *right; /* [group]: samples that are classified right are added */
+        int64_t *right; /* [group]: samples that are classified right are added; or NULL */
     } sums;
     bp_real *scratch; /* bp_block_scratch numbers */
 };

@@ -94,10 +94,10 @@ lay_out(struct block *block, struct layout *layout)
     loaded->factors = take_numbers(layout, block, plan->rows);
     loaded->numbers = take_numbers(layout, block, BP_RULE_NUMBERS);
     loaded->weights = take(layout, plan->rows * plan->group, sizeof(*loaded->weights));
-    block->weight = take(layout, plan->group, sizeof(*block->weight));
+    block->sums.weight = take(layout, plan->group, sizeof(*block->sums.weight));
     block->lanes.sums.loss = take(layout, plan->group, sizeof(double));
     block->lanes.sums.step = take(layout, plan->group, sizeof(double));
-    block->lanes.sums.right = take(layout, plan->group, sizeof(int64_t));
+    block->sums.right = take(layout, plan->group, sizeof(*block->sums.right));
     block->lanes.scratch = take(layout, bp_padded(net->widest) * SCRATCH_ROWS * plan->group + 4 * panel,
                                 size);
     for (size_t i = 0; p->settings.shuffle && i < (p->random.one ? 1 : plan->group); i++) {

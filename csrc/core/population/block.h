@@ -71,7 +71,10 @@ struct block {
         bp_real *parameters, *state[BP_STATES];
     } good; /* after the last epoch of finite numbers, but for lanes that are not alive */
     struct loaded loaded;
-    double *weight; /* [group]: Σ w_n of the samples that were loaded for this epoch's sums */
+    struct {
+        double *weight; /* [group]: Σ w_n of the samples that were loaded for this epoch's sums */
+        int64_t *right; /* [group]: lanes.sums.right, where it is wanted */
+    } sums;
     struct bp_span span;
     size_t step; /* done in the span */
     struct bp_watch watch;

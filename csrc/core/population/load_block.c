@@ -72,23 +72,34 @@ interleave(struct block *block, size_t count, size_t columns, bp_real *out)
         }
 }
 
+/* A number in `group` places */
+static void
+put_in_each(const struct bp_network *net, const bp_real *number, size_t group, bp_real *out)
+{
+    if (net->kernels->dtype == BP_FLOAT32) {
+        const float single = *(const float *)number;
+        for (size_t i = 0; i < group; i++)
+            ((float *)out)[i] = single;
+    }
+    else {
+        const double wide = *(const double *)number;
+        for (size_t i = 0; i < group; i++)
+            ((double *)out)[i] = wide;
+    }
+}
+
 /* The same, of rows that all lanes have, from lane 0's panels: each number `group` times. */
 static void
 repeat(struct block *block, size_t count, size_t columns, bp_real *out)
 {
     const struct bp_network *net = block->population->net;
     const size_t panel = net->kernels->panel, group = block->plan->group;
-    const bool single = net->kernels->dtype == BP_FLOAT32;
 
-    for (size_t at = 0; at < count * columns; at++) {
-        const size_t n = at / columns, j = at % columns;
-        const bp_real *from = bp_at(net, block->loaded.panels,
-                                    (j / panel * LOADED_ROWS + n) * panel + j % panel);
-        for (size_t i = 0; single && i < group; i++)
-            ((float *)out)[at * group + i] = *(const float *)from;
-        for (size_t i = 0; !single && i < group; i++)
-            ((double *)out)[at * group + i] = *(const double *)from;
-    }
+    for (size_t n = 0; n < count; n++)
+        for (size_t first = 0; first < columns; first += panel)
+            for (size_t j = first; j < columns && j < first + panel; j++)
+                put_in_each(net, bp_at(net, block->loaded.panels, first * LOADED_ROWS + n * panel + j - first),
+                            group, bp_at(net, out, (n * columns + j) * group));
 }
 
 /* Weights of `count` rows from sample n of the loaded ones on, and their sums. */
@@ -105,7 +116,7 @@ load_weights(struct block *block, const struct source *sources, bool own, size_t
         const struct bp_rows rows = rows_of(source, first, count, index);
         for (size_t k = 0; k < count; k++) {
             weights[k * group + i] = bp_weight_of(source->data, rows, k);
-            block->weight[i] += weights[k * group + i];
+            block->sums.weight[i] += weights[k * group + i];
         }
     }
 }
@@ -188,7 +199,7 @@ load(struct block *block, const struct source *sources, bool own, size_t first, 
             load_weights(block, sources, own, n, first + n, rows);
     }
     for (size_t i = 0; i < block->count && !weighted; i++)
-        block->weight[i] += (double)count;
+        block->sums.weight[i] += (double)count;
     block->lanes.data.x = block->loaded.x;
     block->lanes.data.y = block->loaded.y;
     block->lanes.data.own = own;
@@ -204,7 +215,7 @@ bp_load_block(struct block *block, size_t first, size_t count)
 
     if (block->loaded.all) { /* as it was in the last epoch */
         for (size_t i = 0; i < block->count; i++)
-            block->weight[i] += (double)count;
+            block->sums.weight[i] += (double)count;
         return;
     }
     for (size_t i = 0; i < (own ? block->count : 1); i++) {

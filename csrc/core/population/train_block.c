@@ -125,32 +125,38 @@ shuffle(struct block *block)
     return true;
 }
 
+/* Begins sums over samples, of those that are classified right where this is recorded. */
 static void
-clear_sums(struct block *block)
+clear_sums(struct block *block, enum bp_figure right)
 {
-    memset(block->lanes.sums.loss, 0, block->plan->group * sizeof(double));
-    memset(block->lanes.sums.right, 0, block->plan->group * sizeof(int64_t));
-    memset(block->weight, 0, block->plan->group * sizeof(*block->weight));
+    const size_t group = block->plan->group;
+
+    memset(block->lanes.sums.loss, 0, group * sizeof(double));
+    memset(block->sums.right, 0, group * sizeof(int64_t));
+    memset(block->sums.weight, 0, group * sizeof(double));
+    block->lanes.sums.right = block->population->record[right] ? block->sums.right : NULL;
 }
 
 /* The means of the sums, of `samples`, where these are finite or `all` are wanted. */
 static void
-write_means(struct block *block, size_t epoch, const enum bp_figure loss, const enum bp_figure right,
-            size_t samples, bool all)
+write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figure right, size_t samples,
+            bool all)
 {
     const size_t row = block->span.first + epoch;
     double *losses = bp_figure_of(block->population, loss, row);
     double *parts = bp_figure_of(block->population, right, row);
+    double means[BP_MOST_LANES];
 
+    for (size_t i = 0; i < block->plan->group; i++)
+        means[i] = block->lanes.sums.loss[i] / block->sums.weight[i];
     for (size_t i = 0; i < block->count; i++) {
         const struct lane *lane = &block->lane[i];
-        const double sum = block->lanes.sums.loss[i];
-        if (!lane->alive || !(all || isfinite(sum)))
+        if (!lane->alive || !(all || isfinite(block->lanes.sums.loss[i])))
             continue;
         if (losses)
-            losses[lane->member] = sum / block->weight[i];
+            losses[lane->member] = means[i];
         if (parts)
-            parts[lane->member] = (double)block->lanes.sums.right[i] / (double)samples;
+            parts[lane->member] = (double)block->sums.right[i] / (double)samples;
     }
 }
 
@@ -182,7 +188,7 @@ take_steps(struct block *block)
     if (!shuffle(block))
         return false;
     block->loaded.own = plan->own && !have_same_orders(block);
-    clear_sums(block);
+    clear_sums(block, BP_ACCURACY);
     for (size_t n = 0; n < plan->samples; n += plan->together) {
         const size_t left = plan->samples - n,
                      count = left < plan->together ? left : plan->together;
@@ -285,7 +291,7 @@ validate(struct block *block, size_t epoch)
     const struct bp_population *p = block->population;
     const size_t rows = p->validation.of->x.rows, most = block->plan->rows;
 
-    clear_sums(block);
+    clear_sums(block, BP_VALIDATION_ACCURACY);
     for (size_t n = 0; n < rows; n += most) {
         const size_t count = rows - n < most ? rows - n : most;
         bp_load_block_to_validate(block, n, count);
