@@ -31,6 +31,27 @@ SECONDS_OF_A_MEMBER = 2e-6  # that a call spends on one beside its steps
 MONITORED = tuple(f"{part}{key}" for key in ("loss", *UPWARDS) for part in ("validation_", ""))
 
 
+# What Network.fit takes and a population's does not, and why.
+OF_NETWORKS = {
+    "rng": "each member draws from its own generator, population.rngs[i]",
+    "metrics": "measure what you like in a callback: callback(population, record), where population(x) are "
+    "the outputs of all members",
+    "record": "a history has epochs; the steps of one member are those of population[i].fit",
+    "precision": "the products of a population are float32 or float64, as its networks are",
+    "comm": "its members are trained on one machine; give each rank a population of its own",
+    "sharded": "it is for comm, and a population is trained on one machine",
+    "sync_every": "it is for comm, and a population is trained on one machine",
+}
+
+
+def refuse(given: Mapping[str, object]) -> None:
+    """Raises a TypeError if anything is given: arguments that fit does not take."""
+    for name in given:
+        if name in OF_NETWORKS:
+            raise TypeError(f"Population.fit() takes no {name}: {OF_NETWORKS[name]}")
+        raise TypeError(f"Population.fit() got an unexpected keyword argument {name!r}")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What one call of fit is to do.
@@ -133,6 +154,8 @@ def plan_of(
         )
     plan_epochs, batch = whole_number("epochs", epochs), whole_number("batch_size", batch_size)
     asked = threads_asked(threads)
+    if isinstance(shuffle, str) and shuffle == "blocks":
+        raise ValueError("shuffle='blocks' is for samples that are not in memory, which only a network reads")
     order = name_among("shuffle", shuffle, ("shared",)) if isinstance(shuffle, str) else bool(shuffle)
     return Plan(
         samples=train,

@@ -219,11 +219,9 @@ class Population(KnownAttributes, Asked):
         norms: bool = False,
         progress: bool | None = None,
         callbacks: Sequence[Callback] = (),
+        **of_networks: Any,
     ) -> PopulationHistory:
         """Trains all members on minibatches for some epochs; more calls go on where the last one stopped.
-
-        Iterables of batches, "blocks" and comm, and the optimizers that look at all samples before they move,
-        are for networks only; so are metrics, which a callback can measure, record="steps" and precision.
 
         Parameters
         ----------
@@ -274,6 +272,8 @@ class Population(KnownAttributes, Asked):
             history. Training ends where one returns True, and for some members where it returns a mask,
             (members,) of bool. They may change parameters and ``optimizer.lr``, and have ``start`` and
             ``finish`` as in `backprop.callbacks`.
+        **of_networks
+            What only `Network.fit` takes: refused with the reason, and what to do instead.
 
         Returns
         -------
@@ -290,7 +290,9 @@ class Population(KnownAttributes, Asked):
             On Ctrl-C; every member stays consistent.
         """
         from backprop.population.loop import fit
+        from backprop.population.plan import refuse
 
+        refuse(of_networks)
         self.history = fit(
             self,
             x,

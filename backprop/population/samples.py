@@ -119,6 +119,8 @@ def inputs_of(x: ArrayLike, members: int, what: str = "") -> tuple[NDArray[Any],
     """
     if hasattr(x, "toarray"):
         raise TypeError(f"a Population takes no sparse {what}x; give x.toarray()")
+    if callable(x) or hasattr(x, "__next__"):
+        raise TypeError(f"iterables of batches are for a network; a Population takes an array {what}x")
     array = as_array(f"{what}x", x)
     if array.ndim == 3 and len(array) != members:
         raise ValueError(f"{what}x of each member must have shape ({members}, n, inputs), got {array.shape}")
