@@ -113,21 +113,27 @@ def _extend(
     columns["lr"] = rates
     if plan.quality.name == "r2":
         own, held_out = plan.spreads
-        columns["r2"] = 1 - columns["loss"] / own
+        columns["r2"] = _r2(columns["loss"], own)
         if plan.held_out is not None:
-            columns["validation_r2"] = 1 - columns["validation_loss"] / held_out
+            columns["validation_r2"] = _r2(columns["validation_loss"], held_out)
     if plan.norms:
         norms = np.linalg.norm(population.parameters.astype(np.float64), axis=1)
         columns["weight_norm"] = norms[np.newaxis]
     if plan.samples.mask is not None:
         columns["accuracy"] = np.full_like(columns["loss"], np.nan)
-    unknown = ~np.isfinite(columns["loss"])  # of members that rest, or have just diverged
-    if unknown.any():
-        columns = {key: np.where(unknown, np.nan, column) for key, column in columns.items()}
+    known = np.isfinite(columns["loss"])
+    if not known.all():  # of members that rest, or have just diverged, nothing is
+        columns = {key: np.where(known, column, np.nan) for key, column in columns.items()}
     for key, values in history.items():
         every: list[Any] = values
         every.extend(epochs * [seconds] if key == "seconds" else columns[key])
     return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+
+
+def _r2(losses: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 - C / C of the best constant outputs, in one array: new memory costs more than the sums."""
+    parts = losses / spread
+    return np.subtract(1, parts, out=parts)
 
 
 def _median(record: dict[str, Any]) -> dict[str, float]:

@@ -40,6 +40,7 @@ FIRST = {
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
+    "population_online": ("populations",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
     "pace": ("pace",), "crowding": ("crowding",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
@@ -470,6 +471,29 @@ MUTANTS = [
         ("every part begins a step", "block->lanes.step.begins = n == 0;", "block->lanes.step.begins = true;"),
         ("every part ends a step", "block->lanes.step.ends = rows == left;", "block->lanes.step.ends = true;"),
         ("l1 in the place of l2", "block->plan->group + i, own.l2", "block->plan->group + i, own.l1"),
+        ("a lane that is lost ends as it is now", "end_as_good(block, ended, epoch);\n    if", "end_as_now(block, ended);\n    if"),
+        ("a lane that is lost keeps its figures", "            figures[lane->member] = NAN;", "            figures[lane->member] += 0;"),
+        ("sums of an epoch go on", "    memset(block->lanes.sums.loss, 0, group * sizeof(double));\n", ""),
+        ("weights of an epoch go on", "    memset(block->sums.weight, 0, group * sizeof(double));\n", ""),
+    ),
+    *in_file(
+        "core/population/block.c",
+        ("lanes that are not wanted are written", "const bool moves = i < block->count ? !wanted || wanted[i] : !wanted;", "const bool moves = i < block->count || !wanted;"),
+    ),
+    *in_file(
+        "core/population/train_population.c",
+        ("members that rest are trained", "        if (p->members.active[i])\n", ""),
+    ),
+    *in_file(
+        "kernels/bodies/population_online.inc",
+        ("no slope on the way back", "NAME(g_prime)(g, NAME(load)(z + of_k + v * LANES), a_k[v]) * sum[v]", "sum[v]"),
+        ("delta goes back through what has moved", "sum[v] = NAME(fma)(share, old, sum[v]);\n                NAME(store)(to, NAME(fma)(a_k[v], share, old));", "NAME(store)(to, NAME(fma)(a_k[v], share, old));\n                sum[v] = NAME(fma)(share, NAME(load)(to), sum[v]);"),
+        ("weights stay at the first sample's", "            left.data.weights += NAME(ONLINE_GROUP);", "            left.data.weights += 0;"),
+        ("softmax in a hidden layer goes this way", "elementwise &= p->layers[l].activation != BP_SOFTMAX;", "elementwise &= l < p->count;"),
+    ),
+    *in_file(
+        "kernels/bodies/population_outputs.inc",
+        ("the mean is no mean", "                slope = slope / nodes;", "                slope = slope * nodes;"),
     ),
     *in_file(
         "core/population/load_block.c",
