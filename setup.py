@@ -4,6 +4,7 @@ Its files are compiled side by side, as many at a time as there are processors, 
 """
 
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = sorted(path.as_posix() for path in Path("csrc").rglob("*.c"))
 HEADERS = sorted(path.as_posix() for suffix in ("h", "inc") for path in Path("csrc").rglob(f"*.{suffix}"))
+# What the engine offers Python. Its CRC-32 goes into the extension, and `import backprop` compares the two.
+STUB = Path("backprop/_core.pyi")
 
 
 def processors():
@@ -26,7 +29,7 @@ class BuildSideBySide(build_ext):
     def build_extension(self, ext):
         """Compiles and links an extension unless it is newer than all that it is made of."""
         built = Path(self.get_ext_fullpath(ext.name))
-        made_of = [*ext.sources, *ext.depends]
+        made_of = [*ext.sources, *ext.depends, STUB.as_posix()]
         if not self.force and built.is_file():
             newest = max(os.stat(path).st_mtime for path in made_of)
             if newest <= built.stat().st_mtime:
@@ -42,14 +45,16 @@ class BuildSideBySide(build_ext):
 
     def compile_one(self, ext, source):
         """The path of the object file."""
+        knows_stub = source == "csrc/python/module.c"
+        interface = [("BP_INTERFACE", f"{zlib.crc32(STUB.read_bytes())}UL")] if knows_stub else []
         (compiled,) = self.compiler.compile(
             [source],
             output_dir=self.build_temp,
-            macros=ext.define_macros,
+            macros=[*ext.define_macros, *interface],
             include_dirs=ext.include_dirs,
             debug=self.debug,
             extra_postargs=ext.extra_compile_args,
-            depends=ext.depends,
+            depends=[*ext.depends, STUB.as_posix()] if knows_stub else ext.depends,
         )
         return compiled
 

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from backprop._core import DivergenceError
+    from backprop._stamp import check_interface
+
+    check_interface()
 except ModuleNotFoundError as error:
     if error.name != "backprop._core":
         raise
@@ -24,6 +27,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from backprop import datasets, kernels, plots, schedules
+from backprop._core import DivergenceError
 from backprop._version import __version__ as __version__
 from backprop.activations import Activation
 from backprop.callbacks import Checkpoint, EarlyStopping

@@ -47,6 +47,7 @@ class RanksArguments(TypedDict):
     common_memory: CommonMemoryArguments | None
 
 isa: str
+interface: int  # the CRC-32 of this file when the engine was built
 candidates: tuple[str, ...]
 activations: tuple[str, ...]
 losses: tuple[str, ...]

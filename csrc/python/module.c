@@ -25,6 +25,10 @@
 #include "solve_method.h"
 #include "train_method.h"
 
+#ifndef BP_INTERFACE /* setup.py: the CRC-32 of backprop/_core.pyi */
+#define BP_INTERFACE 0
+#endif
+
 #define NAME(enumerator, name) [enumerator] = name,
 static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
 static const char *const solved_names[] = {BP_EACH_SOLVED(NAME)[BP_SOLVED_FIGURES] = NULL};
@@ -209,6 +213,7 @@ execute(PyObject *module)
     if (PyArray_ImportNumPyAPI() < 0)
         return -1;
     if (choose_kernels(module, state) < 0 ||
+        add(module, "interface", PyLong_FromUnsignedLong(BP_INTERFACE)) < 0 ||
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
         add(module, "losses", tuple_of_names(bp_loss_names)) < 0 ||
         add(module, "figures", tuple_of_names(figure_names)) < 0 ||

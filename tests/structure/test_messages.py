@@ -21,6 +21,15 @@ def test_an_extension_that_is_not_built(monkeypatch):
         runpy.run_path(bp.__file__)
 
 
+def test_an_extension_that_was_built_from_other_sources(monkeypatch):
+    monkeypatch.setattr("backprop._core.interface", 1)
+    with pytest.raises(ImportError, match="built from other sources"):
+        runpy.run_path(bp.__file__)
+    monkeypatch.delattr("backprop._core.interface")
+    with pytest.raises(ImportError, match="build it again with: pip install -e"):
+        runpy.run_path(bp.__file__)
+
+
 def test_texts(small):
     tanh = small.net.layers[0].activation
     assert {tanh: 1}[copy.deepcopy(tanh)] == 1
