@@ -435,19 +435,17 @@ check_way(const struct way *way)
     drop_world(&world);
 }
 
-/* Outputs, classes and losses, and where samples are in lanes the gradient. */
+/* Outputs, classes and losses, and the gradient. */
 static void
 check_many(const struct way *way)
 {
     struct world world;
     struct bp_results results[2] = {{0}};
-    bp_real *gradients[2], *inputs[2];
-    double losses[2];
+    struct bp_mean_gradient means[2];
 
     make_world(&world, way);
     const struct bp_network *net = &world.net;
     const size_t size = net->kernels->size, rows = way->rows;
-    const bool lanes = bp_gradient_may_divide(net, &world.data);
     bp_real *parameters = zeros(net);
     fill(net, parameters, net->parameters, 5);
     for (size_t i = 0; i < 2; i++) {
@@ -456,27 +454,26 @@ check_many(const struct way *way)
         results[i].outputs = room(rows * way->sizes[LAYERS] * size);
         results[i].classes = room(rows * sizeof(int64_t));
         results[i].losses = room(rows * sizeof(double));
-        gradients[i] = zeros(net);
-        inputs[i] = room(way->sizes[0] * size);
+        means[i] = (struct bp_mean_gradient){
+            .data = &world.data, .gradient = zeros(net), .inputs = room(way->sizes[0] * size)};
         require(bp_evaluate_many(&many, true, &results[i]) == BP_OK, way->name, "not evaluated");
-        require(!lanes || bp_gradient_many(&many, gradients[i], inputs[i], &losses[i]) == BP_OK,
-                way->name, "no gradient");
+        require(bp_gradient_many(&many, &means[i]) == BP_OK, way->name, "no gradient");
     }
     require(memcmp(results[0].outputs, results[1].outputs, rows * way->sizes[LAYERS] * size) == 0 &&
                 memcmp(results[0].classes, results[1].classes, rows * sizeof(int64_t)) == 0 &&
                 memcmp(results[0].losses, results[1].losses, rows * sizeof(double)) == 0 &&
                 memcmp(&results[0].total, &results[1].total, sizeof(double)) == 0,
             way->name, "evaluated otherwise");
-    require(!lanes || (memcmp(gradients[0], gradients[1], net->parameters * size) == 0 &&
-                       memcmp(inputs[0], inputs[1], way->sizes[0] * size) == 0 &&
-                       memcmp(&losses[0], &losses[1], sizeof(double)) == 0),
+    require(memcmp(means[0].gradient, means[1].gradient, net->parameters * size) == 0 &&
+                memcmp(means[0].inputs, means[1].inputs, way->sizes[0] * size) == 0 &&
+                memcmp(&means[0].loss, &means[1].loss, sizeof(double)) == 0,
             way->name, "another gradient");
     for (size_t i = 0; i < 2; i++) {
         free(results[i].outputs);
         free(results[i].classes);
         free(results[i].losses);
-        free(gradients[i]);
-        free(inputs[i]);
+        free(means[i].gradient);
+        free(means[i].inputs);
     }
     free(parameters);
     drop_world(&world);

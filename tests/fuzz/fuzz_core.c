@@ -159,10 +159,12 @@ fuzz_gradient(struct bytes *bytes, const struct call *call)
     bp_real *gradient = room(bp_room(call->net) * call->size);
     bp_real *inputs = room(call->inputs * call->size);
 
-    lay_out(&ws, call->net, draw(bytes, 1, 40), 1, with_mask(call, BP_INPUT_GRADIENT));
+    lay_out(&ws, call->net, call->rows, 1, with_mask(call, BP_INPUT_GRADIENT));
     struct bp_data data = *call->data;
     data.derivatives = !data.labels && draw(bytes, 0, 1) == 1;
-    (void)bp_gradient(call->net, &ws, call->drawn->parameters, &data, gradient, inputs);
+    memset(gradient, 0, bp_room(call->net) * call->size);
+    bp_gradient(call->net, &ws, call->drawn->parameters,
+                &(struct bp_mean_gradient){.data = &data, .gradient = gradient, .inputs = inputs});
     bp_workspace_free(&ws);
     free(gradient);
     free(inputs);
