@@ -91,12 +91,12 @@ def _train(
 
 def _rates_of(
     rates: MemberRates, plan: Plan, before: NDArray[np.uint64], epochs: int, training: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """The rate of the last step of each of these epochs, (epochs, members)."""
+) -> list[NDArray[np.float64]]:
+    """The rate of the last step of each of these epochs, (members,)."""
     if not rates.scheduled:
-        return np.broadcast_to(rates.constant, (epochs, len(before)))
+        return epochs * [np.broadcast_to(rates.constant, len(before))]
     last_steps = [before + np.uint64((epoch + 1) * plan.steps - 1) for epoch in range(epochs)]
-    return np.stack([rates.of_steps(training, done, 1)[:, 0] for done in last_steps])
+    return [rates.of_steps(training, done, 1)[:, 0] for done in last_steps]
 
 
 def _extend(
@@ -104,12 +104,12 @@ def _extend(
     population: Members,
     plan: Plan,
     trained: tuple[dict[str, NDArray[np.float64]], float],
-    rates: NDArray[np.float64],
+    rates: list[NDArray[np.float64]],
 ) -> dict[str, Any]:
     """Adds an engine's figures, (epochs, members) each, and seconds an epoch to the history; the last epoch's
     figures."""
-    columns, seconds = trained
-    epochs = len(columns["loss"])
+    columns: dict[str, Any] = dict(trained[0])
+    seconds, epochs = trained[1], len(columns["loss"])
     columns["lr"] = rates
     if plan.quality.name == "r2":
         own, held_out = plan.spreads
