@@ -365,6 +365,17 @@ def check_theme(page, theme, ground):
     assert np.allclose(page.script(shape), before, atol=2), "it stays as wide"
 
 
+def check_seen_at_once(page):
+    """From the first button to the end of the panel, all is in what JupyterLab shows of a notebook."""
+    page.script("document.querySelector('.bp-root').scrollIntoView()")
+    top, bottom, low, high = page.script(
+        "const box = (each) => document.querySelector(each).getBoundingClientRect();"
+        "const frame = box('.jp-WindowedPanel-outer');"
+        "return [box('.bp-bar').top, box('.bp-weight').bottom, frame.top, frame.bottom]"
+    )
+    assert low <= top < bottom <= high
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_round_in_jupyterlab(driver, lab, size):
     from selenium.webdriver import ActionChains
@@ -404,6 +415,7 @@ def test_a_round_in_jupyterlab(driver, lab, size):
     driver.switch_to.active_element.send_keys(Keys.HOME)
     page.until(lambda: driver.switch_to.active_element.get_attribute("data-key") == "[0,0,0]")
     assert len(driver.find_elements("css selector", cell)) == 1
+    check_seen_at_once(page)
     for theme, ground in (("Dark", "rgb(22, 25, 29)"), ("Light", "rgb(255, 255, 255)")):
         check_theme(page, theme, ground)
     weight = page.edge(1, 0, 0).get_attribute("aria-label")

@@ -122,6 +122,21 @@ def test_a_round_and_back(page, size):
     assert wide[0] <= wide[1]
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_whole_network_and_the_panel_are_seen_at_once(page, size):
+    emulate(page.driver, size)
+    open_at(page, "layers=2-8-8-8-1&done=8")
+    page.until(lambda: "Backward through layer L-3" in page.told())
+    lowest, top, bottom = page.script(
+        "const box = (each) => each.getBoundingClientRect();"
+        "const panel = box(document.querySelector('.bp-weight'));"
+        "const low = [...document.querySelectorAll('.bp-node')].map((each) => box(each).bottom);"
+        "return [Math.max(...low), panel.top, panel.bottom]"
+    )
+    assert lowest <= top
+    assert bottom <= size[1]
+
+
 def test_a_link_brings_the_same_state_back(page):
     network = "layers=2-6-3-1&activation=relu&data=xor&optimizer=adam&rate=0.02&seed=5"
     open_at(page, f"{network}&epochs=7&sample=9&done=4&weight=1.2.3")

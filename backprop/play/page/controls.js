@@ -5,8 +5,9 @@ const OUTPUTS = ["sigmoid", "softmax", "tanh", "identity"];
 const LOSSES = ["squared_error", "mean_squared_error", "binary_cross_entropy", "cross_entropy", "huber"];
 const KEYS = ["0", "1", "2", "3", "4", "5", "ink", "ground", "plus", "minus"];
 
+const PHASE = "one layer of a phase";
 const LEGEND = "An edge is a weight: blue positive, orange and dashed negative, the thicker the larger. A node shows its a, below " +
-  "it δ; the arrow says where the loss wants an output to go. Point at an edge for its three terms; click, or use the arrow " +
+  "it or beside it δ; the arrow says where the loss wants an output to go. Point at an edge for its three terms; click, or use the arrow " +
   "keys, to keep it; the paths that feed it are lit. A node stands for its bias.";
 
 export function build(root) {
@@ -20,14 +21,14 @@ export function build(root) {
   };
   const button = (name, text, attributes = {}) => make(name, "button", { type: "button", ...attributes }, text);
   const numeric = (name, attributes) => make(name, "input", { type: "number", inputmode: "decimal", ...attributes });
-  const group = (label, ...inside) => make(null, "span", { class: "bp-group", role: "group", "aria-label": label }, ...inside);
+  const group = (label, ...inside) => make(null, "span", { class: `bp-group${label === PHASE ? " bp-phase" : ""}`, role: "group", "aria-label": label }, ...inside);
   const labelled = (text, element, name = null) => make(name, "label", {}, make(null, "span", {}, text), element);
   const select = (name, options, attributes = {}) => make(name, "select", attributes, ...options.map((each) => new Option(each, each)));
 
   const bar = make(null, "div", { class: "bp-bar" },
     button("next", "Next", { class: "bp-main" }),
     button("back", "Back", { "aria-label": "one step back" }),
-    group("one layer of a phase", button("forward", "Forward"), button("backward", "Backward"), button("update", "Update")),
+    group(PHASE, button("forward", "Forward"), button("backward", "Backward"), button("update", "Update")),
     group("sample",
       button("before", "‹", { "aria-label": "the sample before" }),
       labelled("sample", numeric("sample", { min: 0, step: 1 })),
@@ -123,15 +124,15 @@ export function showTerms(page, e, quietly, digits) {
     element.append(before, term);
     return element;
   };
-  const was = e.moved ? `, it was ${digits(e.moved.was)}: moved by ${digits(e.moved.by)}` : "";
-  page.name.innerHTML = `${e.weight} = <span></span>`;
-  page.name.querySelector("span").textContent = digits(e.value) + was;
+  const moved = e.moved ? `, <span class="bp-was">it was ${digits(e.moved.was)}: </span>moved by ${digits(e.moved.by)}` : "";
+  page.name.innerHTML = `${e.weight} = ${digits(e.value)}${moved}`;
   page.terms.replaceChildren(
     ...e.terms.map((term, i) => item(i ? "·" : "", box(term.name, term.html, term.number, term.meaning))),
     item("=", box("product", e.product.html, e.product.number, "the product")),
   );
   const unknown = e.product.number === null || e.terms.some((term) => term.number === null);
   page.factors.innerHTML = unknown ? "A “?” is not computed yet: step on to there." : `${e.product.html} = ${e.factors} = ${digits(e.product.number)}`;
+  page.factors.classList.toggle("bp-known", !unknown);
   const open = page.whole.open;
   page.whole.hidden = !e.whole;
   page.wholeInside.innerHTML = e.whole;

@@ -4,7 +4,8 @@ import { largestOf, layerName, share, short, shownNodes } from "./numbers.js";
 import { className, edgeLabel, nodeLabel } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const RADIUS = 17, TOP = 46, MARGIN = 26, LEAST_COLUMN = 74, MOST_COLUMN = 230, LEAST_ROW = 46, MOST_ROW = 54, ROOM = 76;
+const TOP = 38, MARGIN = 26, MOST_RADIUS = 17, SMALL_RADIUS = 14, LEAST_COLUMN = 46, LEAST_COLUMN_WITH_DELTA = 84, MOST_COLUMN = 230, LEAST_BESIDE = 60, LETTER = 6.4;
+const LEAST_ROW = 22, MOST_ROW = 54, ROW_WITH_DELTA = 36; // pixels; from the last one on there is room for δ below a node
 export const MOST_OUTPUTS = 10; // that are drawn all
 
 export function svg(tag, attributes, ...inside) {
@@ -20,16 +21,35 @@ export function drawnNodes(state) {
   return sizes.map((size, c) => shownNodes(size, c === sizes.length - 1 ? Math.max(state.nodes, MOST_OUTPUTS) : state.nodes));
 }
 
+// The pixels between two nodes of a column, such that what is above the network, all its rows and the panel of terms below fit
+// what is seen at once, of the window or of what scrolls in a notebook: from its beginning, or else from the widget's on.
+function rowHeight(holder, rows) {
+  const root = holder.closest(".bp-root"), panel = getComputedStyle(root.querySelector(".bp-weight"));
+  const whole = root.offsetHeight - holder.offsetHeight + TOP + MOST_ROW * rows, top = holder.getBoundingClientRect().top;
+  const framed = window !== window.parent; // as tall as what is in it, so its own height tells nothing
+  let seen = framed ? 0.75 * screen.availHeight : document.documentElement.clientHeight, begin = framed ? root.getBoundingClientRect().top : -window.scrollY;
+  for (let each = root.parentElement; each && each !== document.body; each = each.parentElement) {
+    if (getComputedStyle(each).overflowY === "visible" || each.clientHeight === 0 || each.clientHeight >= Math.min(whole, seen)) continue;
+    [seen, begin] = [each.clientHeight, each.getBoundingClientRect().top - each.scrollTop];
+  }
+  const left = seen - ["minHeight", "marginTop"].reduce((sum, name) => sum + parseFloat(panel[name]), TOP + 8);
+  const fitting = (from) => Math.floor((left - (top - from)) / rows), easy = fitting(begin);
+  return Math.min(MOST_ROW, Math.max(LEAST_ROW, easy >= LEAST_ROW ? easy : fitting(root.getBoundingClientRect().top)));
+}
+
 // maps: for each layer and node a canvas with what the node gives in the plane, or null.
 export function drawNetwork(holder, round, { maps = null } = {}) {
   const { state } = round, drawn = drawnNodes(state), gaps = drawn.length - 1;
   const sizes = [state.layers[0].inputs, ...state.layers.map((layer) => layer.outputs)];
   const leftOut = drawn.map((nodes, c) => sizes[c] - nodes.length), rowsOf = (c) => drawn[c].length + (leftOut[c] > 0 ? 1 : 0);
-  const rows = Math.max(...drawn.map((_, c) => rowsOf(c))), row = rows > 8 ? LEAST_ROW : MOST_ROW;
-  const column = Math.min(MOST_COLUMN, Math.max(LEAST_COLUMN, (holder.clientWidth - 2 * MARGIN - ROOM) / gaps));
-  const width = 2 * MARGIN + ROOM + column * gaps, height = TOP + row * rows + 4;
+  const rows = Math.max(...drawn.map((_, c) => rowsOf(c))), row = rowHeight(holder, rows);
+  const below = row >= ROW_WITH_DELTA, least = below ? LEAST_COLUMN : LEAST_COLUMN_WITH_DELTA;
+  const beside = Math.max(LEAST_BESIDE, LETTER * lettersBeside(round, drawn.at(-1), below) + 10);
+  const column = Math.min(MOST_COLUMN, Math.max(least, (holder.clientWidth - 2 * MARGIN - beside) / gaps));
+  const width = 2 * MARGIN + beside + column * gaps, height = TOP + row * rows + 4;
+  const radius = Math.min(MOST_RADIUS, below ? (row - 12) / 2 : (row - 3) / 2, below ? 0.31 * column : (column - 44) / 2);
   const places = drawn.map((nodes, c) => {
-    const top = TOP + (row * (rows - rowsOf(c))) / 2 + row / 2 - 6, split = nodes.length - Math.floor(nodes.length / 2);
+    const top = TOP + (row * (rows - rowsOf(c))) / 2 + row / 2 - (below ? 6 : 0), split = nodes.length - Math.floor(nodes.length / 2);
     return new Map(nodes.map((j, i) => [j, [MARGIN + column * c, top + row * (i + (leftOut[c] > 0 && i >= split ? 1 : 0))]]));
   });
   const picture = svg("svg", {
@@ -45,11 +65,11 @@ export function drawNetwork(holder, round, { maps = null } = {}) {
   drawn.forEach((nodes, c) => {
     const x = MARGIN + column * c, kind = c === 0 ? "inputs" : state.layers[c - 1].activation;
     picture.append(
-      svg("text", { class: "bp-head", x, y: 14 }, layerName(c - 1, state.layers.length).replace("-", "−")),
-      svg("text", { class: "bp-kind", x, y: 31 }, `${sizes[c]} ${kind}`),
+      svg("text", { class: "bp-head", x, y: 12 }, layerName(c - 1, state.layers.length).replace("-", "−")),
+      svg("text", { class: "bp-kind", x, y: 28 }, `${sizes[c]} ${kind}`),
     );
     const most = round.hasA(c - 1) ? largestOf(nodes.map((j) => round.a(c - 1)[j])) : 0;
-    for (const j of nodes) picture.append(drawNode(round, c - 1, j, places[c].get(j), most, maps?.[c - 1]?.[j]));
+    for (const j of nodes) picture.append(drawNode(round, c - 1, j, { place: places[c].get(j), most, radius, row, below, map: maps?.[c - 1]?.[j] }));
     if (leftOut[c] > 0) {
       const above = places[c].get(nodes[nodes.length - Math.floor(nodes.length / 2) - 1])[1];
       picture.append(svg("text", { class: "bp-kind", x, y: above + row }, `⋮ ${leftOut[c]} more`));
@@ -78,25 +98,44 @@ function drawEdges(picture, round, layer, drawn, places) {
   }
 }
 
-function drawNode(round, layer, j, [x, y], most, map) {
+function drawNode(round, layer, j, { place: [x, y], most, radius, row, below, map }) {
   const { state } = round, known = round.hasA(layer), a = known ? round.a(layer)[j] : null, label = nodeLabel(round, layer, j);
   const delta = layer >= 0 && round.has("backward", layer) ? round.trace.layers[layer].dC_dz[j] : null, last = layer === round.last;
   const group = svg("g", { class: `bp-node${a < 0 ? " bp-minus" : ""}`, role: "img", "aria-label": label },
-    svg("circle", { cx: x, cy: y, r: RADIUS }));
-  if (map) group.append(svg("image", { class: "bp-map", href: map, x: x - 12, y: y - 12, width: 24, height: 24, preserveAspectRatio: "none" }));
-  else group.append(svg("circle", { class: "bp-fill", cx: x, cy: y, r: RADIUS - 1, "fill-opacity": (known ? 0.45 * share(a, most) : 0).toFixed(2) }));
-  if (known) group.append(svg("text", { class: "bp-value", x, y }, short(a)));
+    svg("circle", { cx: x, cy: y, r: radius }));
+  if (map) group.append(svg("image", { class: "bp-map", href: map, x: x - 0.7 * radius, y: y - 0.7 * radius, width: 1.4 * radius, height: 1.4 * radius, preserveAspectRatio: "none" }));
+  else group.append(svg("circle", { class: "bp-fill", cx: x, cy: y, r: radius - 1, "fill-opacity": (known ? 0.45 * share(a, most) : 0).toFixed(2) }));
+  if (known) group.append(svg("text", { class: `bp-value${radius < SMALL_RADIUS ? " bp-small" : ""}`, x, y }, short(a)));
   group.append(svg("title", {}, label));
   if (layer >= 0 && state.layers[layer].bias) group.setAttribute("data-key", JSON.stringify([layer, j, null]));
-  if (delta !== null) group.append(svg("text", { class: "bp-delta", x, y: y + RADIUS + 8 }, `δ ${short(delta)}`));
-  if (!last) return group;
-  const name = className(round, j), beside = x + RADIUS + 16;
-  group.append(svg("text", { class: "bp-target", x: beside, y: name ? y + 7 : y }, `y ${short(round.trace.y[j])}`));
-  if (name) group.append(svg("text", { class: "bp-class", x: beside, y: y - 7 }, name));
+  if (delta !== null && below) group.append(svg("text", { class: "bp-delta", x, y: y + radius + 8 }, `δ ${short(delta)}`));
+  else if (delta !== null && !last) group.append(svg("text", { class: "bp-delta bp-beside", x: x + radius + 3, y }, `δ ${short(delta)}`));
+  return last ? drawTarget(group, round, j, { place: [x, y], radius, row, below, delta }) : group;
+}
+
+// The most letters that drawTarget writes in one line.
+function lettersBeside(round, outputs, below) {
+  const lengths = outputs.map((j) => [className(round, j).length, 2 + short(round.trace.y[j]).length]);
+  return Math.max(...lengths.map(([name, target]) => (below ? Math.max(name, target) : name + 2 + target)));
+}
+
+// Beside an output: its class, its target, δ where there is no room for it below, and the way the loss wants it to go.
+function drawTarget(group, round, j, { place: [x, y], radius, row, below, delta }) {
+  const name = className(round, j), text = (kind, lines, line, inside) => group.append(
+    svg("text", { class: kind, x: x + radius + 16, y: y + (lines === 1 ? 0 : Math.min(7, row / 4) * (2 * line - 1)) }, inside));
+  const target = `y ${short(round.trace.y[j])}`, both = !below && delta !== null;
+  if (both) {
+    text("bp-target", 2, 0, name ? `${name}: ${target}` : target);
+    text("bp-target", 2, 1, `δ ${short(delta)}`);
+  } else if (name) {
+    text("bp-class", 2, 0, name);
+    text("bp-target", 2, 1, target);
+  } else text("bp-target", 1, 0, target);
   if (delta === null) return group;
-  const slopes = round.trace.layers[layer].dC_da, nudge = -slopes[j], up = nudge > 0 ? 1 : -1;
+  const slopes = round.trace.layers[round.last].dC_da, nudge = -slopes[j], up = nudge > 0 ? 1 : -1;
   if (nudge) {
-    const length = up * Math.max(8, 24 * share(nudge, largestOf(slopes))), way = `M${x + RADIUS + 8} ${y + length / 2}v${-length}m-4 ${5 * up}l4 ${-5 * up}l4 ${5 * up}`;
+    const length = up * Math.max(8, Math.min(24, row - 4) * share(nudge, largestOf(slopes)));
+    const way = `M${x + radius + 8} ${y + length / 2}v${-length}m-4 ${5 * up}l4 ${-5 * up}l4 ${5 * up}`;
     group.append(svg("path", { class: `bp-nudge${up < 0 ? " bp-minus" : ""}`, d: way }));
   }
   return group;

@@ -124,6 +124,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
 
   function draw() {
     const focused = page.net.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
+    drawSteps();
+    drawFields();
     drawnFor = page.net.clientWidth;
     drawNetwork(page.net, round, { maps });
     for (const element of page.net.querySelectorAll("[data-key]")) {
@@ -136,8 +138,6 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     if (band && over > 0) page.net.scrollLeft = Number(band.getAttribute("x")) + 25 - page.net.clientWidth / 2;
     show();
     if (focused) page.net.querySelector(`[data-key='${focused}']`)?.focus({ preventScroll: true });
-    drawSteps();
-    drawFields();
     drawPictures();
     if (round.after) pure = false;
     if (permalink) page.link.href = hashOf(round, chosen, seed);
@@ -302,8 +302,10 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
 
   // Drawn again for another width or other colours, once both are what they will be.
   const redraw = () => requestAnimationFrame(() => ready && page.net.clientWidth > 0 && draw());
-  const watch = new ResizeObserver(() => Math.abs(page.net.clientWidth - drawnFor) > 1 && redraw());
-  watch.observe(page.net);
+  const drawnWell = () => Math.abs(page.net.clientWidth - drawnFor) <= 1 || redraw();
+  const watches = [new ResizeObserver(drawnWell), new IntersectionObserver(drawnWell)]; // a notebook takes cells out of the page and back
+  for (const watch of watches) watch.observe(page.net);
+  window.addEventListener("resize", redraw);
   const dark = matchMedia("(prefers-color-scheme: dark)"), recolour = () => {
     pictured = -1;
     act(async () => {});
@@ -343,7 +345,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     look: () => round.trace && act(look),
     stop() {
       loop.stop();
-      watch.disconnect();
+      for (const watch of watches) watch.disconnect();
+      window.removeEventListener("resize", redraw);
       theme.disconnect();
       dark.removeEventListener("change", recolour);
       window.removeEventListener("focus", looked);
