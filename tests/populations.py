@@ -175,6 +175,22 @@ def random_case(seed):
     )
 
 
+def smallest_case(activation, own=()):
+    """Plain steps, a sample each, of networks with a few nodes of this activation in every layer."""
+    number = ACTIVATIONS.index(activation)
+    case, rng = random_case(number), np.random.default_rng(number)
+    case.sizes, case.activations, case.own = (2, 3, 2, 2), 3 * (activation,), own
+    case.loss, case.members, case.layers = "huber", 70, {"bias": number % 2 > 0}
+    case.penalties, case.beside, case.optimizer, case.batch_size = None, {}, "SGD", 1
+    case.settings = [{"lr": 0.1 + 0.001 * i} for i in range(70)]
+    case.x, case.y = (
+        rng.random((70, 9, 2) if name in own else (9, 2)).astype(case.dtype) for name in ("x", "y")
+    )
+    if "sample_weight" in own:
+        case.beside = {"sample_weight": rng.integers(0, 3, (70, 9)) + np.eye(9)[0]}
+    return case
+
+
 def random_settings(rng, optimizer):
     """Numbers of one optimizer; rates are small enough, and now and then too large."""
     lr = 10.0 ** rng.uniform(-3, -1) if rng.random() < 0.97 else 1e4
@@ -297,4 +313,6 @@ if __name__ == "__main__":
     first, last, way_asked = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     for number in range(first, last):
         compare(random_case(number), way_asked)
+    for activation in ACTIVATIONS:
+        compare(smallest_case(activation), way_asked)
     print(f"{last - first} cases with {_core.isa}")

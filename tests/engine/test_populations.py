@@ -10,7 +10,7 @@ import numpy as np
 import populations
 import pytest
 from conftest import ROOT
-from populations import compare, new_record, random_case
+from populations import compare, new_record, random_case, smallest_case
 
 import backprop as bp
 from backprop import _core
@@ -41,18 +41,7 @@ def test_several_vectors_side_by_side():
 @pytest.mark.parametrize("activation", _core.activations)
 def test_plain_steps_of_the_smallest_networks(activation, own):
     """A sample a step, several vectors side by side: forward and back go through each layer once."""
-    number = _core.activations.index(activation)
-    case, rng = random_case(number), np.random.default_rng(number)
-    case.sizes, case.activations, case.own = (2, 3, 2, 2), (activation, activation, activation), own
-    case.loss, case.members, case.layers = "huber", 70, {"bias": number % 2 > 0}
-    case.penalties, case.beside, case.optimizer, case.batch_size = None, {}, "SGD", 1
-    case.settings = [{"lr": 0.1 + 0.001 * i} for i in range(70)]
-    case.x, case.y = (
-        rng.random((70, 9, 2) if name in own else (9, 2)).astype(case.dtype) for name in ("x", "y")
-    )
-    if "sample_weight" in own:
-        case.beside = {"sample_weight": rng.integers(0, 3, (70, 9)) + np.eye(9)[0]}
-    compare(case)
+    compare(smallest_case(activation, own))
 
 
 def test_cases_cover_what_there_is():
