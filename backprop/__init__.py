@@ -26,8 +26,7 @@ except ModuleNotFoundError as error:
         "with: pip install -e .   (or: python setup.py build_ext --inplace)"
     ) from None
 
-from backprop import datasets, kernels, plots, schedules
-from backprop._core import DivergenceError
+from backprop import datasets, kernels, schedules
 from backprop._version import __version__ as __version__
 from backprop.activations import Activation
 from backprop.callbacks import Checkpoint, EarlyStopping
@@ -36,13 +35,14 @@ from backprop.layer import Layer
 from backprop.losses import Loss
 from backprop.network import Network, load
 from backprop.optimizers import SGD, Adam, AdamW, RMSprop
-from backprop.population import Population
-from backprop.rate_search import find_rate
 from backprop.solvers import LBFGS, LevenbergMarquardt
 
 if TYPE_CHECKING:
     from backprop import lesson as lesson
+    from backprop import plots
     from backprop import sklearn as sklearn
+    from backprop.population import Population
+    from backprop.rate_search import find_rate
     from backprop.widget import Widget as Widget
 
 __all__ = [
@@ -70,12 +70,23 @@ __all__ = [
 ]
 
 
+# So that `import backprop` is quick.
+_modules = ("lesson", "plots", "population", "rate_search", "sklearn", "widget")
+_names = {"Population": "population", "find_rate": "rate_search", "Widget": "widget"}
+
+
 def __getattr__(name: str) -> Any:
-    """``bp.lesson``, ``bp.sklearn`` and ``bp.Widget``, imported when first used; two need other packages."""
+    """What is imported when it is first used; some of it needs other packages."""
     import importlib
 
-    if name in ("lesson", "sklearn"):
+    if name in _modules:
         return importlib.import_module(f"backprop.{name}")
-    if name == "Widget":
-        return importlib.import_module("backprop.widget").Widget
+    if name in _names:
+        value = getattr(importlib.import_module(f"backprop.{_names[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_modules, *_names})

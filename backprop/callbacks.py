@@ -21,7 +21,6 @@ import numpy as np
 
 from backprop._figures import MODES, improves, is_own, worst
 from backprop._validate import finite_number, name_among, suggestion, whole_number
-from backprop.files.format import save
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -217,6 +216,8 @@ class Checkpoint:
         OSError, ValueError
             As from `Network.save`.
         """
+        from backprop.files.format import save
+
         save(network, path, optimizer=self.optimizer)
 
     def _path_of(self, record: dict[str, float]) -> str:

@@ -36,6 +36,19 @@ def test_import_brings_nothing_but_numpy(tmp_path):
     assert set(result.stdout.split()) <= {"__future__", "zlib"}
 
 
+def test_names_that_are_imported_when_first_used(tmp_path):
+    code = (
+        "import sys, backprop as bp; "
+        "late = {'backprop.plots', 'backprop.population', 'backprop.files.format'}; "
+        "assert not late & set(sys.modules); assert {*bp.__all__, 'lesson', 'Widget'} <= set(dir(bp)); "
+        "print(bp.Population.__name__, bp.find_rate.__name__, bp.plots.__name__, bp.population.__name__)"
+    )
+    result = run_python(code, tmp_path)
+    assert result.stdout == "Population find_rate backprop.plots backprop.population\n", result.stderr
+    with pytest.raises(AttributeError, match="has no attribute 'Populations'"):
+        bp.Populations  # noqa: B018
+
+
 def test_package_has_its_data_and_types():
     page = [f"play/page/{name}" for name in ("widget.css", "play.html", "exercises.json", *MODULES)]
     for name in ("py.typed", "_core.pyi", "data/SOURCE.txt", "data/digits-images-idx3-ubyte.gz", *page):
