@@ -115,7 +115,7 @@ jacobian_vector(Network *self, const struct bp_samples *samples, const struct bp
         return NULL;
     status = bp_begin(self, samples, BP_KEEP_Z);
     if (status == BP_OK)
-        status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, &samples->data), 1, BP_KEEP_Z);
+        status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, samples->data.x.rows), 1, BP_KEEP_Z);
     if (status == BP_OK)
         bp_jacobian_vector(net, &self->ws, &moved, self->parameters.at, &samples->data, v,
                            PyArray_DATA(out));

@@ -138,7 +138,7 @@ bp_leave_with_samples(Network *self, struct bp_samples *samples)
 enum bp_status
 bp_begin(Network *self, const struct bp_samples *samples, unsigned flags)
 {
-    const size_t rows = bp_rows_together(&self->net, &samples->data);
+    const size_t rows = bp_rows_together(&self->net, samples->data.x.rows);
 
     bp_give_up_gil(&self->gil);
     self->watch = (struct bp_watch){0};

@@ -277,7 +277,7 @@ bp_network_hessian_vector(PyObject *object, PyObject *const *args, Py_ssize_t co
         bp_mask_vector(net, (struct bp_vector){along.at, false});
         status = bp_begin(self, &samples, BP_KEEP_Z);
         if (status == BP_OK)
-            status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, &samples.data), 1, BP_KEEP_Z);
+            status = bp_workspace_lay_out(&moved, net, bp_rows_together(net, samples.data.x.rows), 1, BP_KEEP_Z);
         if (status == BP_OK)
             bp_hessian_vector(net, &self->ws, &moved, self->parameters.at, &samples.data, along.at,
                               product.at);

@@ -22,7 +22,7 @@ TRAIN_ORDER = (
     "pace", "training", "run", "stop", "feed", "vectors", "figures",
     "ranks/words", "ranks/rows", "ranks/figures", "ranks/common_memory",
     "methods/batch", "methods/single", "methods/links", "methods/method", "methods/batches", "methods/online",
-    "methods/chain", "methods/lanes", "methods/methods", "ranks/together", "ranks/averaging", "ranks/epoch",
+    "methods/chain", "methods/groups", "methods/methods", "ranks/together", "ranks/averaging", "ranks/epoch",
     "open", "stretches", "epoch", "train", "step",
 )  # fmt: skip
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h", ".inc"))

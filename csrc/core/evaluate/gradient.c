@@ -28,7 +28,7 @@ bp_sum_gradient(struct bp_pass *pass, const struct bp_data *data, struct bp_rows
         .what = BP_STORE, .add = sum->add, .gradient = {sum->gradient, false}, .zeros = true};
     const size_t end = rows.first + rows.count;
 
-    pass->sums = bp_grouping_of(net, data->x.rows);
+    pass->sums = bp_sums_together(net, data->x.rows);
     for (size_t n = rows.first; n < end && !bp_watch_stops(ws->scratch.watch); n += pass->rows) {
         pass->rows = end - n < ws->rows ? end - n : ws->rows;
         bp_forward_to_delta(pass, data, n, 1 / weight);

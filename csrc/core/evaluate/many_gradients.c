@@ -205,7 +205,7 @@ gradient_of_groups(const struct bp_many *asked, struct bp_mean_gradient *mean)
 {
     const struct bp_network *net = asked->net;
     const struct bp_data *data = asked->data;
-    const size_t size = net->kernels->size, together = bp_rows_together(net, data);
+    const size_t size = net->kernels->size, together = bp_rows_together(net, data->x.rows);
     struct bp_many many = *asked;
     struct summing s = {
         .many = &many, .mean = mean, .rows = bp_rows_of_sum(net, data), .weight = bp_sum_of_weights(data)};

@@ -23,14 +23,21 @@ bp_pass_alone(const struct bp_network *net, struct bp_workspace *ws, const bp_re
     };
 }
 
-/* How many rows go through the network at a time: whole groups of a sum over all of them. */
+/* How many of `rows` rows go through the network at a time: a group of a sum over all of them, or a block. */
 static inline size_t
-bp_rows_together(const struct bp_network *net, const struct bp_data *data)
+bp_rows_together(const struct bp_network *net, size_t rows)
 {
     enum { ROWS = 128 };
-    const size_t rows = data->x.rows, group = bp_grouping_of(net, rows).group;
-    const size_t most = group > 0 ? group : ROWS;
+    const struct bp_grouping by = bp_grouping_of(net, rows);
+    const size_t whole = bp_takes_groups(net) ? by.group : by.block, most = whole > 0 ? whole : ROWS;
     return rows < most ? rows : most;
+}
+
+/* How sums over those associate. */
+static inline struct bp_grouping
+bp_sums_together(const struct bp_network *net, size_t rows)
+{
+    return bp_takes_groups(net) ? bp_grouping_of(net, rows) : (struct bp_grouping){0};
 }
 
 /* The rows that fit into ws, from row n on. */

@@ -8,7 +8,7 @@
 bool
 bp_fits_lanes(const struct bp_network *net, size_t rows)
 {
-    if (bp_grouping_of(net, rows).block == 0 || net->custom || net->dropout ||
+    if (!bp_takes_groups(net) || rows < BP_MANY_ROWS || net->custom || net->dropout ||
         net->restraint.rated || net->restraint.masked)
         return false;
     for (size_t l = 0; l + 1 < net->count; l++)

@@ -80,21 +80,23 @@ void
 bp_sum_columns_in_groups(const struct bp_pass *pass, size_t columns, const bp_real *m,
                          size_t stride, bool add, bp_real *sum)
 {
-    enum { PANELS = BP_NARROW * sizeof(double) / BP_PANEL_BYTES };
+    enum { PANELS = 4 }; /* at a time */
     const struct bp_network *net = pass->net;
     _Alignas(64) char sums[3][PANELS * BP_PANEL_BYTES] = {{0}};
-    const size_t panel = net->kernels->panel;
-    struct bp_outer outer = {
-        .rows = 1,
-        .columns = columns,
-        .delta = m,
-        .delta_stride = stride,
-        .c = sums[0],
-        .c_stride = panel,
-    };
+    const size_t panel = net->kernels->panel, most = PANELS * panel;
 
-    add_groups(pass, &outer, sums[1], sums[2], columns_of_block);
-    bp_put(net, 1, columns, sums[0], panel, add, sum, columns, panel);
+    for (size_t j = 0; j < columns; j += most) {
+        struct bp_outer outer = {
+            .rows = 1,
+            .columns = columns - j < most ? columns - j : most,
+            .delta = bp_const_at(net, m, j / panel * stride),
+            .delta_stride = stride,
+            .c = sums[0],
+            .c_stride = panel,
+        };
+        add_groups(pass, &outer, sums[1], sums[2], columns_of_block);
+        bp_put(net, 1, outer.columns, sums[0], panel, add, bp_at(net, sum, j), outer.columns, panel);
+    }
 }
 
 void

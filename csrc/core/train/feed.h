@@ -42,9 +42,11 @@ static inline struct bp_rows
 bp_batch_at(const struct run *run, size_t first)
 {
     const struct bp_chosen chosen = run->asked->chosen;
+    const struct bp_stream *stream = run->asked->stream;
     const size_t left = (chosen.rows ? chosen.count : run->feed.data.x.rows) - first;
+    const size_t most = stream && stream->whole ? left : run->applied.together;
     return (struct bp_rows){run->feed.order ? run->feed.order : chosen.rows, first,
-                            left < run->ws.rows ? left : run->ws.rows};
+                            left < most ? left : most};
 }
 
 #endif

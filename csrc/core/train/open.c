@@ -58,13 +58,15 @@ open_workspaces(struct run *run)
     const struct bp_training *t = run->asked;
     const struct applied *a = &run->applied;
     const size_t together = a->method->rows(a->batch), samples = bp_samples_of(t);
-    const size_t rows = bp_is_shared(t) ? bp_common_rows(t, a->batch)
-                        : t->stream     ? together
-                                        : smaller(together, samples);
+    const size_t rows = t->stream ? together : smaller(together, samples);
+    const size_t room = bp_is_shared(t)   ? bp_common_rows(t, a->batch)
+                        : a->method->room ? a->method->room(t, a->batch)
+                                          : rows;
     const enum bp_status status =
-        bp_workspace_for(&run->ws, t->net, &t->data, rows, a->threads,
+        bp_workspace_for(&run->ws, t->net, &t->data, room, a->threads,
                          (t->net->dropout ? BP_DROPOUT : 0) | (t->settings.mixed ? BP_ROUNDED : 0));
 
+    run->applied.together = rows;
     if (status != BP_OK || !t->validation)
         return status;
     return bp_workspace_for(&run->held_out, t->net, t->validation,

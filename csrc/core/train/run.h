@@ -15,6 +15,7 @@
 /* What was asked for as it is done: bp_run_open writes it, and nobody afterwards. */
 struct applied {
     size_t batch, threads;
+    size_t together; /* rows that a method is given at a time, but for whole blocks of a stream */
     bool in_place; /* on the vectors that users see, which are not packed */
     const struct method *method;
     uint64_t first_step; /* steps that the optimizer had done before this call */

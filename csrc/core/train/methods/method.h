@@ -14,6 +14,8 @@ struct method {
     bool (*suits)(const struct bp_training *, size_t batch);
     /* The rows that are loaded together, each step taking `batch` of them. */
     size_t (*rows)(size_t batch);
+    /* The rows that run->ws has room for. NULL: for all of those. */
+    size_t (*room)(const struct bp_training *, size_t batch);
     /* Memory of its own, run->own; run->ws and run->vectors are there. BP_OK, BP_NO_MEMORY or
      * BP_TOO_LARGE. NULL: it needs none. */
     enum bp_status (*open)(struct run *);
@@ -26,8 +28,8 @@ struct method {
 };
 
 /* any batch, any optimizer and any network; a sample a step, plain descent; the same for the
- * smallest networks, and with a rule; many samples of narrow networks */
-extern const struct method bp_batches, bp_online, bp_chain, bp_chain_by_rule, bp_lanes;
+ * smallest networks, and with a rule; many samples of networks that are not large */
+extern const struct method bp_batches, bp_online, bp_chain, bp_chain_by_rule, bp_groups;
 
 /* The fastest that suits. */
 const struct method *

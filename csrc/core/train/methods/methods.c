@@ -5,7 +5,7 @@ bp_best_method(const struct bp_training *t, size_t batch)
 {
     /* the fastest first; the last suits always */
     static const struct method *const methods[] = {&bp_chain, &bp_chain_by_rule, &bp_online,
-                                                   &bp_lanes, &bp_batches};
+                                                   &bp_groups, &bp_batches};
     size_t i = 0;
 
     if (t->settings.mixed)

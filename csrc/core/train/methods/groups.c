@@ -1,17 +1,16 @@
-/* lanes.c: large batches of narrow networks, group by group as grouping.h has them, with samples in
- * the lanes of vectors. Threads claim groups from a counter and meet twice a step: when the sums of
- * all groups are there, and when each has done its share of the parameters. */
+/* groups.c: large batches of networks that are not large, group by group as grouping.h has them: with
+ * samples in the lanes of vectors where the network is narrow enough, else in panels. Each thread takes
+ * whole groups through all layers in a workspace of its own. Threads claim groups from a counter and
+ * meet twice a step: when the sums of all groups are there, and when each has done its share of the
+ * parameters. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/memory.h"
 #include "core/network/functions.h"
-#include "core/passes/backward.h"
-#include "core/passes/forward.h"
-#include "core/passes/input_layer.h"
+#include "core/passes/alone.h"
 #include "core/passes/lanes.h"
-#include "core/passes/losses.h"
 #include "core/passes/whole_gradient.h"
 #include "core/train/feed.h"
 #include "core/train/figures.h"
@@ -28,21 +27,39 @@ struct group {
 
 /* run->own. A group is written by who claimed it before the first meeting of a step, and read by all
  * between that and the second, when thread 0 sets `next` to 0. */
-struct lanes {
+struct groups {
     struct bp_workspace *ws; /* one a thread */
     struct group *groups;
     bp_real *gradients;  /* one a group, packed */
     bp_real *gradient;   /* their sum */
     atomic_size_t next;  /* group that nobody has claimed */
     size_t threads;
+    bool lanes;
+};
+
+/* A batch, by groups. */
+struct batch {
+    struct bp_rows rows;
+    size_t group;        /* rows of a group */
+    double weight;       /* Σ w_n */
+    double sign;         /* what deltas are multiplied by, besides */
+    bool moving;         /* as bp_update */
 };
 
 static bool
 suits(const struct bp_training *t, size_t batch)
 {
-    return bp_fits_lanes(t->net, batch) && !t->net->restraint.masked && !t->net->restraint.rated &&
-           !t->ranks && !(t->stream && t->stream->whole) &&
+    return bp_grouping_of(t->net, batch).group > 0 && !t->net->custom && !t->ranks &&
+           !(t->stream && t->stream->whole) &&
            (t->stream || (t->data.x.rows <= UINT32_MAX && !bp_is_sparse(&t->data.x)));
+}
+
+/* Whether a batch goes the ordinary way: a short last one, which is one block, or a sparse one of a
+ * stream. */
+static bool
+is_ordinary(const struct run *run, size_t rows)
+{
+    return bp_grouping_of(run->asked->net, rows).group == 0 || bp_is_sparse(&run->feed.data.x);
 }
 
 static size_t
@@ -51,23 +68,30 @@ rows_of(size_t batch)
     return batch;
 }
 
+/* run->ws is for batches that go the ordinary way: any of a stream, else the last one. */
 static size_t
-groups_of(const struct bp_network *net, size_t rows)
+room_for(const struct bp_training *t, size_t batch)
 {
-    return (rows + bp_lanes_rows(net) - 1) / bp_lanes_rows(net);
+    const size_t last = t->stream ? batch : bp_samples_of(t) % batch;
+    return last > 0 ? last : 1;
 }
 
 static enum bp_status
 open(struct run *run)
 {
     const struct bp_network *net = run->asked->net;
-    const size_t groups = groups_of(net, run->applied.batch), size = net->kernels->size;
-    struct lanes *own = run->own = bp_allocate(1, sizeof(*own));
+    const size_t batch = run->applied.batch, groups = bp_most_groups(net, batch);
+    const size_t rows = bp_takes_groups(net) ? bp_lanes_rows(net) : BP_MOST_BLOCK_ROWS;
+    const size_t size = net->kernels->size;
+    const unsigned flags =
+        (run->asked->data.mask.data ? BP_MASK : 0) | (net->dropout ? BP_DROPOUT : 0);
+    struct groups *own = run->own = bp_allocate(1, sizeof(*own));
     enum bp_status status = BP_OK;
 
     if (!own)
         return BP_NO_MEMORY;
     own->threads = run->applied.threads;
+    own->lanes = bp_fits_lanes(net, batch);
     own->ws = bp_allocate(own->threads, sizeof(*own->ws));
     own->groups = bp_allocate(groups, sizeof(*own->groups));
     own->gradients = bp_allocate(bp_size_product(groups, net->packed), size);
@@ -75,15 +99,14 @@ open(struct run *run)
     if (!own->ws || !own->groups || !own->gradients || !own->gradient)
         return BP_NO_MEMORY;
     for (size_t me = 0; status == BP_OK && me < own->threads; me++)
-        status = bp_workspace_lay_out(&own->ws[me], net, bp_lanes_rows(net), 1,
-                                      run->asked->data.mask.data ? BP_MASK : 0);
+        status = bp_workspace_lay_out(&own->ws[me], net, rows, 1, flags);
     return status;
 }
 
 static void
 close(struct run *run)
 {
-    struct lanes *own = run->own;
+    struct groups *own = run->own;
 
     if (!own)
         return;
@@ -109,44 +132,54 @@ weight_of(const struct bp_data *data, struct bp_rows batch)
     return sum;
 }
 
-/* What each sample's delta is multiplied by: `sign` times its share of the batch's weight. */
-struct share {
-    double sign, batch_weight;
-};
-
+/* What the delta of row n of `rows` is multiplied by: its share of the batch's weight. */
 static double
-factor_of(const struct bp_data *data, struct bp_rows rows, size_t n, struct share share)
+factor_of(const struct bp_data *data, struct bp_rows rows, size_t n, const struct batch *batch)
 {
-    if (share.batch_weight == 0)
+    if (batch->weight == 0)
         return 0;
-    return share.sign * bp_weight_of(data, rows, n) / share.batch_weight;
+    return batch->sign * bp_weight_of(data, rows, n) / batch->weight;
 }
 
-/* The sums of a group of so few rows that most lanes would have none: in panels. */
+/* The sums of the rows of a group, in panels: all at once, or a block at a time. */
 static void
-add_few(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
-        struct share share, struct bp_vector gradient)
+add_panels(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
+           const struct batch *batch, struct bp_vector gradient)
 {
+    const struct bp_network *net = pass->net;
     const struct bp_data *data = &run->feed.data;
+    const size_t together = bp_rows_together(net, batch->rows.count);
+    struct bp_update update = {.what = BP_STORE, .gradient = gradient, .moving = batch->moving};
+    struct bp_dropout dropout = {run->keys, 0};
 
-    pass->rows = rows.count;
-    bp_load_batch(pass, data, rows, true);
-    bp_forward(pass);
-    bp_losses(pass);
-    group->losses = (struct bp_loss_sums){0};
-    bp_sum_losses(pass, pass->ws, data, rows, &group->losses);
-    if (!isfinite(group->losses.loss))
-        group->bad_layer = bp_first_bad_layer(run, pass->ws, rows.count);
-    for (size_t n = 0; n < rows.count; n++)
-        pass->ws->factors[n] = factor_of(data, rows, n, share);
-    bp_delta_from_loss(pass);
-    bp_backward(pass, &(struct bp_update){.what = BP_STORE, .gradient = gradient});
+    *group = (struct group){.bad_layer = net->count - 1};
+    pass->dropout = run->keys ? &dropout : NULL;
+    for (size_t n = 0; n < rows.count; n += pass->rows, update.add = true) {
+        const size_t left = rows.count - n, count = left < together ? left : together;
+        const struct bp_rows part = {rows.order, rows.first + n, count};
+        struct bp_loss_sums losses = {0};
+        pass->rows = count;
+        dropout.place = run->feed.place + part.first;
+        bp_load_batch(pass, data, part, true);
+        bp_forward(pass);
+        bp_losses(pass);
+        bp_sum_losses(pass, pass->ws, data, part, &losses);
+        bp_add_loss_sums(&group->losses, &losses);
+        if (!isfinite(losses.loss)) {
+            const size_t bad = bp_first_bad_layer(run, pass->ws, count);
+            group->bad_layer = bad < group->bad_layer ? bad : group->bad_layer;
+        }
+        for (size_t i = 0; i < count; i++)
+            pass->ws->factors[i] = factor_of(data, part, i, batch);
+        bp_delta_from_loss(pass);
+        bp_backward(pass, &update);
+    }
 }
 
-/* The sums of the rows of a group. */
+/* The same in lanes. */
 static void
-add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
-          struct share share, struct bp_vector gradient)
+add_lanes(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
+          const struct batch *batch, struct bp_vector gradient)
 {
     const struct bp_network *net = pass->net;
     const struct bp_data *data = &run->feed.data;
@@ -158,54 +191,62 @@ add_group(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct gro
     if (!isfinite(group->losses.loss))
         group->bad_layer = bp_lanes_first_not_finite(pass);
     if (!data->weights && rows.count == pass->rows) { /* no division for each */
-        const double factor = factor_of(data, rows, 0, share);
+        const double factor = factor_of(data, rows, 0, batch);
         for (size_t n = 0; n < rows.count; n++)
             factors[n] = factor;
     }
     else {
         memset(factors, 0, pass->rows * sizeof(*factors));
         for (size_t n = 0; n < rows.count; n++)
-            factors[bp_lanes_row(net, n)] = factor_of(data, rows, n, share);
+            factors[bp_lanes_row(net, n)] = factor_of(data, rows, n, batch);
     }
     bp_lanes_delta(pass);
     bp_lanes_backward(pass, gradient, NULL);
 }
 
+/* Groups of a batch. */
+static size_t
+groups_of(const struct batch *batch)
+{
+    return (batch->rows.count + batch->group - 1) / batch->group;
+}
+
 /* The groups that this thread gets hold of. */
 static void
-add_groups(struct worker *worker, struct bp_rows rows, double sign)
+add_groups(struct worker *worker, const struct batch *batch)
 {
     struct run *run = worker->run;
     const struct bp_network *net = worker->pass.net;
-    struct lanes *own = run->own;
-    const struct share share = {sign, weight_of(&run->feed.data, rows)};
-    const size_t groups = groups_of(net, rows.count), each = bp_lanes_rows(net);
+    const struct bp_rows rows = batch->rows;
+    struct groups *own = run->own;
     struct bp_pass alone = worker->pass;
 
     alone.ws = &own->ws[worker->pass.me];
     alone.team = NULL;
     alone.me = 0;
     alone.threads = 1;
-    for (size_t g; (g = atomic_fetch_add(&own->next, 1)) < groups;) {
-        const size_t first = g * each, left = rows.count - first;
-        const struct bp_rows part = {rows.order, rows.first + first, left < each ? left : each};
+    alone.sums = bp_sums_together(net, rows.count);
+    for (size_t g; (g = atomic_fetch_add(&own->next, 1)) < groups_of(batch);) {
+        const size_t first = g * batch->group, left = rows.count - first;
+        const size_t count = left < batch->group ? left : batch->group;
+        const struct bp_rows part = {rows.order, rows.first + first, count};
         const struct bp_vector gradient = {bp_at(net, own->gradients, g * net->packed), true};
-        (part.count <= each / 4 ? add_few : add_group)(run, &alone, part, &own->groups[g], share,
-                                                       gradient);
+        /* of few rows most lanes would have none */
+        const bool lanes = own->lanes && count > batch->group / 4;
+        (lanes ? add_lanes : add_panels)(run, &alone, part, &own->groups[g], batch, gradient);
     }
 }
 
 /* Adds up the losses of all groups; false where their sum is not finite, which ends training. */
 static bool
-add_up(struct worker *worker, struct bp_rows rows)
+add_up(struct worker *worker, const struct batch *by)
 {
     struct run *run = worker->run;
-    const struct lanes *own = run->own;
-    const size_t groups = groups_of(worker->pass.net, rows.count);
+    const struct groups *own = run->own;
     struct bp_loss_sums batch = {0};
     size_t bad = worker->pass.net->count - 1;
 
-    for (size_t g = 0; g < groups; g++) {
+    for (size_t g = 0; g < groups_of(by); g++) {
         bp_add_loss_sums(&batch, &own->groups[g].losses);
         if (!isfinite(own->groups[g].losses.loss) && own->groups[g].bad_layer < bad)
             bad = own->groups[g].bad_layer;
@@ -215,7 +256,7 @@ add_up(struct worker *worker, struct bp_rows rows)
     worker->sums.loss += batch.loss;
     worker->sums.weight += batch.weight;
     worker->sums.right += batch.right;
-    worker->sums.samples += rows.count;
+    worker->sums.samples += by->rows.count;
     if (isfinite(batch.loss))
         return true;
     if (worker->pass.me == 0) {
@@ -231,7 +272,7 @@ static bp_real *
 add_gradients(const struct worker *worker, size_t groups, size_t *first, size_t *count)
 {
     const struct bp_network *net = worker->pass.net;
-    const struct lanes *own = worker->run->own;
+    const struct groups *own = worker->run->own;
     const size_t panel = net->kernels->panel;
     size_t begin, end;
 
@@ -252,7 +293,7 @@ move(struct worker *worker, const struct bp_optimizer *optimizer, bool plain, si
     struct run *run = worker->run;
     const struct bp_pass *pass = &worker->pass;
     const struct bp_network *net = pass->net;
-    const struct lanes *own = run->own;
+    const struct groups *own = run->own;
     struct bp_optimizer_step rule =
         bp_next_step(optimizer, run->applied.first_step + worker->step);
     size_t first, count;
@@ -279,33 +320,40 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
-    struct lanes *own = run->own;
+    struct groups *own = run->own;
     struct bp_optimizer optimizer = *run->asked->optimizer;
     const bool plain = !run->vectors.gradient && bp_is_plain(pass->net, &optimizer);
 
-    /* a short last batch is one block; a block of a stream may be sparse */
-    if (!bp_fits_lanes(pass->net, rows.count) || bp_is_sparse(&run->feed.data.x))
+    if (is_ordinary(run, rows.count))
         return bp_batches.step(worker, rows, next);
     optimizer.rate = bp_rate_of(run, worker->step);
     bp_begin_batch(worker, &run->ws, rows);
     if (pass->me == 0)
         run->verdict.stop = bp_asked_to_stop(run);
-    add_groups(worker, rows, plain ? -optimizer.rate : 1);
+    const struct batch batch = {
+        .rows = rows,
+        .group = bp_grouping_of(pass->net, rows.count).group,
+        .weight = weight_of(&run->feed.data, rows),
+        .sign = plain ? -optimizer.rate : 1,
+        .moving = bp_forgets(&optimizer),
+    };
+    add_groups(worker, &batch);
     bp_meet(pass->team);
     if (pass->me == 0)
         atomic_store(&own->next, 0);
-    if (run->verdict.stop || !add_up(worker, rows))
+    if (run->verdict.stop || !add_up(worker, &batch))
         return false;
-    move(worker, &optimizer, plain, groups_of(pass->net, rows.count));
+    move(worker, &optimizer, plain, groups_of(&batch));
     bp_meet(pass->team);
     bp_count_step(worker);
     return true;
 }
 
-const struct method bp_lanes = {
-    .name = "lanes",
+const struct method bp_groups = {
+    .name = "groups",
     .suits = suits,
     .rows = rows_of,
+    .room = room_for,
     .open = open,
     .step = step,
     .close = close,
