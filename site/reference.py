@@ -52,7 +52,8 @@ def entries(content):
     items = []
     for group in groups:
         name, _, told = group.partition("\n")
-        items.append(f"<dt><code>{escape(name)}</code></dt><dd>{paragraphs(textwrap.dedent(told))}</dd>")
+        plain = escape(name.replace("`", ""))
+        items.append(f"<dt><code>{plain}</code></dt><dd>{paragraphs(textwrap.dedent(told))}</dd>")
     return f"<dl>{''.join(items)}</dl>\n"
 
 
