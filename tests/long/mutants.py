@@ -30,17 +30,19 @@ TESTS = (
     "kernels", "lesson", "gradients", "training", "schedules", "optimizers", "second_order", "dropout", "determinism", "fit_options",
     "own_functions", "differences", "explain", "parameters", "freedom",
 )  # fmt: skip
+SOLVERS = ("solver_steps", "whole_batch", "beside_scipy", "weights_and_masks")
 # What is likely to kill the mutants of a file comes first.
 FIRST = {
     "alone": ("weights_and_masks",),
     "vectors": ("sparse_fit",), "lazy": ("sparse_fit",), "sparse_layer": ("sparse_fit",), "sparse": ("sparse_fit", "sparse"),
     "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
-    "math": ("instruction_sets",), "normal": ("instruction_sets",),
+    "math": ("instruction_sets",), "normal": ("instruction_sets", *SOLVERS),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
     "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
     "population_online": ("populations",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
+    **dict.fromkeys(("lbfgs", "line_search", "levenberg", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
     "pace": ("pace",), "crowding": ("crowding",),
     "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
@@ -50,7 +52,7 @@ FIRST = {
 
 class Mutant(NamedTuple):
     name: str
-    file: str  # under csrc/
+    file: str  # under csrc/; of Python, from the root
     old: str
     new: str
 
@@ -516,6 +518,68 @@ MUTANTS = [
         "kernels/bodies/population_steps.inc",
         ("losses of a part are added twice", "        p->sums.step[i] = loss[i];\n        loss[i] = 0;", "        p->sums.step[i] = loss[i];"),
     ),
+    *in_file(
+        "core/solve/lbfgs.c",
+        ("lbfgs: from the oldest first", "(memory->next + room - i) % room;\n        const double *s = pair(run, place), *y = s + count;\n        const double curvature", "(memory->next + room - (memory->count + 1 - i)) % room;\n        const double *s = pair(run, place), *y = s + count;\n        const double curvature"),
+        ("lbfgs: H begins with 1", "q[i] *= scale;", "q[i] *= 1;"),
+        ("lbfgs: the second loop adds only", "run->shares[place] - share", "run->shares[place]"),
+        ("lbfgs: the gradient without l2", "gradient[p] += layer->l2 * x[p];", "gradient[p] += 0;"),
+        ("lbfgs: l2, not its half", "layer->l2 / 2 * bp_dot", "layer->l2 * bp_dot"),
+        ("lbfgs: pairs of another problem stay", "                memory->count = 0;\n                return;", "                return;"),
+        ("lbfgs: the next pair goes to the same place", "memory->next = (memory->next + 1) % memory->memory;", "memory->next = 0;"),
+    ),
+    *in_file(
+        "core/solve/line_search.c",
+        ("line search: any slope will do", "(low || is_level(s->start, at)) && fabs(at.slope) <= CURVATURE * -s->start.slope", "(low || is_level(s->start, at))"),
+        ("line search: any decrease will do", "at.value <= s->start.value + at.step * wanted", "at.value <= s->start.value + at.step"),
+    ),
+    *in_file(
+        "core/solve/levenberg.c",
+        ("lm: steps that bend are taken", "if (!(4 * bend <= BEND * BEND * length))", "if (!(bend <= BEND * BEND * length))"),
+        ("lm: damping does not fall", "fmax(FALL * damping, LEAST * most)", "fmax(damping, LEAST * most)"),
+        ("lm: damping rises by three", "damping *= RISE)", "damping *= 3)"),
+        ("lm: the acceleration with the sign turned", "solve(run, run->residuals.bend, a, -0.5, a)", "solve(run, run->residuals.bend, a, 0.5, a)"),
+        ("lm: the gradient without penalties", "run->pulled[p] + run->penalties[p] * run->now.parameters[p]", "run->pulled[p]"),
+        ("lm: C without penalties", "reached->objective = reached->loss + run->to_loss * penalty(run, point->parameters);", "reached->objective = reached->loss;"),
+        ("lm: effective parameters of the damped matrix", "if (!factorize(run, 0))", "if (true)"),
+    ),
+    *in_file(
+        "core/solve/residuals.c",
+        ("residuals: weights without their root", "return weight == 1 ? 1 : sqrt(weight);", "return weight;"),
+        ("residuals: of missing targets", "if (pass->masked && mask[at(pass->ws->stride, n, j)] == 0)", "if (false)"),
+        ("residuals: v, not 2 v", "r->twice[p] = 2 * r->along[p];", "r->twice[p] = r->along[p];"),
+    ),
+    *in_file(
+        "core/solve/normal.c",
+        ("normal: blocks of another point stay", "n->panels_stride, slot > 0);", "n->panels_stride, true);"),
+        ("normal: the mask of another weight", "if (mask[k * outputs + j]) {", "if (mask[j * inputs + k]) {"),
+    ),
+    *in_file(
+        "core/solve/matrix.c",
+        ("matrix: rows of U are added", "to[i] = -from[i];", "to[i] = from[i];"),
+        ("matrix: a diagonal without its largest part", "for (size_t i = k; i < u->order; i++)\n            sum +=", "for (size_t i = k + 1; i < u->order; i++)\n            sum +="),
+    ),
+    *in_file(
+        "core/solve/objective.c",
+        ("objective: the last group alone", "(g == 0 ? 0 : gradient[p])", "0"),
+        ("objective: the forward pass of the point before", "o->resident != sweep->point)", "o->resident == NOTHING)"),
+    ),
+    *in_file(
+        "core/solve/solve.c",
+        ("evaluations are added up", "    o->evaluations = 0;\n", ""),
+        ("a target that is not reached ends it", "reached->loss <= asked->limits.target ?", "reached->loss <= 2 * asked->limits.target ?"),
+    ),
+    *in_file(
+        "backprop/fit/whole_batch.py",
+        ("whole batch: N with missing targets", "residuals if samples.mask is None else int(np.count_nonzero(samples.mask))", "residuals"),
+        ("whole batch: what a callback changes is overlooked", "return self.stopped or changed", "return self.stopped"),
+        ("whole batch: a matrix of any size", "if needed is None or needed > memory:", "if needed is None:"),
+    ),
+    *in_file(
+        "backprop/solvers.py",
+        ("solvers: a first damping is forgotten", 'self._settings["damping"] or 0.0', "0.0"),
+        ("solvers: a ring's place of any value", "count in range(self.memory + 1) and place in range(self.memory)", "count in range(self.memory + 1)"),
+    ),
 ]  # fmt: skip
 
 
@@ -650,7 +714,11 @@ class Copy:
 
 
 def places(mutant):
-    return (ROOT / "csrc" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+    return path_in(ROOT, mutant).read_text(encoding="utf-8").count(mutant.old)
+
+
+def path_in(root, mutant):
+    return root / ("" if mutant.file.endswith(".py") else "csrc") / mutant.file
 
 
 def main():
@@ -686,7 +754,7 @@ def main():
 
 
 def killed(copy, mutant):
-    path, begun = copy.csrc / mutant.file, time.monotonic()
+    path, begun = path_in(copy.folder, mutant), time.monotonic()
     whole = path.read_text(encoding="utf-8")
     path.write_text(whole.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
