@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-UPWARDS = ("accuracy", "r2")
+UPWARDS = ("accuracy", "r2", "log_evidence")
 DOWNWARDS = (
     "loss", "lr", "seconds", "weight_norm", "gradient_norm", "damping", "step", "evaluations",
     "effective_parameters",

@@ -32,8 +32,9 @@ class History(dict[str, list[float]]):
     With `LBFGS` and `LevenbergMarquardt`, "loss" is C after the iteration, and instead of "lr" there are
     "gradient_norm", the 2-norm of ∂C/∂w there; "step", how far the parameters moved, 2-norm; "evaluations",
     how often C was computed, of which the first iteration has one more, where it began; and, with
-    Levenberg-Marquardt, "damping", the μ of the step, and "effective_parameters" if it is Bayesian. An
-    iteration that found no better point has a step of 0 and is the last.
+    Levenberg-Marquardt, "damping", the μ of the step, and if it is Bayesian "effective_parameters" and
+    "log_evidence", which is NaN until the penalties were found anew once. An iteration that found no better
+    point has a step of 0 and is the last.
 
     Parameters
     ----------

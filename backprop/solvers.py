@@ -194,10 +194,12 @@ class LevenbergMarquardt(WholeBatch):
         Whether to use it; by default where the network has second derivatives: no softmax, and no
         activation of the user's.
     bayesian : bool
-        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): for each layer a penalty λ Σ w² over
-        its weights and biases is added to Σ r², and λ follows from the data, by the layer's weights, after
-        every step. It needs no validation data, and reports how many parameters the data determine.
-        Σ r² with the penalties never rises for the λ of a step; C may when one grows.
+        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): penalties λ Σ w² are added to Σ r², one
+        for the weights of each layer and one for the biases of each but the last, and λ follows from the data
+        whenever a step lowers that sum by less than a thousandth. It needs no validation data, and reports
+        how many parameters the data determine, and the evidence, ln p(y), by which starts, sizes and
+        activations can be compared. Σ r² with the penalties never rises for the λ of a step; C may when one
+        grows.
     gradient_tolerance : float
         Training ends where no entry of ∂C/∂w is larger; ≥ 0.
 
@@ -246,16 +248,36 @@ class LevenbergMarquardt(WholeBatch):
 
     @property
     def penalties(self) -> tuple[float, ...]:
-        """λ of each layer, beside Σ r²; empty before the first iteration and without `bayesian`."""
-        return tuple(self._state[0][2:-1].tolist()) if self._state and self.bayesian else ()
+        """λ of each layer's weights, beside Σ r²; empty before the first iteration and without `bayesian`."""
+        return tuple(self._penalties()[0])
+
+    @property
+    def bias_penalties(self) -> tuple[float, ...]:
+        """λ of each layer's biases, likewise; 0 for the last layer's, which have none."""
+        return tuple(self._penalties()[1])
+
+    def _penalties(self) -> list[list[float]]:
+        if not (self._state and self.bayesian):
+            return [[], []]
+        penalties: list[list[float]] = self._state[0][3:-1].reshape(2, -1).tolist()
+        return penalties
 
     @property
     def effective_parameters(self) -> float:
         """γ, how many parameters the data determine; NaN before the first iteration and without it."""
         return float(self._state[0][1]) if self._state and self.bayesian else math.nan
 
+    @property
+    def log_evidence(self) -> float:
+        """ln p(y), y in the units of the network's outputs, of what the last λ followed from; NaN before.
+
+        Of several fits of the same data the one with the largest is the most probable.
+        """
+        known = bool(self._state and self.bayesian and self._state[0][2] != 0)
+        return float(self._state[0][2]) if known else math.nan
+
     def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
-        """Of μ of the next step, γ, λ of each layer, and ``steps``.
+        """Of μ of the next step, γ, ln p(y), λ of each layer's weights and biases, and ``steps``.
 
         Parameters
         ----------
@@ -265,11 +287,13 @@ class LevenbergMarquardt(WholeBatch):
         -------
         tuple of shapes
         """
-        return ((layers + 3,),)
+        return ((2 * layers + 4,),)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
-        if state and not (state[0] >= 0).all():
-            raise ValueError(f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0")
+        if state and not (np.delete(state[0], 2) >= 0).all():
+            raise ValueError(
+                f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0 but ln p(y)"
+            )
         super()._set_state(state)
 
     def ready(self, parameters: int, layers: int) -> None:

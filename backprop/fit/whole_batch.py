@@ -79,7 +79,7 @@ class Solving:
             *(("damping",) if levenberg else ()),
             "step",
             "evaluations",
-            *(("effective_parameters",) if getattr(self.optimizer, "bayesian", False) else ()),
+            *(("effective_parameters", "log_evidence") if getattr(self.optimizer, "bayesian", False) else ()),
             "seconds",
         )
 

@@ -170,12 +170,13 @@ read_levenberg(struct call *call, const Network *self)
 {
     struct bp_levenberg *own = &call->given.levenberg;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", self->net.count + 3);
+    call->numbers = bp_doubles(call->given.numbers, "numbers", 2 * self->net.count + 4);
     if (!call->numbers)
         return -1;
     own->damping = call->numbers[0];
     own->effective = call->numbers[1];
-    own->penalties = call->numbers + 2;
+    own->log_evidence = call->numbers[2];
+    own->penalties = call->numbers + 3;
     call->solving.levenberg = own;
     return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
 }
@@ -183,7 +184,7 @@ read_levenberg(struct call *call, const Network *self)
 static double *
 steps_of(const struct call *call)
 {
-    return call->numbers + (call->solving.levenberg ? call->solving.net->count + 2 : 2);
+    return call->numbers + (call->solving.levenberg ? 2 * call->solving.net->count + 3 : 2);
 }
 
 /* Shows Python what has been reached: what the solver remembers now, and the parameters. */
@@ -194,6 +195,8 @@ show(struct call *call)
 
     call->numbers[0] = levenberg ? levenberg->damping : (double)call->lbfgs.count;
     call->numbers[1] = levenberg ? levenberg->effective : (double)call->lbfgs.next;
+    if (levenberg)
+        call->numbers[2] = levenberg->log_evidence;
     *steps_of(call) = call->steps + (double)call->solving.done;
     take_from_twin(call, call->network);
 }

@@ -125,6 +125,69 @@ def test_a_step_that_bends_too_much_is_refused_and_the_damping_doubles_until_one
     assert refused > 0  # for its acceleration alone
 
 
+def test_bayesian_penalties_are_mackays_where_a_step_lowers_hardly():
+    """γ = Σ 1 - λ diag (JᵀJ + D)⁻¹ with J where the step began, for weights and biases of each layer."""
+    x, y = noisy(outputs=2)
+    net, optimizer, renewed = network((2, 6, 2)), bp.LevenbergMarquardt(bayesian=True), 0
+    groups = slice(0, 12), slice(18, 30), slice(12, 18), slice(30, 32)  # biases lie behind weights
+    net.fit(x, y, optimizer, epochs=1)
+    for _ in range(30):
+        rates = np.array([*optimizer.penalties, *optimizer.bias_penalties])
+        penalties = np.repeat(rates[[0, 2, 1, 3]], [12, 6, 12, 2])
+
+        def objective(penalties=penalties):
+            return len(x) * net.loss(x, y) + penalties @ net.parameters**2
+
+        before, a, jacobian = objective(), net(x), []
+        for j in range(2):
+            aimed = a.copy()
+            aimed[:, j] -= 0.5
+            jacobian.append(net.gradient(x, aimed, per_sample=True).parameters)
+        jacobian = np.concatenate(jacobian)
+        net.fit(x, y, optimizer, epochs=1)
+        found = np.array([*optimizer.penalties, *optimizer.bias_penalties])
+        if not (before - objective() < 1e-3 * objective()):
+            np.testing.assert_array_equal(found, rates)
+            continue
+        renewed += 1
+        gamma = 1 - penalties * np.diag(np.linalg.inv(jacobian.T @ jacobian + np.diag(penalties)))
+        assert optimizer.effective_parameters == pytest.approx(gamma.sum(), rel=1e-8)
+        variance = len(x) * net.loss(x, y) / (y.size - gamma.sum())
+        expected = [variance * gamma[of].sum() / np.sum(net.parameters[of] ** 2) for of in groups]
+        np.testing.assert_allclose(found, [*expected[:3], 0], rtol=1e-7)
+    assert 3 <= renewed < 30
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_the_evidence_is_the_density_of_y(scale):
+    """Of a linear network without biases it is known: y is normal with variance σ² (1 + xxᵀ / λ)."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(60, 5))
+    y = scale * (x @ rng.normal(size=(5, 1)) + rng.normal(size=(60, 1)))
+    net = bp.Network(bp.Layer(5, 1, "identity", bias=False), dtype="float64", seed=0)
+    optimizer = bp.LevenbergMarquardt(bayesian=True)
+    history = net.fit(x, y, optimizer, epochs=100)
+    gamma = optimizer.effective_parameters
+    variance = 60 * net.loss(x, y) / (60 - gamma)
+    covariance = variance * (np.eye(60) + x @ x.T / optimizer.penalties[0])
+    logarithm = np.linalg.slogdet(2 * np.pi * covariance)[1]
+    density = -(logarithm + (y.T @ np.linalg.solve(covariance, y)).item()) / 2
+    assert optimizer.log_evidence == pytest.approx(density, rel=1e-8)
+    assert history["log_evidence"][-1] == optimizer.log_evidence
+    assert 0 < gamma < 5
+
+
+def test_what_the_data_do_not_determine_is_given_up_and_not_set_free():
+    """A constant input and y of noise alone: λ grows to its bound, and no number is negative or infinite."""
+    rng = np.random.default_rng(0)
+    x, y = np.ones((50, 3)), rng.normal(size=(50, 1))
+    net, optimizer = network((3, 8, 1)), bp.LevenbergMarquardt(bayesian=True)
+    net.fit(x, y, optimizer, epochs=300)
+    assert np.isfinite(optimizer.log_evidence)
+    assert 0 <= optimizer.effective_parameters < 3
+    np.testing.assert_allclose(net(x), y.mean(), atol=0.1)
+
+
 def test_bayesian_penalties_follow_from_targets_that_are_there():
     """N counts residuals: of missing targets there are none. So they are those of the samples alone."""
     x, y = noisy()
@@ -135,3 +198,15 @@ def test_bayesian_penalties_follow_from_targets_that_are_there():
         network((2, 6, 1)).fit(x[chosen], y[chosen], optimizers[-1], epochs=10, **settings)
     for name in ("effective_parameters", "penalties", "damping"):
         assert getattr(optimizers[0], name) == pytest.approx(getattr(optimizers[1], name), rel=1e-6)
+
+
+def test_lbfgs_forgets_pairs_along_which_what_is_frozen_now_moved():
+    """They would move it in the engine's own point, whose C then is not that of the network."""
+    x, y = noisy()
+    net, optimizer = network((2, 6, 1)), bp.LBFGS()
+    net.fit(x, y, optimizer, epochs=10)
+    net.layers[0].lr = net.layers[0].bias_lr = 0
+    frozen = net.layers[0].weights.copy()
+    history = net.fit(x, y, optimizer, epochs=3)
+    np.testing.assert_array_equal(net.layers[0].weights, frozen)
+    assert history["loss"][-1] == pytest.approx(net.loss(x, y), rel=1e-12)

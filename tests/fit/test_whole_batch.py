@@ -346,23 +346,6 @@ def test_bayesian_regularization_finds_the_noise():
     assert errors[1] > errors[0]
 
 
-def test_effective_parameters_are_mackays():
-    net, x, y, _ = problem(100, (3, 6, 2))
-    optimizer = bp.LevenbergMarquardt(bayesian=True)
-    net.fit(x, y, optimizer, epochs=5)
-    jacobian = jacobian_of_parameters(net, x).reshape(y.size, -1)
-    layers, weights = (slice(0, 24), slice(24, 38)), (slice(0, 18), slice(24, 36))  # biases lie behind
-    penalties = np.zeros(net.parameters.size)
-    for layer, penalty in zip(layers, optimizer.penalties, strict=True):
-        penalties[layer] = penalty
-    gamma = 1 - penalties * np.diag(np.linalg.inv(jacobian.T @ jacobian + np.diag(penalties)))
-    net.fit(x, y, optimizer)
-    assert optimizer.effective_parameters == pytest.approx(gamma.sum(), rel=1e-9)
-    variance = len(x) * net.loss(x, y) / (y.size - gamma.sum())
-    expected = [gamma[of].sum() / np.sum(net.parameters[of] ** 2) * variance for of in weights]
-    np.testing.assert_allclose(optimizer.penalties, expected, rtol=1e-9)
-
-
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_what_is_for_descent_is_refused_by_name(solver):
     x, y = curve(50)

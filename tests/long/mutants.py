@@ -544,6 +544,18 @@ MUTANTS = [
         ("lm: effective parameters of the damped matrix", "if (!factorize(run, 0))", "if (true)"),
     ),
     *in_file(
+        "core/solve/levenberg.c",
+        ("lm: penalties follow after every step", "if (before - run->reached.objective < REST * run->reached.objective) {", "if (before > 0) {"),
+    ),
+    *in_file(
+        "core/solve/evidence.c",
+        ("evidence: σ² as if no parameter were fitted", "fmax(count - effective, 1)", "fmax(count, 1)"),
+        ("evidence: the determinant, not its root", "e->log_determinant / 2", "e->log_determinant"),
+        ("evidence: rounding counts as determined", "part.effective > LEAST * part.count && part.squares > 0", "part.squares > 0"),
+        ("evidence: the last biases are penalized", "(layer->bias ? layer->outputs : 0), l + 1 < net->count}", "(layer->bias ? layer->outputs : 0), true}"),
+        ("evidence: biases by the λ of weights", "struct part part = add_up(e, group_of(e->net, g), own->penalties[g]);", "struct part part = add_up(e, group_of(e->net, g), own->penalties[g % e->net->count]);"),
+    ),
+    *in_file(
         "core/solve/residuals.c",
         ("residuals: weights without their root", "return weight == 1 ? 1 : sqrt(weight);", "return weight;"),
         ("residuals: of missing targets", "if (pass->masked && mask[at(pass->ws->stride, n, j)] == 0)", "if (false)"),

@@ -90,6 +90,7 @@ evaluate(struct run *run, struct point *point)
         .right = (double)sums.right / (double)run->asked->data.x.rows,
         .damping = NAN,
         .effective = NAN,
+        .log_evidence = NAN,
         .parameters = point->x,
     };
     point->reached.gradient_most = bp_largest(count, point->gradient);

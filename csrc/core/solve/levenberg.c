@@ -6,9 +6,7 @@
  *   (JᵀJ + D + μI) v = -(Jᵀr + Dw)      (JᵀJ + D + μI) 2a = -Jᵀr''      w += v + a
  *
  * Without D, and where residuals are fewer than parameters, (JᵀJ + μI)⁻¹Jᵀ = Jᵀ(JJᵀ + μI)⁻¹.
- *
- * The Bayesian D follows from the data after each step: evidence.h.
- *
+ * The Bayesian D follows from the data: evidence.h.
  * Depends on solver.h, normal.h, evidence.h and base/. */
 #include "evidence.h"
 #include "normal.h"
@@ -84,20 +82,24 @@ find_gradient(struct run *run, struct bp_reached *reached)
     reached->gradient_most = 2 * run->to_loss * bp_largest(count, run->step);
 }
 
-/* D from the layers' penalties, which follow from the data, at `now`; and C with it. */
+/* D from the penalties, and C with it. */
 static void
-penalize(struct run *run, const double *diagonal)
+penalize(struct run *run, const struct bp_evidence *evidence)
 {
-    const struct bp_network *net = run->asked->net;
-    struct bp_levenberg *own = run->asked->levenberg;
-
-    const unsigned char *free = run->base.objective.free;
-
-    if (diagonal || own->effective == 0)
-        bp_find_penalties(net, own, free, run->now.parameters, run->reached.loss / run->to_loss,
-                          diagonal);
-    bp_spread_penalties(net, own->penalties, free, run->penalties);
+    bp_spread_penalties(evidence, run->asked->levenberg, run->penalties);
     run->reached.objective = run->reached.loss + run->to_loss * penalty(run, run->now.parameters);
+}
+
+/* What the data say of the penalties at `now`. */
+static struct bp_evidence
+evidence_of(const struct run *run)
+{
+    return (struct bp_evidence){
+        .net = run->asked->net,
+        .free = run->base.objective.free,
+        .w = run->now.parameters,
+        .errors = run->reached.loss / run->to_loss,
+    };
 }
 
 static bool
@@ -110,10 +112,13 @@ start(void *self, struct bp_reached *reached)
     run->now.number = ++run->points;
     if (!bp_residuals_at(&run->residuals, run->now))
         return false;
-    run->reached = (struct bp_reached){.damping = own->damping, .effective = NAN};
+    run->reached = (struct bp_reached){.damping = own->damping, .effective = NAN, .log_evidence = NAN};
     reach(run, &run->now, &run->reached);
+    const struct bp_evidence evidence = evidence_of(run);
+    if (own->bayesian && own->effective == 0)
+        bp_first_penalties(&evidence, own);
     if (own->bayesian)
-        penalize(run, NULL);
+        penalize(run, &evidence);
     memcpy(run->r, run->residuals.r, run->residuals.slots * sizeof(double));
     if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
         return false;
@@ -220,13 +225,36 @@ largest_square(const struct bp_matrix *m)
     return most > 0 ? most : 1;
 }
 
+/* The next penalties, where the parameters have come to rest with those there are: a step lowered C and
+ * penalties by less than that share. By the J of the step, as the factor's room is free. */
+static void
+renew_penalties(struct run *run, double before)
+{
+    static const double REST = 1e-3;
+    struct bp_levenberg *own = run->asked->levenberg;
+    struct bp_evidence evidence = evidence_of(run);
+
+    if (before - run->reached.objective < REST * run->reached.objective) {
+        if (!factorize(run, 0))
+            factorize(run, own->damping);
+        evidence.log_determinant = bp_matrix_log_determinant(&run->normal.factor);
+        bp_matrix_inverse_diagonal(&run->normal.factor, run->solved, run->acceleration);
+        bp_scatter_free(&run->base.objective, run->acceleration, run->acceleration);
+        evidence.diagonal = run->acceleration;
+        bp_next_penalties(&evidence, own);
+        penalize(run, &evidence);
+    }
+    run->reached.effective = own->effective;
+    run->reached.log_evidence = own->log_evidence == 0 ? NAN : own->log_evidence;
+}
+
 /* The trial becomes `now`. */
 static bool
 accept(struct run *run, struct bp_reached *reached)
 {
-    struct bp_levenberg *own = run->asked->levenberg;
     const size_t count = parameters_of(run);
     const struct bp_point left = run->now;
+    const double before = run->reached.objective;
     double *r = run->residuals.r, moved = 0;
 
     run->now = run->trial;
@@ -242,14 +270,8 @@ accept(struct run *run, struct bp_reached *reached)
     run->fresh = false;
     if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
         return false;
-    if (own->bayesian) { /* by the J of the step, as the factor's room is free */
-        if (!factorize(run, 0))
-            factorize(run, own->damping);
-        bp_matrix_inverse_diagonal(&run->normal.factor, run->solved, run->acceleration);
-        bp_scatter_free(&run->base.objective, run->acceleration, run->acceleration);
-        penalize(run, run->acceleration);
-        run->reached.effective = own->effective;
-    }
+    if (run->asked->levenberg->bayesian)
+        renew_penalties(run, before);
     find_gradient(run, &run->reached);
     *reached = run->reached;
     return true;

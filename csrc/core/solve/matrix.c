@@ -224,6 +224,16 @@ bp_matrix_solve(const struct bp_matrix *u, double *x)
     solve_backward(u, x);
 }
 
+double
+bp_matrix_log_determinant(const struct bp_matrix *u)
+{
+    double sum = 0;
+
+    for (size_t k = 0; k < u->order; k++)
+        sum += 2 * log(*bp_entry(u, k, k));
+    return sum;
+}
+
 /* |U⁻ᵀ e_k|² */
 void
 bp_matrix_inverse_diagonal(const struct bp_matrix *u, double *x, double *diagonal)

@@ -49,6 +49,10 @@ bp_matrix_factor(const struct bp_matrix *);
 void
 bp_matrix_solve(const struct bp_matrix *u, double *x);
 
+/* ln |UᵀU| */
+double
+bp_matrix_log_determinant(const struct bp_matrix *u);
+
 /* diagonal[k] = entry (k, k) of (UᵀU)⁻¹; x: room for as many numbers as the order. */
 void
 bp_matrix_inverse_diagonal(const struct bp_matrix *u, double *x, double *diagonal);

@@ -25,6 +25,7 @@ write_record(const struct bp_reached *reached, size_t evaluations, double second
     record[BP_SOLVED_DAMPING] = reached->damping;
     record[BP_SOLVED_STEP] = reached->step;
     record[BP_SOLVED_EFFECTIVE] = reached->effective;
+    record[BP_SOLVED_EVIDENCE] = reached->log_evidence;
     record[BP_SOLVED_EVALUATIONS] = (double)evaluations;
     record[BP_SOLVED_SECONDS] = seconds;
 }

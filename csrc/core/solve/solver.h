@@ -9,7 +9,7 @@ struct bp_reached {
     double loss, objective; /* C; with penalties */
     double right;           /* the share of samples of the right class */
     double gradient_norm, gradient_most;
-    double damping, step, effective; /* as in the record; NaN where there is none */
+    double damping, step, effective, log_evidence; /* as in the record; NaN where there is none */
     const double *parameters;        /* [parameters] */
 };
 

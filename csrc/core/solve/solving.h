@@ -17,6 +17,7 @@
     FIGURE(BP_SOLVED_DAMPING, "damping")        /* of the step taken; NaN for L-BFGS */            \
     FIGURE(BP_SOLVED_STEP, "step")              /* how far the parameters moved, 2-norm */         \
     FIGURE(BP_SOLVED_EFFECTIVE, "effective_parameters") /* NaN unless Bayesian */                  \
+    FIGURE(BP_SOLVED_EVIDENCE, "log_evidence")          /* likewise */                             \
     FIGURE(BP_SOLVED_EVALUATIONS, "evaluations") /* of C; that before the first is the first's */  \
     FIGURE(BP_SOLVED_SECONDS, "seconds")
 
@@ -46,9 +47,10 @@ struct bp_lbfgs {
 struct bp_levenberg {
     double damping;   /* of the next step; 0: it follows from the first J */
     bool accelerated; /* by the second derivatives along the step */
-    bool bayesian;    /* a penalty λ Σ w² for each layer, λ following from the data */
-    double *penalties; /* these λ, beside Σ r², one a layer */
+    bool bayesian;    /* penalties λ Σ w², λ following from the data */
+    double *penalties; /* these λ, beside Σ r²: of weights, one a layer, then of biases */
     double effective; /* parameters that the data determine; 0 before the start */
+    double log_evidence; /* ln p(y) when λ was last found; 0 before */
     size_t residuals; /* that there are: samples times outputs, without missing targets */
 };
 
