@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class Widget(anywidget.AnyWidget):
-    """A network in a notebook (JupyterLab, VS Code), to step through and to train by clicks.
+    """A network in a notebook, to step through and to train by clicks.
+
+    Tested in JupyterLab; VS Code and Colab, where anywidget runs too, are untested.
 
     Pick a sample; go forward, backward and update one layer at a time; point at a weight, or go to it with
     the arrow keys, to see its three terms and their product; train, and watch the decision boundary of a

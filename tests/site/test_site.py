@@ -244,6 +244,7 @@ def test_the_settings_that_are_refused_say_why(page):
 
 
 def test_exercises_are_checked_by_the_engine(page):
+    from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.select import Select
 
     open_at(page, "layers=2-3-1&data=circles&sample=2&seed=1&epochs=3&done=6&weight=0.1.0")
@@ -281,6 +282,14 @@ def test_exercises_are_checked_by_the_engine(page):
     page.press("Show the answer")
     page.until(lambda: "They share" in answered())
     assert page.find(".bp-figures").text == figures, "asking changes nothing"
+    emulate(page.driver, PHONE)
+    asked("way")
+    page.script("scrollBy(0, arguments[0].getBoundingClientRect().bottom - innerHeight)", page.button("rise"))
+    page.script("arguments[0].focus({ preventScroll: true })", page.button("rise"))
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.until(answered)
+    below = "return document.querySelector('.bp-answered').getBoundingClientRect().bottom - innerHeight"
+    assert page.script(below) <= 1, "the answer is in sight"
 
 
 def test_every_link_of_the_site_leads_somewhere(site_folder):

@@ -101,9 +101,13 @@ export function mountExercises(holder, round, act, send, place) {
   const said = element("p", { role: "status", class: "bp-answered" }), answers = element("div", { class: "bp-bar" });
   holder.replaceChildren(
     element("div", { class: "bp-bar" }, element("label", {}, element("span", {}, "exercise"), kinds), asks), text, lines, answers, said);
+  const say = (words) => {
+    said.textContent = words;
+    said.scrollIntoView({ block: "nearest" }); // on a phone it is below the screen
+  };
   const tell = (question, given) => {
     const fits = isRight(question, given);
-    said.textContent = fits ? `Right. ${question.why}` : "Not yet. Think again, or see the answer.";
+    say(fits ? `Right. ${question.why}` : "Not yet. Think again, or see the answer.");
     holder.dataset.right = String(fits);
   };
   asks.addEventListener("click", () => act(async () => {
@@ -118,7 +122,7 @@ export function mountExercises(holder, round, act, send, place) {
       return made;
     };
     const shows = button("Show the answer", () => {
-      said.textContent = `${typeof question.right === "number" ? digits(question.right) : question.right}. ${question.why}`;
+      say(`${typeof question.right === "number" ? digits(question.right) : question.right}. ${question.why}`);
     });
     if (question.choices) {
       answers.replaceChildren(...question.choices.map((choice) => button(choice, () => tell(question, choice))), shows);
