@@ -156,7 +156,7 @@ def _product(weights: NDArray[np.float64], others: NDArray[np.float64]) -> NDArr
 
 
 def _pieces(count: int) -> Iterator[slice]:
-    """Slices of `count` rows, each of some milliseconds: in between, Python heeds Ctrl-C."""
+    """Slices of `count` rows, each of some milliseconds: in between, Python can act on Ctrl-C."""
     return (slice(first, first + ROWS_AT_A_TIME) for first in range(0, count, ROWS_AT_A_TIME))
 
 

@@ -92,7 +92,7 @@ def cgroup_quota(root: Path = Path("/")) -> float:
 
 
 def _affine_cores() -> int:
-    if hasattr(os, "process_cpu_count"):  # Python 3.13, which heeds -X cpu_count too
+    if hasattr(os, "process_cpu_count"):  # Python 3.13, where -X cpu_count counts too
         cores = os.process_cpu_count()
     elif hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))

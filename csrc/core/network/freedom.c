@@ -4,30 +4,6 @@
 
 #include "core/base/team.h"
 
-static void
-note_factor(struct bp_restraint *r, double factor, size_t l)
-{
-    r->rated |= factor != 1;
-    r->scaled |= factor != 1 && factor != 0;
-    if (factor != 0 && l < r->lowest)
-        r->lowest = l;
-}
-
-void
-bp_note_freedom(struct bp_network *net)
-{
-    struct bp_restraint *r = &net->restraint;
-
-    *r = (struct bp_restraint){.lowest = net->count};
-    for (size_t l = 0; l < net->count; l++) {
-        const struct bp_layer *layer = &net->layers[l];
-        r->masked |= layer->freedom.mask != NULL;
-        note_factor(r, layer->freedom.rate, l);
-        if (layer->bias)
-            note_factor(r, layer->freedom.bias_rate, l);
-    }
-}
-
 void
 bp_mask_part(const struct bp_network *net, size_t l, size_t k, size_t rows, size_t j, size_t columns,
              struct bp_weights part)

@@ -7,10 +7,6 @@
 
 #include "layout.h"
 
-/* Sets net->restraint; to be called when a layer's freedom has changed. */
-void
-bp_note_freedom(struct bp_network *);
-
 /* Sets masked weights of layer l to 0, or their gradients: rows k ... k + rows - 1 and columns j ...
  * j + columns - 1, the first of a panel, of which `part` begins with w_jk and has no bias. */
 void

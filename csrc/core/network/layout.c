@@ -5,7 +5,6 @@
 
 #include "core/base/memory.h"
 #include "core/base/team.h"
-#include "freedom.h"
 
 /* sum + a * b, or SIZE_MAX */
 static size_t
@@ -24,6 +23,30 @@ size_t
 bp_packed_room(const struct bp_network *net)
 {
     return net->packed + net->kernels->panel * net->kernels->panel;
+}
+
+static void
+note_factor(struct bp_restraint *r, double factor, size_t l)
+{
+    r->rated |= factor != 1;
+    r->scaled |= factor != 1 && factor != 0;
+    if (factor != 0 && l < r->lowest)
+        r->lowest = l;
+}
+
+void
+bp_note_freedom(struct bp_network *net)
+{
+    struct bp_restraint *r = &net->restraint;
+
+    *r = (struct bp_restraint){.lowest = net->count};
+    for (size_t l = 0; l < net->count; l++) {
+        const struct bp_layer *layer = &net->layers[l];
+        r->masked |= layer->freedom.mask != NULL;
+        note_factor(r, layer->freedom.rate, l);
+        if (layer->bias)
+            note_factor(r, layer->freedom.bias_rate, l);
+    }
 }
 
 enum bp_status
@@ -143,10 +166,8 @@ bp_pack_frozen(const struct bp_network *net, const bp_real *parameters, bp_real 
         const struct bp_weights source = bp_layer_weights(net, l, bp_reading(parameters, false));
         const struct bp_weights target =
             bp_layer_weights(net, l, (struct bp_vector){packed, true});
-        if (layer->freedom.rate == 0) {
+        if (layer->freedom.rate == 0)
             copy_rows(net, l, source, target, 0, layer->inputs);
-            bp_mask_part(net, l, 0, layer->inputs, 0, layer->outputs, target);
-        }
         if (layer->bias && layer->freedom.bias_rate == 0)
             memcpy(target.bias, source.bias, layer->outputs * net->kernels->size);
     }

@@ -105,6 +105,9 @@ size_t bp_packed_room(const struct bp_network *);
 /* Fills in all that follows from the layers' own settings, from kernels and from loss. BP_OK or BP_TOO_LARGE. */
 enum bp_status bp_network_lay_out(struct bp_network *);
 
+/* Sets net->restraint; to be called when a layer's freedom has changed. */
+void bp_note_freedom(struct bp_network *);
+
 struct bp_weights bp_layer_weights(const struct bp_network *, size_t layer, struct bp_vector);
 
 /* Copies thread `me`'s share of parameters [bp_room] into packed [net->packed], or back; pads are
@@ -114,7 +117,7 @@ void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *pack
 void bp_unpack(const struct bp_network *, const bp_real *packed, bp_real *parameters, size_t me,
                size_t threads);
 
-/* Copies what is frozen of parameters into packed. */
+/* Copies what is frozen of parameters into packed; masks are to be applied to it. */
 void bp_pack_frozen(const struct bp_network *, const bp_real *parameters, bp_real *packed);
 
 /* The first layer of which a number in the vector is not finite, counted from 0, or net->count. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/network/freedom.h"
 #include "core/network/functions.h"
 #include "core/train/feed.h"
 #include "core/train/methods/method.h"
@@ -72,8 +73,10 @@ agree(struct worker *worker, size_t made, size_t rows)
         return false;
     worker->step += run->exchange.ahead;
     average(worker, run->vectors.parameters);
-    if (pass->me == 0) /* a mean of equal numbers may be rounded */
+    if (pass->me == 0) { /* a mean of equal numbers may be rounded */
         bp_pack_frozen(pass->net, run->asked->parameters, run->vectors.parameters);
+        bp_mask_vector(pass->net, (struct bp_vector){run->vectors.parameters, true});
+    }
     for (size_t s = 0; s < bp_state_count(run->asked->optimizer); s++)
         average(worker, run->vectors.state[s]);
     return bp_decided(worker);
