@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ FIRST = {
     "math": ("instruction_sets",), "normal": ("instruction_sets", *SOLVERS),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes"),
-    "many": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
+    "many": ("many_samples", "grouped_sums"), "many_gradients": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums",),
     "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
     "population_online": ("populations",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
     **dict.fromkeys(("lbfgs", "line_search", "levenberg", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
@@ -685,6 +686,7 @@ class Copy:
         """Compiles what depends on a changed file, or all; links. The compiler's message, or None."""
         compiler = [*os.environ.get("CC", "cc").split(), "-O1", "-std=c11", "-fPIC", "-ffp-contract=off"]
         paths = [f"-I{self.csrc}", f"-I{numpy.get_include()}", f"-I{sysconfig.get_path('include')}"]
+        interface = zlib.crc32((self.folder / "backprop" / "_core.pyi").read_bytes())  # as in setup.py
         sources = sorted(self.csrc.rglob("*.c"))
         for source in sources:
             if changed and changed not in includes(source, set()):
@@ -692,7 +694,7 @@ class Copy:
             target = self.object_of(source)
             done = subprocess.run(
                 [*compiler, *paths, "-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION",
-                 "-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION", "-c", source, "-o", target],
+                 "-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION", f"-DBP_INTERFACE={interface}UL", "-c", source, "-o", target],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
