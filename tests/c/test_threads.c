@@ -52,6 +52,8 @@ static const struct way ways[] = {
     {"groups of rows", {30, 20, 16, 5}, 1300, 600, BP_ADAM, SHUFFLE | DROPOUT, 0, 0},
     {"lanes", {20, 16, 9, 4}, 1300, 600, BP_ADAM, SHUFFLE | VALIDATION, 0, 0},
     {"lanes, plain", {20, 16, 9, 4}, 1300, 1300, BP_SGD, SINGLE | NORMS, 0, 0},
+    {"groups of blocks", {50, 40, 20, 5}, 2500, 1100, BP_ADAM, SHUFFLE | DROPOUT | VALIDATION, 0, 0},
+    {"groups of blocks, masks and rates", {50, 40, 20, 5}, 1200, 1200, BP_SGD, MASKED | NORMS, 0, 0},
     {"bfloat16", {70, 50, 40, 9}, 150, 32, BP_ADAM, SHUFFLE | MIXED | SINGLE | VALIDATION, 0, 0},
     {"sparse", {300, 40, 20, 5}, 150, 32, BP_SGD, SPARSE | SHUFFLE, 0, 0},
     {"sparse, Adam", {300, 40, 20, 5}, 150, 32, BP_ADAM, SPARSE | SHUFFLE | SINGLE, 0, 0},
