@@ -12,7 +12,7 @@ import backprop as bp
 SHAPES = [
     ((33, 40, 3), ("tanh", "sigmoid"), "squared_error", 1024),
     ((40, 50, 35, 5), ("relu", "softmax", "softmax"), "cross_entropy", 1535),
-    ((34, 21, 20), ("elu", "sigmoid"), "binary_cross_entropy", 9000),  # groups of two blocks
+    ((34, 21, 20), ("elu", "sigmoid"), "binary_cross_entropy", 10240),  # groups of two blocks
     ((7, 20, 4), ("tanh", "sigmoid"), "mean_squared_error", 900),  # narrow, but not for lanes with dropout
 ]
 OF_LAYERS = ["penalties", "dropout", "frozen", "rates", "weight masks"]

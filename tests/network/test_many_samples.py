@@ -144,6 +144,7 @@ def test_gradient_of_a_wide_network_is_the_mean_of_its_parts(rows, bias, dtype, 
     weights = np.random.default_rng(1).uniform(0, 2, rows)
     mask = np.random.default_rng(2).random(y.shape) < 0.6
     whole = net.gradient(x, y, sample_weight=weights, target_mask=mask)
+    assert whole.loss == pytest.approx(net.loss(x, y, sample_weight=weights, target_mask=mask), rel=1e-12)
     sums = np.zeros(net.parameters.size), np.zeros(40)
     for part in (slice(first, first + 64) for first in range(0, rows, 64)):
         few = net.gradient(x[part], y[part], sample_weight=weights[part], target_mask=mask[part])
