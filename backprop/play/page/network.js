@@ -4,7 +4,7 @@ import { largestOf, layerName, share, short, shownNodes } from "./numbers.js";
 import { className, edgeLabel, nodeLabel } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const TOP = 38, MARGIN = 26, MOST_RADIUS = 17, SMALL_RADIUS = 14, LEAST_COLUMN = 46, LEAST_COLUMN_WITH_DELTA = 84, MOST_COLUMN = 230, LEAST_BESIDE = 60, LETTER = 6.4;
+const TOP = 38, MARGIN = 26, MOST_RADIUS = 17, SMALL_RADIUS = 14, LEAST_COLUMN = 46, LEAST_COLUMN_WITH_DELTA = 74, MOST_COLUMN = 230, LEAST_BESIDE = 60, LETTER = 6.4;
 const LEAST_ROW = 22, MOST_ROW = 54, ROW_WITH_DELTA = 36; // pixels; from the last one on there is room for δ below a node
 export const MOST_OUTPUTS = 10; // that are drawn all
 
@@ -47,7 +47,7 @@ export function drawNetwork(holder, round, { maps = null } = {}) {
   const beside = Math.max(LEAST_BESIDE, LETTER * lettersBeside(round, drawn.at(-1), below) + 10);
   const column = Math.min(MOST_COLUMN, Math.max(least, (holder.clientWidth - 2 * MARGIN - beside) / gaps));
   const width = 2 * MARGIN + beside + column * gaps, height = TOP + row * rows + 4;
-  const radius = Math.min(MOST_RADIUS, below ? (row - 12) / 2 : (row - 3) / 2, below ? 0.31 * column : (column - 44) / 2);
+  const radius = Math.min(MOST_RADIUS, below ? (row - 12) / 2 : (row - 3) / 2, below ? 0.31 * column : (column - 46) / 2);
   const places = drawn.map((nodes, c) => {
     const top = TOP + (row * (rows - rowsOf(c))) / 2 + row / 2 - (below ? 6 : 0), split = nodes.length - Math.floor(nodes.length / 2);
     return new Map(nodes.map((j, i) => [j, [MARGIN + column * c, top + row * (i + (leftOut[c] > 0 && i >= split ? 1 : 0))]]));

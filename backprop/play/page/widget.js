@@ -123,10 +123,20 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
   }
 
   function draw() {
-    const focused = page.net.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
     drawSteps();
     drawFields();
-    drawnFor = page.net.clientWidth;
+    drawnFor = page.net.clientWidth || -1;
+    if (drawnFor > 0) drawNet();
+    else redraw(); // a notebook has taken the cell out of the page, perhaps for a moment only
+    show();
+    drawPictures();
+    if (round.after) pure = false;
+    if (permalink) page.link.href = hashOf(round, chosen, seed);
+    page.link.textContent = pure ? "A link to this state" : "A link to this network, without single steps and changes on the way";
+  }
+
+  function drawNet() {
+    const focused = page.net.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
     drawNetwork(page.net, round, { maps });
     for (const element of page.net.querySelectorAll("[data-key]")) {
       const place = JSON.parse(element.dataset.key);
@@ -136,12 +146,8 @@ export function mount(root, ask, { start = "", fallback = "", permalink = false 
     }
     const band = page.net.querySelector(".bp-band"), over = page.net.scrollWidth - page.net.clientWidth;
     if (band && over > 0) page.net.scrollLeft = Number(band.getAttribute("x")) + 25 - page.net.clientWidth / 2;
-    show();
+    markPlace(page.net, pointed ?? chosen, chosen); // where the focus can go
     if (focused) page.net.querySelector(`[data-key='${focused}']`)?.focus({ preventScroll: true });
-    drawPictures();
-    if (round.after) pure = false;
-    if (permalink) page.link.href = hashOf(round, chosen, seed);
-    page.link.textContent = pure ? "A link to this state" : "A link to this network, without single steps and changes on the way";
   }
 
   function drawSteps() {
