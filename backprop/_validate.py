@@ -76,6 +76,13 @@ def finite_number(what: str, value: object) -> float:
     return number
 
 
+def flag(what: str, value: object) -> bool:
+    """The value as a bool; TypeError for what is none, such as "no"."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} must be True or False, got {_typed(value)}")
+    return bool(value)
+
+
 def positive(what: str, value: object) -> float:
     """`value` as a finite float above 0."""
     number = finite_number(what, value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from backprop._attributes import KnownAttributes
-from backprop._validate import not_negative, positive, whole_number
+from backprop._validate import flag, not_negative, positive, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -220,8 +220,8 @@ class LevenbergMarquardt(WholeBatch):
         super().__init__(
             {
                 "damping": None if damping is None else positive("damping", damping),
-                "acceleration": None if acceleration is None else bool(acceleration),
-                "bayesian": bool(bayesian),
+                "acceleration": None if acceleration is None else flag("acceleration", acceleration),
+                "bayesian": flag("bayesian", bayesian),
                 "gradient_tolerance": not_negative("gradient_tolerance", gradient_tolerance),
             }
         )

@@ -427,6 +427,12 @@ def test_settings_that_make_no_sense(settings):
         bp.LBFGS(**settings)
 
 
+@pytest.mark.parametrize("settings", [{"acceleration": "no"}, {"bayesian": "no"}, {"bayesian": None}])
+def test_what_is_neither_true_nor_false(settings):
+    with pytest.raises(TypeError, match=f"{next(iter(settings))} must be True or False"):
+        bp.LevenbergMarquardt(**settings)
+
+
 def test_a_damping_must_be_above_zero():
     with pytest.raises(ValueError, match="damping must be greater than 0"):
         bp.LevenbergMarquardt(0)
