@@ -210,3 +210,16 @@ def test_lbfgs_forgets_pairs_along_which_what_is_frozen_now_moved():
     history = net.fit(x, y, optimizer, epochs=3)
     np.testing.assert_array_equal(net.layers[0].weights, frozen)
     assert history["loss"][-1] == pytest.approx(net.loss(x, y), rel=1e-12)
+
+
+def test_a_layer_that_the_data_do_not_determine_has_no_negative_penalty():
+    """Its γ is rounding, of either sign; y is linear and noisy, so that the first layer's weights go to 0."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 10))
+    y = x @ rng.normal(size=(10, 1)) + 2 * rng.normal(size=(300, 1))
+    y /= y.std()
+    net, optimizer = network((10, 10, 1), seed=1), bp.LevenbergMarquardt(bayesian=True)
+    net.fit(x, y, optimizer, epochs=200)
+    assert min(optimizer.penalties + optimizer.bias_penalties) >= 0
+    assert np.isfinite(optimizer.log_evidence)
+    assert net.loss(x, y) < 1

@@ -552,6 +552,7 @@ MUTANTS = [
         "core/solve/evidence.c",
         ("evidence: σ² as if no parameter were fitted", "fmax(count - effective, 1)", "fmax(count, 1)"),
         ("evidence: the determinant, not its root", "e->log_determinant / 2", "e->log_determinant"),
+        ("evidence: rounding counts as determined", "part.effective > LEAST * part.count && part.squares > 0", "part.squares > 0"),
         ("evidence: the last biases are penalized", "(layer->bias ? layer->outputs : 0), l + 1 < net->count}", "(layer->bias ? layer->outputs : 0), true}"),
         ("evidence: biases by the λ of weights", "struct part part = add_up(e, group_of(e->net, g), own->penalties[g]);", "struct part part = add_up(e, group_of(e->net, g), own->penalties[g % e->net->count]);"),
     ),
