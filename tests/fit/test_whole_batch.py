@@ -501,6 +501,7 @@ def test_misspelt_attributes_are_refused():
     [
         lambda pairs, numbers: (pairs, np.array([99.0, 0, 2])),
         lambda pairs, numbers: (pairs, np.array([1.5, 0, 2])),
+        lambda pairs, numbers: (pairs, np.array([1.0, 3, 2])),
         lambda pairs, numbers: (pairs, np.array([1.0, 0, 3])),
         lambda pairs, numbers: (pairs * np.nan, numbers),
         lambda pairs, numbers: (pairs.astype("float32"), numbers),
