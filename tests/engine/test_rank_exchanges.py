@@ -324,7 +324,7 @@ def test_handlers_run_while_a_rank_shuffles(world):
 
     def handle(*_):
         calls.append(None)
-        if len(calls) > 4:
+        if len(calls) == 5:  # once, lest it meet pytest.raises
             raise Stop
 
     def reply(exchange, numbers):
