@@ -10,7 +10,7 @@ size_t
 bp_rows_of_sum(const struct bp_network *net, const struct bp_data *data)
 {
     enum { SUMS = 16, LEAST = 128, MOST = 1024 };
-    const size_t group = bp_grouping_of(net, data->x.rows).group;
+    const size_t group = bp_sums_together(net, data->x.rows).group;
     const size_t rows = data->x.rows / SUMS / LEAST * LEAST;
 
     if (group > 0)
