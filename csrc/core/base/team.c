@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "core.h"
 #include "memory.h"
 
 /* Looks this often whether the others have come before it sleeps: tens of microseconds, or a few
@@ -34,6 +35,7 @@ struct bp_team {
     void (*work)(struct bp_team *, size_t me, void *);
     void *context;
     bool over; /* guarded by lock */
+    int core;  /* thread 0's, when it called; guarded by lock */
     size_t made;
     struct member *members;
 };
@@ -112,9 +114,11 @@ run_member(void *argument)
             pthread_cond_wait(&team->calls, &team->lock);
         const bool called = member->called;
         member->called = false;
+        const int core = team->core;
         pthread_mutex_unlock(&team->lock);
         if (!called)
             return NULL;
+        bp_leave_core(core); /* the system may begin it there, and leave it for tens of milliseconds */
         team->work(team, member->me, team->context);
     }
 }
@@ -159,6 +163,7 @@ void
 bp_team_call(struct bp_team *team, size_t first, size_t last)
 {
     pthread_mutex_lock(&team->lock);
+    team->core = bp_core_now();
     for (size_t i = first; i < last; i++)
         team->members[i].called = true;
     pthread_cond_broadcast(&team->calls);
