@@ -5,11 +5,26 @@ Skipped where Chromium, chromedriver or selenium is missing.
 
 import json
 import shutil
+import threading
+from contextlib import contextmanager
 
 import pytest
 
+from backprop.play.server import Server
+
 PHONE, DESKTOP = (390, 844), (1280, 720)
 SECONDS = 60  # for anything to show itself
+
+
+@contextmanager
+def serving(stage):
+    """A server of the page for this stage, in this process."""
+    with Server(stage) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def needed(program, *others):

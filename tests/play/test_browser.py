@@ -9,17 +9,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import DESKTOP, PHONE, SECONDS, Page, emulate, same
+from browser import DESKTOP, PHONE, SECONDS, Page, emulate, same, serving
 
 import backprop as bp
-from backprop.play.server import Server
 from backprop.play.stage import Stage
 
 PACKAGE = Path(bp.__file__).parent
@@ -58,12 +56,8 @@ def served():
     x, y = bp.datasets.circles(60, rng=0)
     net = bp.Network.dense(2, 4, 1, hidden="tanh", seed=0)
     net.fit(x, y, bp.SGD(0.5), epochs=3, batch_size=10, progress=False)
-    with Server(Stage(net, x, y, sample=2)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Stage(net, x, y, sample=2)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The page's controls by keyboard alone, and files dropped onto it; its numbers are the network's."""
 
-import threading
 
 import numpy as np
 import pytest
-from browser import DESKTOP, PHONE, Page, emulate, same
+from browser import DESKTOP, PHONE, Page, emulate, same, serving
 
 import backprop as bp
-from backprop.play.server import Server
 from backprop.play.stage import Stage
 
 OPTIMIZERS = {
@@ -27,17 +25,13 @@ def stage():
 @pytest.fixture
 def page(driver, stage):
     emulate(driver, DESKTOP)
-    with Server(stage) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(stage) as server:
         driver.get(server.url)
         page = Page(driver)
         page.until(lambda: page.all(".bp-edge"))
         yield page
         errors = page.errors()
         driver.get("about:blank")
-        server.shutdown()
-        thread.join()
     assert errors == []
 
 

@@ -1,12 +1,10 @@
 """The network and the panel of terms are seen at once, for each size of screen: measured in Chromium."""
 
-import threading
 
 import pytest
-from browser import DESKTOP, PHONE, Page, emulate
+from browser import DESKTOP, PHONE, Page, emulate, serving
 
 import backprop as bp
-from backprop.play.server import Server
 from backprop.play.stage import Stage
 
 TABLET, SMALL_PHONE, LOW = (820, 1180), (375, 667), (1280, 620)
@@ -39,16 +37,12 @@ return [...document.querySelectorAll(".bp-target, .bp-class")].filter(cut).map((
 @pytest.fixture
 def page(driver, net_and_data):
     """The page of a network with as many outputs as are drawn at most."""
-    with Server(Stage(*net_and_data)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Stage(*net_and_data)) as server:
         page = Page(driver)
         page.address = server.url
         yield page
         errors = page.errors()
         driver.get("about:blank")
-        server.shutdown()
-        thread.join()
     assert errors == []
 
 

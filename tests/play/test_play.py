@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import serving
 
 import backprop as bp
 from backprop.__main__ import main
@@ -28,12 +28,8 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def server():
-    with Server(Stage()) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Stage()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def ask(server, method, path, body=None, **headers):
