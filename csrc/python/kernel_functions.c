@@ -133,7 +133,7 @@ multiply_by_jacobians(const struct bp_kernel_call *call, const struct bp_operand
     for (size_t n = 0; n < dC_da->lie.rows; n++) {
         struct bp_operand row = *dC_da, out = *delta;
         one.lie.data = da_dz->lie.data + (ptrdiff_t)n * sample_stride;
-        bp_gather(net, &one.lie, (struct bp_rows){NULL, 0, nodes}, one.panels, one.stride);
+        bp_gather(net, &one.lie, &(struct bp_rows){NULL, 0, nodes}, one.panels, one.stride);
         row.lie.rows = 1;
         row.panels = bp_at(net, dC_da->panels, n * panel);
         out.panels = bp_at(net, delta->panels, n * panel);

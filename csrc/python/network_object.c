@@ -6,6 +6,12 @@
 /* Bytes that a workspace may keep between two calls. */
 enum { BYTES_KEPT = 1 << 20 };
 
+static bool
+is_thread(const atomic_ulong *noted, unsigned long me)
+{
+    return atomic_load_explicit(noted, memory_order_relaxed) == me;
+}
+
 int
 bp_enter(Network *self)
 {
@@ -13,7 +19,8 @@ bp_enter(Network *self)
         PyErr_SetString(PyExc_RuntimeError, "Network.__init__ has not been called");
         return -1;
     }
-    if (self->owner == PyThread_get_thread_ident() ||
+    const unsigned long me = PyThread_get_thread_ident();
+    if (is_thread(&self->owner, me) ||
         (self->customs && bp_is_called_by(self->customs))) {
         if (self->lent) {
             self->lent = false;
@@ -25,7 +32,7 @@ bp_enter(Network *self)
                         "nor can one of its own functions");
         return -1;
     }
-    if (self->reader == PyThread_get_thread_ident()) { /* each would wait for the other */
+    if (is_thread(&self->reader, me)) { /* each would wait for the other */
         PyErr_SetString(PyExc_RuntimeError, "an iterable that a network trains on can't use the network: "
                                             "training waits for the batch. Use a copy of it");
         return -1;
@@ -44,7 +51,7 @@ bp_enter(Network *self)
         status = PyThread_acquire_lock_timed(self->lock, -1, 1);
         Py_END_ALLOW_THREADS
     }
-    self->owner = PyThread_get_thread_ident();
+    bp_note_thread(&self->owner, me);
     self->forks = bp_forks();
     self->entered = 1;
     if (self->customs)
@@ -57,12 +64,12 @@ bp_leave(Network *self)
 {
     if (bp_workspace_bytes(&self->ws) > BYTES_KEPT)
         bp_workspace_free(&self->ws);
-    self->reader = 0;
+    bp_note_thread(&self->reader, 0);
     if (--self->entered > 0) {
         self->lent = true;
         return;
     }
-    self->owner = 0;
+    bp_note_thread(&self->owner, 0);
     PyThread_release_lock(self->lock);
 }
 

@@ -30,6 +30,14 @@ typedef struct bp_network_object {
     bool lent;               /* the owner is in Python code that _locked runs, and may enter again */
 } Network;
 
+/* Notes a thread as an object's owner or reader, or 0 for none. In no order with other memory: a thread only asks
+ * whether it is the one itself, and an owner notes itself, a reader is noted while the GIL is held. */
+static inline void
+bp_note_thread(atomic_ulong *noted, unsigned long thread)
+{
+    atomic_store_explicit(noted, thread, memory_order_relaxed);
+}
+
 /* Waits until no other thread computes with the network. 0, or -1 with an exception: not set up, a
  * signal handler raised, this thread itself is in the middle of a computation, or feeds one, or the
  * thread that has the lock was left behind by a fork. */

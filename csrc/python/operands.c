@@ -315,7 +315,7 @@ bp_gather_operands(struct bp_kernel_call *call, const struct bp_term *result)
             continue;
         if (bp_make_panels(net, lie->rows, lie->columns, operand) != BP_OK)
             return BP_NO_MEMORY;
-        bp_gather(net, lie, (struct bp_rows){NULL, 0, lie->rows}, operand->panels, operand->stride);
+        bp_gather(net, lie, &(struct bp_rows){NULL, 0, lie->rows}, operand->panels, operand->stride);
     }
     if (letters_of(result->shapes[0], letters, &may_miss) != 2)
         return BP_OK;

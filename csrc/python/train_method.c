@@ -269,7 +269,7 @@ bp_network_train(PyObject *object, PyObject *const *args, Py_ssize_t count, PyOb
         goto done;
     if (!call.given.stream ||
         bp_hook_stream(&call.stream, &call.gil, &self->net, call.given.stream, t) == 0) {
-        self->reader = call.stream.given.thread;
+        bp_note_thread(&self->reader, call.stream.given.thread);
         if (read_data(&call, self) == 0 && read_settings(&call, self) == 0)
             result = run(&call, self);
     }

@@ -72,17 +72,18 @@ end_of(const struct bp_array *array)
 enum { ROWS_AHEAD = 2 };
 
 #define GATHER(name, SOURCE, TARGET, convert)                                                      \
-    static void name(const struct bp_array *x, struct bp_rows rows, void *to, size_t stride)       \
+    static void name(const struct bp_array *x, const struct bp_rows *rows, void *to,               \
+                     size_t stride)                                                                \
     {                                                                                              \
         enum { P = BP_PANEL(TARGET) };                                                             \
         const ptrdiff_t apart = x->column_stride;                                                  \
         const bool neighbours = apart == sizeof(SOURCE) && !x->swapped;                            \
         const size_t columns = x->columns;                                                         \
         const char *const end = end_of(x);                                                         \
-        for (size_t n = 0; n < rows.count; n++) {                                                  \
-            const char *from = row_of(x, rows, n);                                                 \
-            const size_t left = rows.count - 1 - n;                                                \
-            const char *ahead = row_of(x, rows, n + (left < ROWS_AHEAD ? left : ROWS_AHEAD));      \
+        for (size_t n = 0; n < rows->count; n++) {                                                 \
+            const char *from = row_of(x, *rows, n);                                                \
+            const size_t left = rows->count - 1 - n;                                               \
+            const char *ahead = row_of(x, *rows, n + (left < ROWS_AHEAD ? left : ROWS_AHEAD));     \
             TARGET *to_row = (TARGET *)to + n * P;                                                 \
             size_t k = 0;                                                                          \
             if (neighbours && columns <= P / 4 && end - from >= P / 4 * apart) {                   \
@@ -129,7 +130,7 @@ GATHER_FROM(half, uint16_t, half_to_float)
 GATHER_FROM(float, float, SAME)
 GATHER_FROM(double, double, SAME)
 
-typedef void (*gather)(const struct bp_array *x, struct bp_rows rows, void *to, size_t stride);
+typedef void (*gather)(const struct bp_array *x, const struct bp_rows *, void *to, size_t stride);
 
 #define ROW(suffix)                                                                                \
     {                                                                                              \
@@ -143,8 +144,8 @@ static const gather gathers[BP_NUMBERS][BP_DTYPES] = {
 };
 
 void
-bp_gather(const struct bp_network *net, const struct bp_array *x, struct bp_rows rows, bp_real *out,
-          size_t stride)
+bp_gather(const struct bp_network *net, const struct bp_array *x, const struct bp_rows *rows,
+          bp_real *out, size_t stride)
 {
     gathers[x->type][net->kernels->dtype](x, rows, out, stride);
 }
@@ -302,8 +303,8 @@ bp_targets_between(const struct bp_data *data, double low, double high, size_t *
 }
 
 void
-bp_gather_targets(const struct bp_network *net, const struct bp_data *data, struct bp_rows rows,
-                  bp_real *out, size_t stride)
+bp_gather_targets(const struct bp_network *net, const struct bp_data *data,
+                  const struct bp_rows *rows, bp_real *out, size_t stride)
 {
     const size_t panel = net->kernels->panel, outputs = net->layers[net->count - 1].outputs;
 
@@ -312,10 +313,10 @@ bp_gather_targets(const struct bp_network *net, const struct bp_data *data, stru
         return;
     }
     for (size_t q = 0; q < bp_panels(net, outputs); q++)
-        memset(bp_at(net, out, q * stride), 0, rows.count * BP_PANEL_BYTES);
-    for (size_t n = 0; n < rows.count; n++) {
+        memset(bp_at(net, out, q * stride), 0, rows->count * BP_PANEL_BYTES);
+    for (size_t n = 0; n < rows->count; n++) {
         /* the array may have been written to since it was checked: never outside the row */
-        const size_t label = (uint64_t)label_of(&data->y, row_of(&data->y, rows, n)) % outputs;
+        const size_t label = (uint64_t)label_of(&data->y, row_of(&data->y, *rows, n)) % outputs;
         void *entry = bp_at(net, out, label / panel * stride + n * panel + label % panel);
         if (net->kernels->dtype == BP_FLOAT32)
             *(float *)entry = 1;

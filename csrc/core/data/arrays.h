@@ -97,8 +97,8 @@ bp_weight_of(const struct bp_data *data, struct bp_rows rows, size_t n)
 }
 
 /* out[n][k] = x[row n][k], n < rows.count */
-void bp_gather(const struct bp_network *, const struct bp_array *x, struct bp_rows, bp_real *out,
-               size_t stride);
+void bp_gather(const struct bp_network *, const struct bp_array *x, const struct bp_rows *,
+               bp_real *out, size_t stride);
 
 /* Asks for these rows of x to be brought near, where they are few enough to stay there until they
  * are gathered: rows in a random order are a cache miss each. */
@@ -109,7 +109,7 @@ void bp_fetch(const struct bp_array *x, struct bp_rows);
 size_t bp_find_rows(const struct bp_array *x, struct bp_rows, const char **begins);
 
 /* out[n][j] = y[row n][j], or 1 where j is the label of row n, else 0 */
-void bp_gather_targets(const struct bp_network *, const struct bp_data *, struct bp_rows,
+void bp_gather_targets(const struct bp_network *, const struct bp_data *, const struct bp_rows *,
                        bp_real *out, size_t stride);
 
 /* Whether every label is one of 0 ... classes - 1; *wrong is the first that is not. */

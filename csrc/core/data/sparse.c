@@ -62,7 +62,7 @@ bp_values_of_nonzeros(const struct bp_network *net, const struct bp_array *x, si
         .type = x->type,
         .swapped = x->swapped,
     };
-    bp_gather(net, &row, (struct bp_rows){NULL, 0, 1}, values, net->kernels->panel);
+    bp_gather(net, &row, &(struct bp_rows){NULL, 0, 1}, values, net->kernels->panel);
 }
 
 size_t

@@ -13,7 +13,7 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
 
     for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         pass.rows = bp_rows_at_a_time(data, n, ws);
-        bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
+        bp_load_batch(&pass, data, &(struct bp_rows){NULL, n, pass.rows}, false);
         bp_forward(&pass);
         for (size_t j = 0; j < outputs; j++) {
             /* ∂a_j/∂a, one row for all samples: the label j */
@@ -22,7 +22,7 @@ bp_jacobian(const struct bp_network *net, struct bp_workspace *ws, const bp_real
                 .y = {.data = (const char *)&label, .rows = 1, .columns = 1, .type = BP_INT64},
                 .labels = true,
             };
-            bp_gather_targets(net, &one, (struct bp_rows){NULL, 0, pass.rows},
+            bp_gather_targets(net, &one, &(struct bp_rows){NULL, 0, pass.rows},
                               ws->nodes[net->count - 1].dC_da, ws->stride);
             bp_delta_from_dC_da(&pass);
             bp_backward(&pass, &update);
@@ -99,9 +99,9 @@ bp_jacobian_vector(const struct bp_network *net, struct bp_workspace *ws,
     for (size_t n = 0; n < data->x.rows && !bp_watch_stops(ws->scratch.watch); n += pass.rows) {
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
-        bp_load_batch(&pass, data, rows, false);
+        bp_load_batch(&pass, data, &rows, false);
         bp_forward(&pass);
-        bp_gather(net, v, rows, moved->x, moved->stride);
+        bp_gather(net, v, &rows, moved->x, moved->stride);
         for (size_t l = 0; l < net->count; l++) {
             struct bp_weights weights = bp_layer_weights(net, l, pass.parameters);
             weights.bias = NULL; /* which does not move */

@@ -23,7 +23,7 @@ bp_evaluate(struct bp_pass pass, const struct bp_data *data, bool targets,
         const struct bp_rows rows = {NULL, n, bp_rows_at_a_time(data, n, ws)};
         pass.rows = rows.count;
         dropout.place = place + n;
-        bp_load_batch(&pass, data, rows, targets);
+        bp_load_batch(&pass, data, &rows, targets);
         if (pass.me == 0 && results->poll && results->poll(results->context))
             *results->stop = true;
         bp_meet(pass.team);

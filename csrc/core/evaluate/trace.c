@@ -18,7 +18,7 @@ bp_trace(const struct bp_network *net, struct bp_workspace *ws, const bp_real *p
             bp_backward(&pass, &update);
         }
         else {
-            bp_load_batch(&pass, data, (struct bp_rows){NULL, n, pass.rows}, false);
+            bp_load_batch(&pass, data, &(struct bp_rows){NULL, n, pass.rows}, false);
             bp_forward(&pass);
         }
         for (size_t l = 0; l < net->count; l++) {

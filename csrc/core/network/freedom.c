@@ -24,7 +24,7 @@ bp_mask_part(const struct bp_network *net, size_t l, size_t k, size_t rows, size
 void
 bp_mask_share(const struct bp_network *net, struct bp_vector vector, size_t me, size_t shares)
 {
-    for (size_t l = 0; l < net->count; l++) {
+    for (size_t l = 0; net->restraint.masked && l < net->count; l++) {
         struct bp_weights part = bp_layer_weights(net, l, vector);
         size_t first, last;
 

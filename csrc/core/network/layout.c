@@ -95,26 +95,6 @@ bp_network_lay_out(struct bp_network *net)
     return BP_OK;
 }
 
-struct bp_weights
-bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector)
-{
-    const struct bp_layer *layer = &net->layers[l];
-    assert(l < net->count);
-    if (vector.packed)
-        return (struct bp_weights){
-            .w = bp_at(net, vector.numbers, layer->packed_weights_at),
-            .row = net->kernels->panel,
-            .stride = layer->packed_stride,
-            .bias = layer->bias ? bp_at(net, vector.numbers, layer->packed_bias_at) : NULL,
-        };
-    return (struct bp_weights){
-        .w = bp_at(net, vector.numbers, layer->weights_at),
-        .row = layer->outputs,
-        .stride = net->kernels->panel,
-        .bias = layer->bias ? bp_at(net, vector.numbers, layer->bias_at) : NULL,
-    };
-}
-
 /* Copies rows [first, last) of layer l's weights. Some rows at a time, all of their panels: both sides
  * are then read and written in runs that caches and pages like. */
 static void

@@ -108,8 +108,6 @@ enum bp_status bp_network_lay_out(struct bp_network *);
 /* Sets net->restraint; to be called when a layer's freedom has changed. */
 void bp_note_freedom(struct bp_network *);
 
-struct bp_weights bp_layer_weights(const struct bp_network *, size_t layer, struct bp_vector);
-
 /* Copies thread `me`'s share of parameters [bp_room] into packed [net->packed], or back; pads are
  * left alone. */
 void bp_pack(const struct bp_network *, const bp_real *parameters, bp_real *packed, size_t me,
@@ -137,7 +135,7 @@ bp_targets(const struct bp_network *net)
 static inline size_t
 bp_panels(const struct bp_network *net, size_t columns)
 {
-    return (columns + net->kernels->panel - 1) / net->kernels->panel;
+    return (columns * net->kernels->size + BP_PANEL_BYTES - 1) / BP_PANEL_BYTES; /* a shift, no division */
 }
 
 /* The first column past panels [..., last) of `columns`. */
@@ -159,6 +157,26 @@ static inline const bp_real *
 bp_const_at(const struct bp_network *net, const bp_real *base, size_t offset)
 {
     return (const char *)base + offset * net->kernels->size;
+}
+
+/* Layer l's part of a vector */
+static inline struct bp_weights
+bp_layer_weights(const struct bp_network *net, size_t l, struct bp_vector vector)
+{
+    const struct bp_layer *layer = &net->layers[l];
+    if (vector.packed)
+        return (struct bp_weights){
+            .w = bp_at(net, vector.numbers, layer->packed_weights_at),
+            .row = net->kernels->panel,
+            .stride = layer->packed_stride,
+            .bias = layer->bias ? bp_at(net, vector.numbers, layer->packed_bias_at) : NULL,
+        };
+    return (struct bp_weights){
+        .w = bp_at(net, vector.numbers, layer->weights_at),
+        .row = layer->outputs,
+        .stride = net->kernels->panel,
+        .bias = layer->bias ? bp_at(net, vector.numbers, layer->bias_at) : NULL,
+    };
 }
 
 /* A vector that is only read: the one place where it loses its const, as a struct has one kind. */

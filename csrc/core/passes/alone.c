@@ -13,7 +13,7 @@ delta_from_derivatives(const struct bp_pass *pass, const struct bp_data *data, s
     const struct bp_nodes *nodes = &ws->nodes[l];
 
     memset(bp_at(net, nodes->dC_da, (panels - 1) * ws->stride), 0, rows.count * BP_PANEL_BYTES);
-    bp_gather(net, &data->y, rows, nodes->dC_da, ws->stride);
+    bp_gather(net, &data->y, &rows, nodes->dC_da, ws->stride);
     bp_delta_from_dC_da(pass);
     net->kernels->scale_rows(rows.count, panels, ws->factors, nodes->delta, ws->stride);
     for (size_t i = 0; i < rows.count; i++)
@@ -25,7 +25,7 @@ bp_forward_to_delta(const struct bp_pass *pass, const struct bp_data *data, size
 {
     const struct bp_rows rows = {NULL, n, pass->rows};
 
-    bp_load_batch(pass, data, rows, !data->derivatives);
+    bp_load_batch(pass, data, &rows, !data->derivatives);
     for (size_t i = 0; i < pass->rows; i++)
         pass->ws->factors[i] = factor * bp_weight_of(data, rows, i);
     bp_forward(pass);

@@ -6,24 +6,25 @@
 
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */
 static void
-forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows)
+forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last,
+              const struct bp_rows *rows)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_layer *layer = &net->layers[l];
     const struct bp_weights weights = bp_layer_weights(net, l, pass->parameters);
     const struct bp_workspace *ws = pass->ws;
-    const size_t at = rows.first * kernels->panel;
+    const size_t at = rows->first * kernels->panel;
     bp_real *z = bp_at(net, ws->nodes[l].z, first * ws->stride + at);
 
     if (l == 0 && ws->scratch.nonzeros)
-        bp_sparse_sums(pass, weights, first, last, rows, z, ws->stride);
+        bp_sparse_sums(pass, weights, first, last, *rows, z, ws->stride);
     else if (pass->mixed)
-        bp_rounded_sums(pass, l, first, last, rows);
+        bp_rounded_sums(pass, l, first, last, *rows);
     else
         bp_product_over_depth(
             pass, (struct bp_product){
-                      .rows = rows.count,
+                      .rows = rows->count,
                       .columns = bp_end_of(net, last, layer->outputs) - first * kernels->panel,
                       .depth = layer->inputs,
                       .a = bp_const_at(net, bp_input_of(pass->ws, l), at),
@@ -37,14 +38,15 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, s
                       .start =
                           weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL,
                   });
-    bp_apply_activation(net, l, first, last, rows.count,
+    bp_apply_activation(net, l, first, last, rows->count,
                         bp_at(net, ws->nodes[l].z, first * ws->stride + at),
                         bp_at(net, ws->nodes[l].a, first * ws->stride + at), ws->stride);
     if (layer->activation == BP_SOFTMAX)
         return;
     if (bp_drops(pass, l))
-        bp_drop_nodes(pass, l, first, last, rows, ws->nodes[l].a, ws->nodes[l].dropped);
-    bp_round_input(pass, l + 1, first, last, rows);
+        bp_drop_nodes(pass, l, first, last, *rows, ws->nodes[l].a, ws->nodes[l].dropped);
+    if (pass->mixed)
+        bp_round_input(pass, l + 1, first, last, *rows);
 }
 
 void
@@ -64,10 +66,10 @@ bp_forward(const struct bp_pass *pass)
             bp_meet(pass->team);
         if (panels >= pass->threads) { /* by columns, or, where there are too few, by rows */
             bp_share(panels, pass->threads, pass->me, &first, &last);
-            forward_share(pass, l, first, last, (struct bp_rows){NULL, 0, pass->rows});
+            forward_share(pass, l, first, last, &(struct bp_rows){NULL, 0, pass->rows});
         }
         else
-            forward_share(pass, l, first, last, own);
+            forward_share(pass, l, first, last, &own);
         if (layer->activation == BP_SOFTMAX) {
             const size_t at = own.first * net->kernels->panel;
             bp_meet(pass->team);

@@ -4,25 +4,26 @@
 #include "sparse_layer.h"
 
 void
-bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, struct bp_rows rows,
+bp_load_batch(const struct bp_pass *pass, const struct bp_data *data, const struct bp_rows *rows,
               bool targets)
 {
     const struct bp_network *net = pass->net;
     struct bp_workspace *ws = pass->ws;
     const struct bp_rows own = bp_own_rows(pass);
-    const struct bp_rows from = {rows.order, rows.first + own.first, own.count};
+    const struct bp_rows from = {rows->order, rows->first + own.first, own.count};
     const size_t at = own.first * net->kernels->panel;
 
     if (bp_is_sparse(&data->x))
-        bp_load_nonzeros(pass, &data->x, rows);
+        bp_load_nonzeros(pass, &data->x, *rows);
     else {
-        bp_gather(net, &data->x, from, bp_at(net, ws->x, at), ws->stride);
-        bp_round_input(pass, 0, 0, bp_panels(net, net->layers[0].inputs), own);
+        bp_gather(net, &data->x, &from, bp_at(net, ws->x, at), ws->stride);
+        if (pass->mixed)
+            bp_round_input(pass, 0, 0, bp_panels(net, net->layers[0].inputs), own);
     }
     if (targets)
-        bp_gather_targets(net, data, from, bp_at(net, ws->y, at), ws->stride);
+        bp_gather_targets(net, data, &from, bp_at(net, ws->y, at), ws->stride);
     if (targets && pass->masked) {
-        bp_gather(net, &data->mask, from, bp_at(net, ws->mask, at), ws->stride);
+        bp_gather(net, &data->mask, &from, bp_at(net, ws->mask, at), ws->stride);
         bp_fill_missing(pass, own, ws->y, 0, ws->y);
     }
 }

@@ -6,7 +6,7 @@
 
 /* ws->x and ws->y from rows of the data; y may be left out. Then bp_meet(). */
 void
-bp_load_batch(const struct bp_pass *, const struct bp_data *, struct bp_rows, bool targets);
+bp_load_batch(const struct bp_pass *, const struct bp_data *, const struct bp_rows *, bool targets);
 
 /* Asks for the thread's share of the rows that will be loaded next. */
 void

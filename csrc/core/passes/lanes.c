@@ -110,7 +110,7 @@ bp_lanes_load(struct bp_pass *pass, const struct bp_data *data, struct bp_rows r
             interleave(pass, &data->y, order, y_at(pass));
         return;
     }
-    bp_load_batch(pass, data, (struct bp_rows){order, 0, pass->rows}, targets);
+    bp_load_batch(pass, data, &(struct bp_rows){order, 0, pass->rows}, targets);
     turn(pass, net->layers[0].inputs, pass->ws->x, input_at(pass, 0));
     if (targets && is_turned(pass))
         turn(pass, bp_targets(net), pass->ws->y, y_at(pass));

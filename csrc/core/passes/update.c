@@ -188,15 +188,15 @@ sum_outer(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
 
 /* The gradient of a part of layer l's weights, and what is to be done with it. */
 static void
-update_weights(const struct bp_pass *pass, size_t l, struct part part,
+update_weights(const struct bp_pass *pass, size_t l, const struct part *part,
                const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
     const struct bp_workspace *ws = pass->ws;
-    const size_t panel = kernels->panel, first = part.k_first * panel;
-    const size_t k_end = bp_end_of(net, part.k_last, net->layers[l].inputs);
-    const size_t j_end = bp_end_of(net, part.j_last, net->layers[l].outputs);
+    const size_t panel = kernels->panel, first = part->k_first * panel;
+    const size_t k_end = bp_end_of(net, part->k_last, net->layers[l].inputs);
+    const size_t j_end = bp_end_of(net, part->j_last, net->layers[l].outputs);
     const bp_real *a_prev = bp_input_of(pass->ws, l);
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
@@ -204,13 +204,13 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     bp_real *const spare[2] = {bp_gradient_chunk_of(pass, 1), bp_gradient_chunk_of(pass, 2)};
     struct bp_outer outer = {
         .rows = k_end - first,
-        .columns = j_end - part.j_first * panel,
+        .columns = j_end - part->j_first * panel,
         .depth = pass->rows,
-        .a = bp_const_at(net, a_prev, part.k_first * ws->stride),
+        .a = bp_const_at(net, a_prev, part->k_first * ws->stride),
         .a_stride = ws->stride,
-        .delta = bp_at(net, ws->nodes[l].delta, part.j_first * ws->stride),
+        .delta = bp_at(net, ws->nodes[l].delta, part->j_first * ws->stride),
         .delta_stride = ws->stride,
-        .c = bp_at(net, weights.w, part.j_first * weights.stride + first * weights.row),
+        .c = bp_at(net, weights.w, part->j_first * weights.stride + first * weights.row),
         .c_row = weights.row,
         .c_stride = weights.stride,
         .add = adds(update),
@@ -221,9 +221,10 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     };
 
     if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
-        sum_outer(pass, l, first, part.j_first, &outer, spare);
-        bp_mask_part(net, l, first, outer.rows, part.j_first * panel, outer.columns,
-                     (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
+        sum_outer(pass, l, first, part->j_first, &outer, spare);
+        if (net->layers[l].freedom.mask)
+            bp_mask_part(net, l, first, outer.rows, part->j_first * panel, outer.columns,
+                         (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
@@ -231,7 +232,7 @@ update_weights(const struct bp_pass *pass, size_t l, struct part part,
     outer.add = false;
     outer.c_row = panel;
     outer.c_stride = BP_GRADIENT_ROWS * panel;
-    for (size_t q = part.j_first; q < part.j_last; q += BP_GRADIENT_PANELS) {
+    for (size_t q = part->j_first; q < part->j_last; q += BP_GRADIENT_PANELS) {
         const size_t left = j_end - q * panel, most = BP_GRADIENT_PANELS * panel;
         outer.columns = left < most ? left : most;
         outer.delta = bp_at(net, ws->nodes[l].delta, q * ws->stride);
@@ -308,7 +309,7 @@ bp_update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bo
     else
         share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
     if (part.k_first < part.k_last && !(update->moving && net->layers[l].freedom.rate == 0))
-        update_weights(pass, l, part, update);
+        update_weights(pass, l, &part, update);
     bp_update_bias(pass, l, first, last, update);
 }
 

@@ -135,9 +135,10 @@ load_x(struct block *block, const struct source *sources, bool own, size_t n, si
         interleave_rows(block, sources, false, first, count, x);
         return;
     }
-    for (size_t i = 0; i < (own ? block->count : 1); i++)
-        bp_gather(net, &sources[i].data->x, rows_of(&sources[i], first, count, index),
-                  panels_of(block, i, bp_panels(net, inputs)), stride);
+    for (size_t i = 0; i < (own ? block->count : 1); i++) {
+        const struct bp_rows rows = rows_of(&sources[i], first, count, index);
+        bp_gather(net, &sources[i].data->x, &rows, panels_of(block, i, bp_panels(net, inputs)), stride);
+    }
     if (own)
         interleave(block, count, inputs, x);
     else
@@ -159,9 +160,11 @@ load_y(struct block *block, const struct source *sources, bool own, size_t n, si
         interleave_rows(block, sources, true, first, count, y);
         return;
     }
-    for (size_t i = 0; i < (own ? block->count : 1); i++)
-        bp_gather_targets(net, sources[i].data, rows_of(&sources[i], first, count, index),
-                          panels_of(block, i, bp_panels(net, outputs)), stride);
+    for (size_t i = 0; i < (own ? block->count : 1); i++) {
+        const struct bp_rows rows = rows_of(&sources[i], first, count, index);
+        bp_gather_targets(net, sources[i].data, &rows, panels_of(block, i, bp_panels(net, outputs)),
+                          stride);
+    }
     if (own)
         interleave(block, count, outputs, y);
     else

@@ -116,7 +116,7 @@ visit_block(struct bp_objective *o, const struct bp_sweep *sweep, size_t me, siz
 
     pass.rows = left < o->rows ? left : o->rows;
     if (o->blocks > 1 || o->resident == NOTHING)
-        bp_load_batch(&pass, &asked->data, (struct bp_rows){NULL, first, pass.rows}, true);
+        bp_load_batch(&pass, &asked->data, &(struct bp_rows){NULL, first, pass.rows}, true);
     if (o->blocks > 1 || o->resident != sweep->point)
         bp_forward(&pass);
     if (o->blocks == 1)

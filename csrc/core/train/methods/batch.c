@@ -31,7 +31,7 @@ bp_load_or_stop(struct worker *worker, struct bp_workspace *ws, struct bp_rows r
     struct bp_pass *pass = &worker->pass;
 
     bp_begin_batch(worker, ws, rows);
-    bp_load_batch(pass, &run->feed.data, rows, true);
+    bp_load_batch(pass, &run->feed.data, &rows, true);
     if (pass->me == 0) {
         if (bp_failed(pass->net))
             verdict->status = BP_FAILED;

@@ -144,12 +144,12 @@ load(struct worker *worker, struct bp_rows rows)
 
     pass->rows = rows.count;
     if (!own->samples.x) {
-        bp_load_batch(pass, data, rows, true);
+        bp_load_batch(pass, data, &rows, true);
         return;
     }
     if (!own->samples.there) {
         pass->rows = data->x.rows;
-        bp_load_batch(pass, data, (struct bp_rows){NULL, 0, data->x.rows}, true);
+        bp_load_batch(pass, data, &(struct bp_rows){NULL, 0, data->x.rows}, true);
         for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
             memcpy(bp_at(net, own->samples.x, q * stride), bp_at(net, run->ws.x, q * stride),
                    data->x.rows * BP_PANEL_BYTES);

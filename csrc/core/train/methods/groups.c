@@ -160,7 +160,7 @@ add_panels(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct gr
         struct bp_loss_sums losses = {0};
         pass->rows = count;
         dropout.place = run->feed.place + part.first;
-        bp_load_batch(pass, data, part, true);
+        bp_load_batch(pass, data, &part, true);
         bp_forward(pass);
         bp_losses(pass);
         bp_sum_losses(pass, pass->ws, data, part, &losses);

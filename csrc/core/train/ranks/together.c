@@ -72,7 +72,7 @@ compute(struct worker *worker, struct bp_rows rows, struct bp_rows batch)
     struct bp_pass *pass = &worker->pass;
 
     bp_begin_batch(worker, &run->ws, rows);
-    bp_load_batch(pass, &run->feed.data, rows, true);
+    bp_load_batch(pass, &run->feed.data, &rows, true);
     bp_meet(pass->team);
     bp_forward(pass);
     bp_meet(pass->team);
