@@ -35,7 +35,6 @@ struct bp_team {
     void (*work)(struct bp_team *, size_t me, void *);
     void *context;
     bool over; /* guarded by lock */
-    int core;  /* thread 0's, when it called; guarded by lock */
     size_t made;
     struct member *members;
 };
@@ -85,12 +84,15 @@ bp_meet(struct bp_team *team)
         return;
     const uint64_t begun = bp_nanoseconds_now();
     if (!ends_soon(team, round, LOOKS)) {
+        struct bp_stay stay;
+        bp_stay(&stay);
         atomic_fetch_add(&team->sleepers, 1);
         pthread_mutex_lock(&team->lock);
         while (atomic_load(&team->round) == round)
             pthread_cond_wait(&team->next_round, &team->lock);
         pthread_mutex_unlock(&team->lock);
         atomic_fetch_sub(&team->sleepers, 1);
+        bp_may_move(&stay);
     }
     atomic_fetch_add_explicit(&team->waited, bp_nanoseconds_now() - begun, memory_order_relaxed);
 }
@@ -109,16 +111,17 @@ run_member(void *argument)
     struct bp_team *team = member->team;
 
     for (;;) {
+        struct bp_stay stay;
+        bp_stay(&stay);
         pthread_mutex_lock(&team->lock);
         while (!member->called && !team->over)
             pthread_cond_wait(&team->calls, &team->lock);
         const bool called = member->called;
         member->called = false;
-        const int core = team->core;
         pthread_mutex_unlock(&team->lock);
+        bp_may_move(&stay);
         if (!called)
             return NULL;
-        bp_leave_core(core); /* the system may begin it there, and leave it for tens of milliseconds */
         team->work(team, member->me, team->context);
     }
 }
@@ -149,6 +152,7 @@ bp_team_make(struct bp_team *team, size_t size)
         *member = (struct member){.team = team, .me = team->made};
         if (!bp_granted() || pthread_create(&member->thread, NULL, run_member, member) != 0)
             return team->made;
+        bp_begin_elsewhere(member->thread);
     }
     return size;
 }
@@ -163,7 +167,6 @@ void
 bp_team_call(struct bp_team *team, size_t first, size_t last)
 {
     pthread_mutex_lock(&team->lock);
-    team->core = bp_core_now();
     for (size_t i = first; i < last; i++)
         team->members[i].called = true;
     pthread_cond_broadcast(&team->calls);

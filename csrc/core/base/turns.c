@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "core.h"
+
 void
 bp_open_turns(struct bp_turns *turns)
 {
@@ -34,9 +36,13 @@ bp_wait_briefly(pthread_cond_t *changed, pthread_mutex_t *lock)
 bool
 bp_await_turn(struct bp_turns *turns, size_t number, struct bp_poll poll)
 {
+    struct bp_stay stay;
     bool going = true;
 
     pthread_mutex_lock(&turns->lock);
+    const bool waits = turns->turn != number;
+    if (waits)
+        bp_stay(&stay);
     while (going && turns->turn != number) {
         if (!bp_wait_briefly(&turns->changed, &turns->lock))
             continue;
@@ -45,6 +51,8 @@ bp_await_turn(struct bp_turns *turns, size_t number, struct bp_poll poll)
         pthread_mutex_lock(&turns->lock);
     }
     pthread_mutex_unlock(&turns->lock);
+    if (waits)
+        bp_may_move(&stay);
     return going;
 }
 
