@@ -20,6 +20,8 @@ struct member {
     size_t me;
     pthread_t thread;
     bool called; /* guarded by the team's lock */
+    /* a round of the barrier, and how many pieces of this member's work in it were taken; alone in its cache line */
+    _Alignas(64) atomic_uint_fast64_t taken;
 };
 
 struct bp_team {
@@ -95,6 +97,24 @@ bp_meet(struct bp_team *team)
         bp_may_move(&stay);
     }
     atomic_fetch_add_explicit(&team->waited, bp_nanoseconds_now() - begun, memory_order_relaxed);
+}
+
+size_t
+bp_team_take(struct bp_team *team, size_t whose, size_t count)
+{
+    const uint_fast64_t now = (uint_fast64_t)atomic_load_explicit(&team->round, memory_order_relaxed)
+                              << 32;
+    atomic_uint_fast64_t *taken = &team->members[whose].taken;
+    uint_fast64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
+
+    for (;;) {
+        const uint_fast64_t begun = seen >> 32 == now >> 32 ? seen : now; /* of an earlier round: nothing yet */
+        if ((size_t)(begun - now) >= count)
+            return count;
+        if (atomic_compare_exchange_weak_explicit(taken, &seen, begun + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return (size_t)(begun - now);
+    }
 }
 
 double

@@ -40,6 +40,10 @@ void bp_team_close(struct bp_team *);
  * is seen after it by all. */
 void bp_meet(struct bp_team *);
 
+/* The number of the next of the `count` pieces of a thread's work that nobody has taken since the last meeting, or
+ * `count`. Whoever asks has it. */
+size_t bp_team_take(struct bp_team *, size_t whose, size_t count);
+
 /* Seconds that threads have spent in bp_meet so far, all of them together; short waits are left out.
  * 0 for team NULL. */
 double bp_waited(const struct bp_team *);

@@ -4,6 +4,9 @@
 #include "rounded.h"
 #include "sparse_layer.h"
 
+/* Panels of rows k of W that are handed out together, where there are many: those of a chunk. */
+enum { ROWS_GRAIN = 8 };
+
 /* delta = dC_da · g'(z), in panels [first, last) and rows `rows` */
 static void
 multiply_by_slope(const struct bp_pass *pass, size_t l, size_t first, size_t last,
@@ -137,53 +140,143 @@ turn_back(const struct bp_pass *pass, size_t nodes, size_t first, size_t last, b
     }
 }
 
+/* How layer l goes back: its delta to the layer before, and its update */
+struct way {
+    size_t l;
+    bool carry;   /* its delta goes on */
+    bool rounded; /* its products are of rounded factors */
+    bool ahead;   /* it fetches the next batch meanwhile */
+};
+
+static struct way
+way_of(const struct bp_pass *pass, const struct bp_update *update, size_t lowest, size_t l)
+{
+    return (struct way){
+        .l = l,
+        .carry = l > lowest || update->inputs,
+        .rounded = pass->mixed && !(l == 0 && pass->ws->scratch.nonzeros),
+        .ahead = l == 0 && pass->ahead_rows > 0,
+    };
+}
+
+/* delta of a layer in panels [first, last), as its products take it */
+static void
+prepare_delta(const struct bp_pass *pass, const struct way *way, size_t first, size_t last)
+{
+    if (way->rounded)
+        bp_round_delta(pass, way->l, first, last);
+    else if (way->carry)
+        turn_round(pass, way->l, first, last);
+}
+
+/* Rows k of W, in panels [first, last), whole: ∂C/∂a of these nodes, then the update of their weights, then their
+ * delta, as the layer before takes it. */
+static void
+carry_past_rows(const struct bp_pass *pass, const struct way *way, const struct way *before,
+                size_t first, size_t last, const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_layer *layer = &net->layers[way->l];
+    const struct bp_workspace *ws = pass->ws;
+    const bool sparse = way->l == 0 && ws->scratch.nonzeros;
+
+    if (pass->mixed)
+        bp_rounded_delta_sums(pass, way->l, first, last);
+    else
+        propagate(pass, way->l, first, last);
+    if (update->what != BP_NO_GRADIENT && !sparse)
+        bp_update_weights(pass, way->l,
+                          &(struct bp_part){first, last, 0, bp_panels(net, layer->outputs)},
+                          way->ahead, update);
+    if (!pass->mixed)
+        turn_back(pass, layer->inputs, first, last,
+                  way->l > 0 ? ws->nodes[way->l - 1].dC_da : ws->dC_dx);
+    if (!before)
+        return;
+    multiply_by_slope(pass, before->l, first, last, (struct bp_rows){NULL, 0, pass->rows});
+    prepare_delta(pass, before, first, last);
+}
+
+/* The update of weights that no delta is carried past: pieces of rows k, of these columns or of all */
+static void
+update_alone(const struct bp_pass *pass, const struct way *way, const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const size_t inputs = bp_panels(net, net->layers[way->l].inputs),
+                 outputs = bp_panels(net, net->layers[way->l].outputs);
+    const bool columns = bp_by_columns(pass, way->l, false);
+    /* by columns each thread's share is all rows, of its columns */
+    struct bp_pieces pieces = bp_divide(pass, columns ? inputs * pass->threads : inputs, ROWS_GRAIN);
+    size_t first, last;
+
+    while (bp_next_piece(&pieces, &first, &last)) {
+        struct bp_part part = {first, last, 0, outputs};
+        if (columns) {
+            const size_t whose = first / inputs;
+            part.k_first -= whose * inputs;
+            part.k_last -= whose * inputs;
+            bp_share(outputs, pass->threads, whose, &part.j_first, &part.j_last);
+        }
+        bp_update_weights(pass, way->l, &part, way->ahead, update);
+    }
+}
+
+/* Layer l, when all of its delta is there */
+static void
+backward_layer(const struct bp_pass *pass, const struct way *way, const struct way *before,
+               const struct bp_update *update)
+{
+    const struct bp_network *net = pass->net;
+    const size_t l = way->l;
+    struct bp_pieces pieces = bp_divide(pass, bp_panels(net, net->layers[l].inputs), ROWS_GRAIN);
+    size_t first, last;
+
+    while (way->carry && bp_next_piece(&pieces, &first, &last))
+        carry_past_rows(pass, way, before, first, last, update);
+    if (update->what == BP_NO_GRADIENT)
+        return;
+    if (l == 0 && pass->ws->scratch.nonzeros) {
+        bp_sparse_update(pass, update);
+        return;
+    }
+    if (!way->carry)
+        update_alone(pass, way, update);
+    bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first, &last);
+    bp_update_bias(pass, l, first, last, update);
+}
+
 void
 bp_backward(const struct bp_pass *pass, const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
-    const struct bp_workspace *ws = pass->ws;
-    const bool sparse = ws->scratch.nonzeros != NULL;
+    const bool sparse = pass->ws->scratch.nonzeros != NULL;
     const size_t lowest = update->moving && !update->inputs ? net->restraint.lowest : 0;
+    bool prepared = false; /* delta is, as the layer after left it */
 
     if (sparse && update->what != BP_NO_GRADIENT)
         bp_group_nonzeros(pass);
     for (size_t l = net->count; l-- > lowest;) {
-        const struct bp_layer *layer = &net->layers[l];
-        const size_t inputs = bp_panels(net, layer->inputs),
-                     outputs = bp_panels(net, layer->outputs);
-        const bool carry = l > lowest || update->inputs;
-        size_t first, last, k_first, k_last;
+        const struct way way = way_of(pass, update, lowest, l);
+        const bool jacobian = l > 0 && net->layers[l - 1].activation == BP_SOFTMAX;
+        const struct way before = way_of(pass, update, lowest, l > 0 ? l - 1 : 0);
+        size_t first, last;
 
-        bp_share(outputs, pass->threads, pass->me, &first, &last);
-        bp_share(inputs, pass->threads, pass->me, &k_first, &k_last);
-        if (pass->mixed && !(l == 0 && sparse)) {
-            bp_round_delta(pass, l, first, last);
-            bp_round_turned(pass, l, k_first, k_last);
+        if (!prepared) {
+            bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first, &last);
+            prepare_delta(pass, &way, first, last);
         }
-        else if (carry)
-            turn_round(pass, l, first, last);
+        if (way.rounded) {
+            bp_share(bp_panels(net, net->layers[l].inputs), pass->threads, pass->me, &first, &last);
+            bp_round_turned(pass, l, first, last);
+        }
         bp_meet(pass->team); /* all of delta is there */
 
-        if (carry && pass->mixed)
-            bp_rounded_delta_sums(pass, l, k_first, k_last);
-        else if (carry)
-            propagate(pass, l, k_first, k_last);
-        if (l == 0 && sparse && update->what != BP_NO_GRADIENT)
-            bp_sparse_update(pass, update);
-        else if (update->what != BP_NO_GRADIENT)
-            bp_update_layer(pass, l, 1, 0, bp_by_columns(pass, l, carry), update);
-        if (carry && !pass->mixed)
-            turn_back(pass, layer->inputs, k_first, k_last,
-                      l > 0 ? ws->nodes[l - 1].dC_da : ws->dC_dx);
-        if (l == 0 || !carry)
-            continue;
-        /* the share of columns k is the share of outputs of the layer before: no need to meet */
-        if (net->layers[l - 1].activation == BP_SOFTMAX) {
+        prepared = l > 0 && way.carry && !jacobian;
+        backward_layer(pass, &way, prepared ? &before : NULL, update);
+        if (l > 0 && way.carry && jacobian) {
             bp_meet(pass->team);
             multiply_by_jacobian(pass, l - 1);
             bp_meet(pass->team);
         }
-        else
-            multiply_by_slope(pass, l - 1, k_first, k_last, (struct bp_rows){NULL, 0, pass->rows});
     }
 }

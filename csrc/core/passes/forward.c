@@ -49,6 +49,18 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         bp_round_input(pass, l + 1, first, last, *rows);
 }
 
+static void
+forward_by_columns(const struct bp_pass *pass, size_t l)
+{
+    enum { GRAIN = 3 }; /* of a tile, at most */
+    const struct bp_rows all = {NULL, 0, pass->rows};
+    struct bp_pieces pieces = bp_divide(pass, bp_panels(pass->net, pass->net->layers[l].outputs), GRAIN);
+    size_t first, last;
+
+    while (bp_next_piece(&pieces, &first, &last))
+        forward_share(pass, l, first, last, &all);
+}
+
 void
 bp_forward(const struct bp_pass *pass)
 {
@@ -60,16 +72,13 @@ bp_forward(const struct bp_pass *pass)
         const struct bp_nodes *nodes = &ws->nodes[l];
         const size_t panels = bp_panels(net, layer->outputs);
         const struct bp_rows own = bp_own_rows(pass);
-        size_t first = 0, last = panels;
 
         if (l > 0)
             bp_meet(pass->team);
-        if (panels >= pass->threads) { /* by columns, or, where there are too few, by rows */
-            bp_share(panels, pass->threads, pass->me, &first, &last);
-            forward_share(pass, l, first, last, &(struct bp_rows){NULL, 0, pass->rows});
-        }
+        if (panels >= pass->threads) /* by columns, or, where there are too few, by rows */
+            forward_by_columns(pass, l);
         else
-            forward_share(pass, l, first, last, &own);
+            forward_share(pass, l, 0, panels, &own);
         if (layer->activation == BP_SOFTMAX) {
             const size_t at = own.first * net->kernels->panel;
             bp_meet(pass->team);

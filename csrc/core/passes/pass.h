@@ -8,7 +8,7 @@
 #ifndef BP_PASS_H
 #define BP_PASS_H
 
-#include "core/base/team.h"
+#include "core/base/pieces.h"
 #include "core/data/arrays.h"
 #include "core/network/dropout.h"
 #include "core/network/grouping.h"
@@ -37,6 +37,19 @@ bp_own_rows(const struct bp_pass *pass)
     size_t first, last;
     bp_share(pass->rows, pass->threads, pass->me, &first, &last);
     return (struct bp_rows){NULL, first, last - first};
+}
+
+/* Panels [0, count), in pieces for the threads of the team: multiples of `grain`, which a product takes at a time. */
+static inline struct bp_pieces
+bp_divide(const struct bp_pass *pass, size_t count, size_t grain)
+{
+    return (struct bp_pieces){
+        .team = pass->team,
+        .count = count,
+        .threads = pass->threads,
+        .me = pass->me,
+        .grain = grain,
+    };
 }
 
 /* Whether layer l's weights are divided among threads by outputs j while they are changed. Rows k

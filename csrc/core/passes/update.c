@@ -40,11 +40,6 @@ clear_pads(const struct bp_network *net, bp_real *panels, size_t columns, size_t
         memset(bp_at(net, panels, columns / panel * stride), 0, stride * net->kernels->size);
 }
 
-/* Panels of inputs k and of outputs j: a part of a layer's weights. */
-struct part {
-    size_t k_first, k_last, j_first, j_last;
-};
-
 /* Of rows k ... and panels q ... of layer l's gradient, in outer.c. */
 static void
 mask_chunk(const struct bp_network *net, size_t l, size_t k, size_t q, const struct bp_outer *outer)
@@ -186,10 +181,9 @@ sum_outer(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
         bp_sum_outer(pass, outer, spare);
 }
 
-/* The gradient of a part of layer l's weights, and what is to be done with it. */
-static void
-update_weights(const struct bp_pass *pass, size_t l, const struct part *part,
-               const struct bp_update *update)
+void
+bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *part, bool ahead,
+                  const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
     const struct bp_kernels *kernels = net->kernels;
@@ -200,7 +194,6 @@ update_weights(const struct bp_pass *pass, size_t l, const struct part *part,
     const bp_real *a_prev = bp_input_of(pass->ws, l);
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
-    const bool ahead = l == 0 && pass->ahead_rows > 0;
     bp_real *const spare[2] = {bp_gradient_chunk_of(pass, 1), bp_gradient_chunk_of(pass, 2)};
     struct bp_outer outer = {
         .rows = k_end - first,
@@ -220,6 +213,8 @@ update_weights(const struct bp_pass *pass, size_t l, const struct part *part,
         .ahead_at = pass->ahead_bytes * first,
     };
 
+    if (update->moving && net->layers[l].freedom.rate == 0)
+        return;
     if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
         sum_outer(pass, l, first, part->j_first, &outer, spare);
         if (net->layers[l].freedom.mask)
@@ -292,30 +287,19 @@ share_of_part(const struct bp_pass *pass, size_t count, size_t parts, size_t i, 
 }
 
 void
-bp_update_layer(const struct bp_pass *pass, size_t l, size_t parts, size_t i, bool columns,
-                const struct bp_update *update)
-{
-    const struct bp_network *net = pass->net;
-    const size_t inputs = bp_panels(net, net->layers[l].inputs);
-    const size_t outputs = bp_panels(net, net->layers[l].outputs);
-    struct part part = {.k_last = inputs, .j_last = outputs};
-    size_t first, last;
-
-    share_of_part(pass, outputs, parts, i, &first, &last);
-    if (columns) {
-        part.j_first = first;
-        part.j_last = last;
-    }
-    else
-        share_of_part(pass, inputs, parts, i, &part.k_first, &part.k_last);
-    if (part.k_first < part.k_last && !(update->moving && net->layers[l].freedom.rate == 0))
-        update_weights(pass, l, &part, update);
-    bp_update_bias(pass, l, first, last, update);
-}
-
-void
 bp_update_part(const struct bp_pass *pass, size_t parts, size_t i, const struct bp_update *update)
 {
-    for (size_t l = 0; l < pass->net->count; l++)
-        bp_update_layer(pass, l, parts, i, false, update);
+    const struct bp_network *net = pass->net;
+
+    for (size_t l = 0; l < net->count; l++) {
+        const size_t outputs = bp_panels(net, net->layers[l].outputs);
+        struct bp_part part = {.j_last = outputs};
+        size_t first, last;
+
+        share_of_part(pass, bp_panels(net, net->layers[l].inputs), parts, i, &part.k_first, &part.k_last);
+        if (part.k_first < part.k_last)
+            bp_update_weights(pass, l, &part, l == 0 && pass->ahead_rows > 0, update);
+        share_of_part(pass, outputs, parts, i, &first, &last);
+        bp_update_bias(pass, l, first, last, update);
+    }
 }

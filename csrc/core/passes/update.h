@@ -46,14 +46,17 @@ void
 bp_update_bias(const struct bp_pass *, size_t l, size_t first, size_t last,
                const struct bp_update *);
 
-/* This thread's share of part i of `parts` of layer l's parameters: nodes j, and rows k of W or, by
- * columns, these nodes' weights. */
-void
-bp_update_layer(const struct bp_pass *, size_t l, size_t parts, size_t i, bool columns,
-                const struct bp_update *);
+/* Panels of inputs k and of outputs j: a part of a layer's weights. */
+struct bp_part {
+    size_t k_first, k_last, j_first, j_last;
+};
 
-/* The update alone, of part i of `parts` of each layer, from x and every a and delta in ws. Then
- * bp_meet(). */
+/* A part of layer l's weights. With `ahead` it also fetches what the pass asks for. */
+void
+bp_update_weights(const struct bp_pass *, size_t l, const struct bp_part *, bool ahead, const struct bp_update *);
+
+/* The update alone: this thread's share of part i of `parts` of each layer, nodes j and rows k of W, from x and every a
+ * and delta in ws. Then bp_meet(). */
 void
 bp_update_part(const struct bp_pass *, size_t parts, size_t i, const struct bp_update *);
 
