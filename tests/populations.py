@@ -16,6 +16,8 @@ from backprop import _core
 ACTIVATIONS = _core.activations
 LOSSES = _core.losses
 MEMBERS = (1, 2, 7, 15, 16, 17, 33, 100)
+MANY = 150  # more than a block of the widest vectors has
+LOSSES_OF_NODES = ("huber", "mean_squared_error", "squared_error")
 NUMBERS = ("lr", "momentum", "weight_decay", "beta_1", "beta_2", "eps", "clip_norm", "clip_value")
 
 
@@ -179,15 +181,16 @@ def smallest_case(activation, own=()):
     """Plain steps, a sample each, of networks with a few nodes of this activation in every layer."""
     number = ACTIVATIONS.index(activation)
     case, rng = random_case(number), np.random.default_rng(number)
-    case.sizes, case.activations, case.own = (2, 3, 2, 2), 3 * (activation,), own
-    case.loss, case.members, case.layers = "huber", 70, {"bias": number % 2 > 0}
+    case.sizes, case.activations, case.own = (2, 3, 2, 1 + number // 2 % 2), 3 * (activation,), own
+    case.loss, case.members, case.layers = LOSSES_OF_NODES[number % 3], MANY, {"bias": number % 2 > 0}
     case.penalties, case.beside, case.optimizer, case.batch_size = None, {}, "SGD", 1
-    case.settings = [{"lr": 0.1 + 0.001 * i} for i in range(70)]
+    case.settings = [{"lr": 0.1 + 0.001 * i} for i in range(MANY)]
     case.x, case.y = (
-        rng.random((70, 9, 2) if name in own else (9, 2)).astype(case.dtype) for name in ("x", "y")
+        rng.random((MANY, 9, width) if name in own else (9, width)).astype(case.dtype)
+        for name, width in (("x", 2), ("y", case.sizes[-1]))
     )
     if "sample_weight" in own:
-        case.beside = {"sample_weight": rng.integers(0, 3, (70, 9)) + np.eye(9)[0]}
+        case.beside = {"sample_weight": rng.integers(0, 3, (MANY, 9)) + np.eye(9)[0]}
     return case
 
 

@@ -42,7 +42,7 @@ struct bp_block_layer {
 };
 
 struct bp_block_step {
-    size_t vectors; /* 1 or BP_BLOCK_VECTORS */
+    size_t vectors; /* 1, or BP_BLOCK_VECTORS times 1 or 2 */
     size_t count;   /* of layers */
     const struct bp_block_layer *layers;
     bp_real *parameters, *state[BP_STATES]; /* [nodes][group]; no state: NULL */
@@ -72,6 +72,6 @@ struct bp_block_step {
     bp_real *scratch; /* bp_block_scratch numbers */
 };
 
-enum { BP_BLOCK_VECTORS = 4 };
+enum { BP_BLOCK_VECTORS = 4, BP_MOST_BLOCK_VECTORS = 2 * BP_BLOCK_VECTORS };
 
 #endif

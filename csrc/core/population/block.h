@@ -55,7 +55,7 @@ struct loaded {
 
 enum {
     LOADED_ROWS = 8, /* gathered at a time */
-    BP_MOST_LANES = BP_BLOCK_VECTORS * 16
+    BP_MOST_LANES = BP_MOST_BLOCK_VECTORS * 16
 };
 
 /* What one thread trains blocks with, one after the other. */
@@ -65,6 +65,7 @@ struct block {
     struct bp_block_step lanes;
     struct lane *lane; /* [group] */
     size_t count;      /* lanes in use */
+    bool in_a_row;     /* their members follow one another */
     bool all_alive;    /* these */
     bool alike;        /* all have the same optimizer, at the same step */
     struct {

@@ -100,11 +100,12 @@ gain_of(const struct bp_population *p, const struct block_plan *plan)
 
     if (plan->nodes > most || vectors_passing(p, plan) > MOST_PASSING)
         return 0;
-    return plan->vectors > 1        ? 10
-           : plan->nodes <= TINY   ? 3
-           : plan->nodes <= SMALL  ? 1.7
-           : plan->nodes <= MEDIUM ? 1.25
-                                    : 1.12;
+    return plan->vectors > BP_BLOCK_VECTORS ? 13
+           : plan->vectors > 1                   ? 10
+           : plan->nodes <= TINY                 ? 3
+           : plan->nodes <= SMALL                ? 1.7
+           : plan->nodes <= MEDIUM               ? 1.25
+                                                  : 1.12;
 }
 
 static size_t
@@ -166,6 +167,7 @@ bool
 bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, struct block_plan *plan)
 {
     enum { MOST_PARAMETERS = 64 }; /* one such network in a vector would wait for itself */
+    static const size_t widths[] = {1, BP_BLOCK_VECTORS, BP_MOST_BLOCK_VECTORS};
     const size_t samples = bp_member_samples(p), threads = p->settings.threads;
     const bool one_order = !p->settings.shuffle || p->random.one || p->random.alike;
     double best = (double)rounds(active, threads);
@@ -174,11 +176,13 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
     if (p->way == BP_ONE_BY_ONE || active == 0 ||
         !can(p, p->settings.batch < samples ? p->settings.batch : samples))
         return false;
-    for (size_t vectors = 1; vectors <= BP_BLOCK_VECTORS; vectors *= BP_BLOCK_VECTORS) {
+    for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
+        const size_t vectors = widths[i];
         const size_t group = vectors * p->net->kernels->lanes;
         const bool sharing = one_order && !p->data.own && 2 * choices * group <= active;
         struct block_plan other = plan_of(p, vectors, sharing);
-        if (vectors > 1 && p->net->parameters > MOST_PARAMETERS)
+        const bool online = other.plain && other.batch == 1; /* which has no use for more registers */
+        if ((vectors > 1 && p->net->parameters > MOST_PARAMETERS) || (vectors > BP_BLOCK_VECTORS && !online))
             break;
         const double time = time_of(p, active, &other);
         if (time < best || (p->way == BP_IN_LANES && vectors == 1)) {

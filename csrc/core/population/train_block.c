@@ -101,6 +101,9 @@ begin(struct block *block, const uint32_t *members, size_t count, const struct b
                          : NULL,
         };
     }
+    block->in_a_row = true;
+    for (size_t i = 0; i < count; i++)
+        block->in_a_row &= members[i] == members[0] + i;
     block->alike = are_alike(block);
     block->loaded.same_rows = have_same_rows(block);
     put_penalties(block);
@@ -137,24 +140,44 @@ clear_sums(struct block *block, enum bp_figure right)
     block->lanes.sums.right = block->population->record[right] ? block->sums.right : NULL;
 }
 
+/* Whether all of these are finite: an exponent of ones alone is carried into the sign. */
+static bool
+are_finite(size_t count, const double *x)
+{
+    const uint64_t exponent = (uint64_t)0x7ff << 52;
+    uint64_t carried = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &x[i], sizeof(bits));
+        carried |= (bits & exponent) + ((uint64_t)1 << 52);
+    }
+    return carried >> 63 == 0;
+}
+
 /* The means of the sums, of `samples`, where these are finite or `all` are wanted. */
 static void
 write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figure right, size_t samples,
             bool all)
 {
-    const size_t row = block->span.first + epoch;
+    const size_t row = block->span.first + epoch, first = block->lane[0].member;
+    const double *sums = block->lanes.sums.loss, *weights = block->sums.weight;
     double *losses = bp_figure_of(block->population, loss, row);
     double *parts = bp_figure_of(block->population, right, row);
-    double means[BP_MOST_LANES];
 
-    for (size_t i = 0; i < block->plan->group; i++)
-        means[i] = block->lanes.sums.loss[i] / block->sums.weight[i];
+    if (block->in_a_row && block->all_alive && (all || are_finite(block->count, sums))) {
+        for (size_t i = 0; losses && i < block->count; i++)
+            losses[first + i] = sums[i] / weights[i];
+        for (size_t i = 0; parts && i < block->count; i++)
+            parts[first + i] = (double)block->sums.right[i] / (double)samples;
+        return;
+    }
     for (size_t i = 0; i < block->count; i++) {
         const struct lane *lane = &block->lane[i];
-        if (!lane->alive || !(all || isfinite(block->lanes.sums.loss[i])))
+        if (!lane->alive || !(all || isfinite(sums[i])))
             continue;
         if (losses)
-            losses[lane->member] = means[i];
+            losses[lane->member] = sums[i] / weights[i];
         if (parts)
             parts[lane->member] = (double)block->sums.right[i] / (double)samples;
     }
@@ -257,19 +280,20 @@ lose(struct block *block, size_t epoch, size_t i)
     lane->alive = block->all_alive = false;
 }
 
-/* Ends an epoch for every lane: it stays, or the lane has diverged in it. */
+/* Ends an epoch for every lane: it stays, or the lane has diverged in it; `finite`: which losses are, NULL
+ * for all. */
 static void
 judge(struct block *block, size_t epoch, const bool *finite)
 {
     const struct bp_network *net = block->population->net;
     const size_t numbers = block->plan->nodes * block->plan->group;
     const bool all = net->kernels->all_finite(numbers, block->lanes.parameters);
-    const bool unchanged = all && block->all_alive && !memchr(finite, false, block->count);
+    const bool unchanged = all && block->all_alive && !finite;
     bool ended[BP_MOST_LANES] = {false};
 
     for (size_t i = 0; i < block->count && !unchanged; i++) {
         const bool good = all || bp_lane_is_finite(block, i);
-        ended[i] = block->lane[i].alive && !(finite[i] && good);
+        ended[i] = block->lane[i].alive && !((!finite || finite[i]) && good);
         if (ended[i])
             lose(block, epoch, i);
         if (!block->lane[i].alive && !good)
@@ -322,13 +346,15 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
                const struct bp_random *same, struct bp_poll poll)
 {
     bool finite[BP_MOST_LANES], alive[BP_MOST_LANES];
+    const double *losses = block->lanes.sums.loss;
 
     block->span = span;
     begin(block, members, count, same, poll);
     for (size_t epoch = 0; epoch < span.epochs; epoch++) {
         bool going = take_steps(block);
-        for (size_t i = 0; i < count; i++)
-            finite[i] = isfinite(block->lanes.sums.loss[i]);
+        const bool all_finite = are_finite(count, losses);
+        for (size_t i = 0; i < count && !all_finite; i++)
+            finite[i] = isfinite(losses[i]);
         if (going) {
             write_means(block, epoch, BP_LOSS, BP_ACCURACY, block->plan->samples, false);
             going = !block->population->validation.of || validate(block, epoch);
@@ -337,7 +363,7 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
             interrupt(block, epoch);
             return BP_INTERRUPTED;
         }
-        judge(block, epoch, finite);
+        judge(block, epoch, all_finite ? NULL : finite);
     }
     for (size_t i = 0; i < count; i++)
         alive[i] = block->lane[i].alive;
