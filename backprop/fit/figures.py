@@ -42,6 +42,6 @@ def new_record(epochs: int) -> NDArray[np.float64]:
     return np.empty((epochs, len(_core.figures)))
 
 
-def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, list[float]]:
-    """The columns of a record that have one of these names, a number an epoch."""
-    return {name: record[:, at].tolist() for at, name in enumerate(_core.figures) if name in names}
+def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, NDArray[np.float64]]:
+    """The columns of a record that have one of these names, a number an epoch: views."""
+    return {name: record[:, at] for at, name in enumerate(_core.figures) if name in names}

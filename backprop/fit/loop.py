@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from backprop._core import Optimizer
     from backprop.fit.plan import Plan
 
-ROWS_OF_RECORD = 1000  # epochs trained in one call of the engine at most
+ROWS_OF_RECORD = 4096  # epochs trained in one call of the engine at most
 
 
 def fit(
@@ -207,10 +207,11 @@ def _extend(
     own: dict[str, float],
 ) -> None:
     """Adds an engine's record, and metrics of its last epoch, to the history."""
-    columns = columns_of(record, history)
+    measured = columns_of(record, history)
+    columns = {key: column.tolist() for key, column in measured.items()}
     columns["lr"] = rates
     if plan.quality.name == "r2":
-        columns |= plan.quality.measured(columns)
+        columns |= plan.quality.measured(measured)
     for name, figure in own.items():
         columns[name] = [figure]
     if plan.norms:

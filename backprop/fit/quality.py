@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from backprop._classes import has_classes
 from backprop.fit.samples import is_masked
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from backprop._base import BaseNetwork
     from backprop.fit.samples import Samples
@@ -43,14 +44,19 @@ class Quality:
         own = ("loss",) if self.name is None else ("loss", self.name)
         return (*own, *(f"validation_{key}" for key in own)) if validated else own
 
-    def measured(self, columns: dict[str, list[float]]) -> dict[str, list[float]]:
+    def measured(self, columns: Mapping[str, ArrayLike]) -> dict[str, list[float]]:
         """R² by its names, from the columns of an engine's record."""
         if self.name != "r2":
             return {}
-        figures = {"r2": [1 - loss / self.spread for loss in columns["loss"]]}
+        figures = {"r2": _r2(columns["loss"], self.spread)}
         if "validation_loss" in columns:
-            figures["validation_r2"] = [1 - loss / self.held_out for loss in columns["validation_loss"]]
+            figures["validation_r2"] = _r2(columns["validation_loss"], self.held_out)
         return figures
+
+
+def _r2(losses: ArrayLike, spread: float) -> list[float]:
+    with np.errstate(all="ignore"):  # of losses far larger than the spread
+        return (1 - np.asarray(losses) / spread).tolist()  # type: ignore[no-any-return]
 
 
 ACCURACY = Quality("accuracy")

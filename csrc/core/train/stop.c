@@ -1,6 +1,7 @@
 #include "stop.h"
 
 #include "core/base/clock.h"
+#include "vectors.h"
 
 enum { POLL_SECONDS_INVERSE = 100 };
 
@@ -14,6 +15,7 @@ bp_poll_if_due(void *context)
     if (!poll->ask || now - run->clock.polled < 1.0 / (double)POLL_SECONDS_INVERSE)
         return false;
     run->clock.polled = now;
+    bp_hand_over(run);
     return poll->ask(poll->context);
 }
 

@@ -115,6 +115,7 @@ bp_train(const struct bp_training *t, struct bp_trained *trained)
         if (run.steps > 0 && bp_finite_share(&run, 0, 1)) /* else the last epoch's stay */
             bp_commit_share(&run, 0, 1);
     }
+    bp_hand_over(&run);
     bp_take_back(&run);
     bp_run_close(&run);
     return status;

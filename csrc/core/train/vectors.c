@@ -62,6 +62,7 @@ bp_vectors_close(struct run *run)
             bp_free(v->state[s]);
     }
     bp_free(v->kept);
+    bp_free(v->good.numbers);
     bp_free(v->gradient);
 }
 
@@ -118,6 +119,52 @@ bp_note_move(struct run *run)
     run->vectors.moved = true;
 }
 
+bool
+bp_set_aside(struct run *run)
+{
+    const struct bp_network *net = run->asked->net;
+    const size_t vectors = 1 + bp_state_count(run->asked->optimizer);
+
+    run->vectors.good.numbers = bp_allocate(bp_size_product(vectors, net->packed), net->kernels->size);
+    return run->vectors.good.numbers != NULL;
+}
+
+/* Copies what is trained to where good numbers are, or back. */
+static void
+copy_good(struct run *run, bool back)
+{
+    const struct bp_training *t = run->asked;
+    const size_t bytes = t->net->packed * t->net->kernels->size;
+
+    for (size_t s = 0; s <= bp_state_count(t->optimizer); s++) {
+        bp_real *numbers = s == 0 ? run->vectors.parameters : run->vectors.state[s - 1];
+        bp_real *good = bp_at(t->net, run->vectors.good.numbers, s * t->net->packed);
+        memcpy(back ? numbers : good, back ? good : numbers, bytes);
+    }
+}
+
+void
+bp_back_to_good(struct run *run)
+{
+    copy_good(run, true);
+}
+
+void
+bp_hand_over(struct run *run)
+{
+    const struct bp_training *t = run->asked;
+    const bp_real *good = run->vectors.good.numbers;
+
+    if (!run->vectors.good.waits)
+        return;
+    bp_unpack(t->net, good, t->parameters, 0, 1);
+    for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
+        bp_unpack(t->net, bp_const_at(t->net, good, (s + 1) * t->net->packed), t->optimizer->state[s], 0, 1);
+    t->optimizer->steps += run->vectors.good.steps;
+    run->vectors.good.steps = 0;
+    run->vectors.good.waits = false;
+}
+
 void
 bp_pack_share(struct run *run, size_t me, size_t shares)
 {
@@ -130,6 +177,8 @@ bp_pack_share(struct run *run, size_t me, size_t shares)
     pack(t->net, t->parameters, run->vectors.parameters, me, shares);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         pack(t->net, t->optimizer->state[s], run->vectors.state[s], me, shares);
+    if (run->vectors.good.numbers)
+        copy_good(run, false);
 }
 
 void
@@ -139,6 +188,13 @@ bp_commit_share(struct run *run, size_t me, size_t shares)
 
     const bool another = run->trained->epochs_done < t->settings.epochs;
 
+    if (run->vectors.good.numbers) {
+        copy_good(run, false);
+        run->vectors.good.steps += run->steps;
+        run->vectors.good.waits = true;
+        run->steps = 0;
+        return;
+    }
     if (!run->applied.in_place) {
         bp_unpack(t->net, run->vectors.parameters, t->parameters, me, shares);
         for (size_t s = 0; s < bp_state_count(t->optimizer); s++)

@@ -5,7 +5,8 @@
  * vector that the optimizer remembers. So it is trained in place, in storage order, where a row is one
  * piece. Then the parameters are kept for where an epoch fails, and what the optimizer remembers is
  * not: it begins anew there. All else is trained packed, and what stays is not touched before the
- * epoch is done. */
+ * epoch is done. What stays of the smallest networks, whose epochs may take less time than unpacking, is put
+ * aside packed, and goes to where users see it when the clock is looked at and when training ends. */
 #ifndef BP_VECTORS_H
 #define BP_VECTORS_H
 
@@ -28,6 +29,18 @@ void
 bp_pack_share(struct run *, size_t me, size_t shares);
 void
 bp_commit_share(struct run *, size_t me, size_t shares);
+
+/* From now on what stays is put aside; false where memory is short. */
+bool
+bp_set_aside(struct run *);
+
+/* What was put aside goes to where users see it. */
+void
+bp_hand_over(struct run *);
+
+/* Where parameters and state were put aside, back to where training runs on them. */
+void
+bp_back_to_good(struct run *);
 
 /* Thread 0, before a step moves anything: in place, what is remembered of masked weights is cleared now, as
  * what ends before its first step leaves it as it was. Then bp_meet(). */

@@ -20,7 +20,9 @@ enum { ROWS = 64 }; /* loaded together */
 struct own {
     struct bp_chain chain;
     void *memory;    /* of the chain */
-    bp_real *before; /* packed parameters, then states, before the rows that were loaded together */
+    bp_real *before; /* packed parameters, then states, before the rows that were loaded together, where
+                        other steps have been done in this epoch */
+    size_t ready; /* samples whose factors are those of any */
     struct {
         bp_real *x, *y; /* all of the samples, as the workspace has rows, or NULL where they are many */
         bool there;
@@ -81,7 +83,7 @@ open(struct run *run)
         return BP_NO_MEMORY;
     own->before =
         bp_allocate(bp_size_product(vectors_of(run), net->packed), net->kernels->size);
-    if (!own->before || open_samples(run) != BP_OK)
+    if (!own->before || !bp_set_aside(run) || open_samples(run) != BP_OK)
         return BP_NO_MEMORY;
     bp_pack_share(run, 0, 1); /* as W is turned round there */
     return bp_make_chain(run, &own->chain, &own->memory);
@@ -140,6 +142,7 @@ load(struct worker *worker, struct bp_rows rows)
     const struct bp_data *data = &run->feed.data;
     const struct bp_network *net = run->asked->net;
     const size_t panel = net->kernels->panel, stride = run->ws.stride;
+    const size_t panels = bp_panels(net, net->layers[0].inputs);
     struct bp_pass *pass = &worker->pass;
 
     pass->rows = rows.count;
@@ -150,7 +153,7 @@ load(struct worker *worker, struct bp_rows rows)
     if (!own->samples.there) {
         pass->rows = data->x.rows;
         bp_load_batch(pass, data, &(struct bp_rows){NULL, 0, data->x.rows}, true);
-        for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
+        for (size_t q = 0; q < panels; q++)
             memcpy(bp_at(net, own->samples.x, q * stride), bp_at(net, run->ws.x, q * stride),
                    data->x.rows * BP_PANEL_BYTES);
         memcpy(own->samples.y, run->ws.y, data->x.rows * BP_PANEL_BYTES);
@@ -159,7 +162,7 @@ load(struct worker *worker, struct bp_rows rows)
     }
     for (size_t n = 0; n < rows.count; n++) {
         const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
-        for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
+        for (size_t q = 0; q < panels; q++)
             memcpy(bp_at(net, run->ws.x, q * stride + n * panel),
                    bp_at(net, own->samples.x, q * stride + row * panel), BP_PANEL_BYTES);
         memcpy(bp_at(net, run->ws.y, n * panel), bp_at(net, own->samples.y, row * panel),
@@ -172,10 +175,14 @@ static void
 ready_steps(const struct worker *worker, struct bp_rows rows)
 {
     const struct run *run = worker->run;
-    const struct own *own = run->own;
+    struct own *own = run->own;
     const struct bp_kernels *kernels = run->asked->net->kernels;
+    const bool alike = !run->feed.rates && !run->feed.data.weights && !own->chain.by.numbers;
     struct bp_optimizer optimizer = *run->asked->optimizer;
 
+    if (alike && own->ready >= rows.count)
+        return;
+    own->ready = alike ? rows.count : 0;
     for (size_t n = 0; n < rows.count; n++) {
         const bool counts = bp_weight_of(&run->feed.data, rows, n) != 0;
         optimizer.rate = bp_rate_of(run, worker->step + n);
@@ -205,7 +212,10 @@ undo_bad_steps(struct worker *worker, struct bp_rows rows)
         good++;
     if (good == rows.count)
         return true;
-    keep(run, true);
+    if (run->steps > 0)
+        keep(run, true);
+    else
+        bp_back_to_good(run);
     bp_turn_chain(net, &own->chain);
     net->kernels->chain_steps(&own->chain, good, pass->ws->factors);
     load(worker, (struct bp_rows){rows.order, rows.first + good, 1});
@@ -247,7 +257,8 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
         return false;
     load(worker, rows);
     ready_steps(worker, rows);
-    keep(run, false);
+    if (run->steps > 0)
+        keep(run, false);
     run->asked->net->kernels->chain_steps(&own->chain, rows.count, pass->ws->factors);
     bp_losses(pass);
     if (!undo_bad_steps(worker, rows))
