@@ -19,7 +19,7 @@ MAY_INCLUDE = {
 CORE_ROOMS = floors.C[1:-1]
 # In core/train, what a file calls is declared in a header of a file before it.
 TRAIN_ORDER = (
-    "pace", "training", "run", "stop", "feed", "vectors", "figures",
+    "pace", "training", "run", "vectors", "stop", "feed", "figures",
     "ranks/words", "ranks/rows", "ranks/figures", "ranks/common_memory",
     "methods/batch", "methods/single", "methods/links", "methods/method", "methods/batches", "methods/online",
     "methods/chain", "methods/groups", "methods/methods", "ranks/together", "ranks/averaging", "ranks/epoch",

@@ -65,7 +65,6 @@ struct block {
     struct bp_block_step lanes;
     struct lane *lane; /* [group] */
     size_t count;      /* lanes in use */
-    bool in_a_row;     /* their members follow one another */
     bool all_alive;    /* these */
     bool alike;        /* all have the same optimizer, at the same step */
     struct {
@@ -75,6 +74,7 @@ struct block {
     struct {
         double *weight; /* [group]: Σ w_n of the samples that were loaded for this epoch's sums */
         int64_t *right; /* [group]: lanes.sums.right, where it is wanted */
+        bool in_a_row;  /* lanes' members follow one another, and so do their figures */
     } sums;
     struct bp_span span;
     size_t step; /* done in the span */

@@ -101,9 +101,9 @@ begin(struct block *block, const uint32_t *members, size_t count, const struct b
                          : NULL,
         };
     }
-    block->in_a_row = true;
+    block->sums.in_a_row = true;
     for (size_t i = 0; i < count; i++)
-        block->in_a_row &= members[i] == members[0] + i;
+        block->sums.in_a_row &= members[i] == members[0] + i;
     block->alike = are_alike(block);
     block->loaded.same_rows = have_same_rows(block);
     put_penalties(block);
@@ -165,7 +165,7 @@ write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figu
     double *losses = bp_figure_of(block->population, loss, row);
     double *parts = bp_figure_of(block->population, right, row);
 
-    if (block->in_a_row && block->all_alive && (all || are_finite(block->count, sums))) {
+    if (block->sums.in_a_row && block->all_alive && (all || are_finite(block->count, sums))) {
         for (size_t i = 0; losses && i < block->count; i++)
             losses[first + i] = sums[i] / weights[i];
         for (size_t i = 0; parts && i < block->count; i++)
