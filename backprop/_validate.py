@@ -39,6 +39,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def whole_number(what: str, value: object, least: int = 1) -> int:
     """`value` as an int of at least `least`; NumPy's integers pass, bool and floats do not."""
+    if type(value) is int and value >= least:
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{what} must be a whole number, got {_typed(value)}")
     try:

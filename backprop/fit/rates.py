@@ -29,16 +29,17 @@ class Rates:
     Parameters
     ----------
     optimizer : Optimizer
+
+    Attributes
+    ----------
+    scheduled : bool
+        Whether lr is a schedule.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._lr = optimizer.lr
+        self.scheduled = callable(self._lr)
         self._first, self._known = optimizer.steps, NONE_KNOWN  # the rates of the steps from _first on
-
-    @property
-    def scheduled(self) -> bool:
-        """Whether lr is a schedule."""
-        return callable(self._lr)
 
     def of_steps(self, first: int, count: int) -> NDArray[np.float64]:
         """A schedule's rates of `count` steps after `first` steps: (count,).
