@@ -24,6 +24,7 @@
 #ifndef INLINE /* .ci/coverage, which counts what every body does, has them as functions */
 #define INLINE static inline __attribute__((always_inline, unused))
 #endif
+#define NOINLINE __attribute__((noinline))
 #define PRAGMA(text) _Pragma(#text)
 
 /* asks for a cache line: into the nearest cache, or into the one behind it */
