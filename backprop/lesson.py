@@ -40,12 +40,12 @@ class Question:
     """
 
     def __init__(
-        self, kind: str, right: str | int | float, said: Mapping[str, object], lines: str = ""
+        self, kind: str, right: str | int | float, values: Mapping[str, object], lines: str = ""
     ) -> None:
         words = json.loads(page.text("exercises.json"))[kind]
         self.kind, self.right = kind, right
-        self.text = f"{words['title']}\n{words['ask'].format_map(said)}{lines}"
-        self._choices, self._why = words["choices"], words["why"].format_map(said)
+        self.text = f"{words['title']}\n{words['ask'].format_map(values)}{lines}"
+        self._choices, self._why = words["choices"], words["why"].format_map(values)
 
     def __repr__(self) -> str:
         how = " or ".join(map(repr, self._choices)) if self._choices else "a number"
@@ -166,21 +166,21 @@ def _way(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Que
     after, nudge = stepped(x)[j], -float(e.dC_da)
     target = _target(network, y, j)
     right = "rise" if after > before else "fall"
-    said = _symbols(network, e) | _shown(value=before, target=target, nudge=nudge, after=after)
-    return Question("way", right, said | {"way": "rise" if nudge > 0 else "fall"})
+    values = _symbols(network, e) | _shown(value=before, target=target, nudge=nudge, after=after)
+    return Question("way", right, values | {"way": "rise" if nudge > 0 else "fall"})
 
 
 def _gradient(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Question:
-    said = _symbols(network, e) | _shown(first=e.dC_da, second=e.da_dz, third=e.dz_dw, product=e.product)
-    return Question("gradient", float(e.product), said)
+    values = _symbols(network, e) | _shown(first=e.dC_da, second=e.da_dz, third=e.dz_dw, product=e.product)
+    return Question("gradient", float(e.product), values)
 
 
 def _largest(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Question:
     before = x if layer == 0 else network.trace(x).layers[layer - 1].a
     best = int(np.abs(before).argmax())
     a = Notation().symbol("a", subscript(best), layer_name(layer - 1, len(network.layers)))
-    said = _symbols(network, e) | _shown(value=before[best]) | {"k": str(best + 1), "a": a}
-    return Question("largest", best + 1, said)
+    values = _symbols(network, e) | _shown(value=before[best]) | {"k": str(best + 1), "a": a}
+    return Question("largest", best + 1, values)
 
 
 def _bias(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Question:
@@ -195,9 +195,9 @@ def _bias(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Qu
     slope = float(network.explain(x, y, layer, e.j, bias=True).product)
     n, here = Notation(), layer_name(layer, len(network.layers))
     b = n.symbol("b", subscript(e.j), here)
-    said = _shown(value=value, before=before, after=after, guess=-value * slope)
-    said |= {"b": b, "gradient": n.partial("C₀", b)}
-    return Question("bias", "rise" if after > before else "fall", said)
+    values = _shown(value=value, before=before, after=after, guess=-value * slope)
+    values |= {"b": b, "gradient": n.partial("C₀", b)}
+    return Question("bias", "rise" if after > before else "fall", values)
 
 
 def _wrong(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Question:
@@ -213,9 +213,9 @@ def _wrong(network: Network, x: Any, y: Any, layer: int, e: Any, lr: float) -> Q
     if line < 3:  # what follows from a wrong line goes on with it
         shown[3] = shown[0] * shown[1] * shown[2]
     names = [s["dC_da"], s["da_dz"], s["dz_dw"], s["gradient"]]
-    told = zip(names, shown, strict=True)
-    texts = [f"\n  {i + 1}. {name} = {Notation().number(number)}" for i, (name, number) in enumerate(told)]
-    said = s | _shown(a_value=network(x)[e.j], before_value=right[2], target=_target(network, y, e.j))
-    said |= _shown(right=right[line], shown=shown[line])
-    said |= {"line": str(line + 1), "loss": network.loss_name, "g": e.activation}
-    return Question("wrong", line + 1, said, "".join(texts))
+    terms = zip(names, shown, strict=True)
+    texts = [f"\n  {i + 1}. {name} = {Notation().number(number)}" for i, (name, number) in enumerate(terms)]
+    values = s | _shown(a_value=network(x)[e.j], before_value=right[2], target=_target(network, y, e.j))
+    values |= _shown(right=right[line], shown=shown[line])
+    values |= {"line": str(line + 1), "loss": network.loss_name, "g": e.activation}
+    return Question("wrong", line + 1, values, "".join(texts))

@@ -71,12 +71,12 @@ def evaluate(options: argparse.Namespace) -> None:
         _print_confusion(y, network.classify(scaled), model)
 
 
-def _print_confusion(y: NDArray[Any], said: NDArray[Any], model: Model) -> None:
+def _print_confusion(y: NDArray[Any], predicted: NDArray[Any], model: Model) -> None:
     """A row for each label; with the classes' names unless they are the indices."""
     names = model.class_names
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (y, said), 1)
-    print("\nrows are labels, columns what the network says")
+    np.add.at(counts, (y, predicted), 1)
+    print("\nrows are labels, columns predicted classes")
     width = len(str(counts.max())) + 1
     first = 0
     if model.classes is not None and not model.classes.are_indices:

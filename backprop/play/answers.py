@@ -1,4 +1,4 @@
-"""What the page is told: messages to a `Stage`, dicts that JSON can carry, and the answers.
+"""The page's messages to a `Stage`, dicts that JSON can carry, and the answers to them.
 
 The two front ends pass messages on from the page and hand the answers back; site/engine.js answers the same
 messages. Arrays travel as the bytes of little-endian doubles in base64, ``{"f8": text}``, or of singles,
@@ -31,7 +31,7 @@ MOST_MOVED = 16  # parameters that one question may try other values of
 
 
 def answer(stage: Stage, message: object) -> Answer:
-    """What the page is told.
+    """The answer to a message of the page.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Interval(NamedTuple):
-    """What the members say of each output, taken together.
+    """The members' outputs, taken together: mean, spread and bounds of each output.
 
     Attributes
     ----------
@@ -107,8 +107,8 @@ class Asked(Members):
         return evaluate.scores_of(self, x, y)[1]
 
     def predict_interval(self, x: ArrayLike, share: float = 0.9) -> Interval:
-        """What the members, those that diverged apart, say together: mean, spread, and where most of them
-        lie.
+        """The outputs of the members that did not diverge, taken together: mean, spread, and where most of
+        them lie.
 
         Of networks that differ in their seeds, and best in their samples too (bootstrap), the spread shows
         how uncertain the mean is where samples are few; not the noise of the targets.

@@ -92,7 +92,7 @@ class Job:
     precision : str or None
         Of the products, as `Network.fit` takes it.
     watch : Watch
-        Is told of every epoch, and keeps the best parameters.
+        Is called after every epoch, and keeps the best parameters.
     contender : Contender or None
         In a search with halving: what it competes as.
     fitted : callable or None

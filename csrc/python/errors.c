@@ -1,4 +1,4 @@
-/* errors.c: from what the core says to what Python raises. */
+/* errors.c: the exception for each status of the core. */
 #include "module.h"
 
 PyObject *

@@ -75,7 +75,7 @@ Py_ssize_t bp_threads_for(Network *, const struct bp_samples *, double operation
 /* Gives the GIL up, for many samples on so many threads; then bp_end. */
 struct bp_many bp_begin_many(Network *, const struct bp_samples *, Py_ssize_t threads);
 
-/* What the network says of the samples, on as many threads as pay, on one with dropout; the status, or an
+/* Outputs, classes and losses of the samples, on as many threads as pay, on one with dropout; the status, or an
  * exception. flags: of the workspace. */
 enum bp_status bp_evaluate_samples(Network *, const struct bp_samples *, bool targets, unsigned flags,
                                    const struct bp_dropout *, struct bp_results *);

@@ -1,5 +1,7 @@
 #include "pieces.h"
 
+#include "core/base/sizes.h"
+
 /* of a share: a half of it, a half of the rest, and so on: what is left at the end, when others may come, is small */
 enum { PIECES = 4 };
 
@@ -7,7 +9,7 @@ enum { PIECES = 4 };
 static void
 find_piece(size_t count, size_t grain, size_t i, size_t *first, size_t *last)
 {
-    size_t grains = (count + grain - 1) / grain, begun = 0;
+    size_t grains = bp_quotient_up(count, grain), begun = 0;
 
     for (size_t before = 0; before < i; before++) {
         const size_t half = (grains + 1) / 2;

@@ -1,4 +1,4 @@
-/* status.h: how a function of the core says what happened. Depends on libc only. */
+/* status.h: what a function of the core returns: that all is well, or what went wrong. Depends on libc only. */
 #ifndef BP_STATUS_H
 #define BP_STATUS_H
 

@@ -10,9 +10,9 @@
 
 struct bp_tasks {
     size_t count, threads;
-    /* Task number i, on thread `me`, which may ask `poll` whether to stop: the caller's on the
-     * caller's thread, elsewhere whether another thread was told to. What it returns other than
-     * BP_OK ends the work. */
+    /* Task number i, on thread `me`, which may ask `poll` whether to stop: on the caller's thread that
+     * is the caller's poll, on others whether that one has asked to stop. A status other than BP_OK
+     * ends the work. */
     enum bp_status (*task)(void *context, size_t me, size_t i, struct bp_poll poll);
     void *context;
     struct bp_poll poll;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/base/tasks.h"
 #include "core/passes/alone.h"
 #include "core/passes/lanes.h"
@@ -33,12 +34,6 @@ part_of(const struct bp_data *data, size_t first, size_t count)
         part.mask.rows = count;
     }
     return part;
-}
-
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 bool
@@ -86,7 +81,7 @@ evaluate_part(void *context, size_t me, size_t i, struct bp_poll poll)
     struct evaluating *e = context;
     const struct bp_many *many = e->many;
     const struct bp_network *net = many->net;
-    const size_t first = i * e->rows, count = smaller(e->rows, many->data->x.rows - first);
+    const size_t first = i * e->rows, count = bp_smaller(e->rows, many->data->x.rows - first);
     const size_t outputs = net->layers[net->count - 1].outputs, group = bp_lanes_rows(net);
     struct bp_watch watch = {.poll = poll, .asked = bp_seconds_now()};
     struct bp_workspace *ws = &e->places[me];
@@ -94,7 +89,7 @@ evaluate_part(void *context, size_t me, size_t i, struct bp_poll poll)
     struct bp_results own = {0};
 
     for (size_t n = 0; e->lanes && n < count && !bp_watch_stops(&watch); n += group)
-        own.right += evaluate_group(e, &pass, first + n, smaller(group, count - n));
+        own.right += evaluate_group(e, &pass, first + n, bp_smaller(group, count - n));
     if (!e->lanes) {
         const struct bp_data part = part_of(many->data, first, count);
         if (e->results->outputs)
@@ -133,7 +128,7 @@ evaluate_rows(const struct bp_many *many, bool targets, struct bp_results *resul
         status = BP_NO_MEMORY;
     if (status == BP_OK)
         status = bp_do_tasks(&(struct bp_tasks){
-            .count = (rows + e.rows - 1) / e.rows,
+            .count = bp_quotient_up(rows, e.rows),
             .threads = many->threads,
             .task = evaluate_part,
             .context = &e,
@@ -160,7 +155,7 @@ bp_evaluate_many(const struct bp_many *many, bool targets, struct bp_results *re
     results->weight = bp_sum_of_weights(many->data);
     results->samples = rows;
     for (size_t n = 0; n < rows && status == BP_OK; n += MOST_ROWS) {
-        const struct bp_data data = part_of(many->data, n, smaller(MOST_ROWS, rows - n));
+        const struct bp_data data = part_of(many->data, n, bp_smaller(MOST_ROWS, rows - n));
         struct bp_many part = *many;
         struct bp_results own = *results;
         part.data = &data;

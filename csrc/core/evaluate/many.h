@@ -1,4 +1,4 @@
-/* many.h: what a network says of many samples, and its gradient, on several threads. The bits are
+/* many.h: outputs, classes and losses of many samples, and their gradient, on several threads. The bits are
  * those of outputs.h and, but in lanes, of gradient.h. Depends on these, passes/ and base/. */
 #ifndef BP_MANY_H
 #define BP_MANY_H

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/base/tasks.h"
 #include "core/base/turns.h"
 #include "core/passes/alone.h"
@@ -13,12 +14,6 @@ enum {
     MOST_GROUPS = 256, /* in lanes, whose gradients are kept until they are added */
     MOST_BYTES = 1 << 28 /* of all threads' gradients */
 };
-
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 bool
 bp_gradient_in_lanes(const struct bp_network *net, const struct bp_data *data)
@@ -51,7 +46,7 @@ differentiate_group(void *context, size_t me, size_t g, struct bp_poll poll)
     const struct bp_network *net = d->many->net;
     const struct bp_data *data = d->many->data;
     const size_t group = bp_lanes_rows(net), n = d->first + g * group;
-    const struct bp_rows rows = {NULL, n, smaller(group, data->x.rows - n)};
+    const struct bp_rows rows = {NULL, n, bp_smaller(group, data->x.rows - n)};
     struct bp_workspace *ws = &d->places[me];
     struct bp_pass pass = bp_pass_alone(net, ws, d->many->parameters, data);
     bp_real *gradient = bp_at(net, d->gradients, g * d->each);
@@ -79,7 +74,7 @@ add_groups(struct differentiating *d, bp_real *gradient, double *total)
 {
     const struct bp_network *net = d->many->net;
     const size_t group = bp_lanes_rows(net), left = d->many->data->x.rows - d->first;
-    const size_t rows = smaller(left, MOST_GROUPS * group), groups = (rows + group - 1) / group;
+    const size_t rows = bp_smaller(left, MOST_GROUPS * group), groups = bp_quotient_up(rows, group);
     const enum bp_status status = bp_do_tasks(&(struct bp_tasks){
         .count = groups,
         .threads = d->many->threads,
@@ -102,7 +97,7 @@ gradient_in_lanes(const struct bp_many *many, struct bp_mean_gradient *mean)
     const struct bp_network *net = many->net;
     const size_t size = net->kernels->size, features = net->layers[0].inputs;
     const size_t group = bp_lanes_rows(net), rows = many->data->x.rows;
-    const size_t kept = smaller(MOST_GROUPS, (rows + group - 1) / group);
+    const size_t kept = bp_smaller(MOST_GROUPS, bp_quotient_up(rows, group));
     enum bp_status status;
     struct differentiating d = {
         .many = many,
@@ -172,7 +167,7 @@ sum_group(void *context, size_t me, size_t g, struct bp_poll poll)
     const struct bp_many *many = s->many;
     const struct bp_network *net = many->net;
     const size_t first = g * s->rows, left = many->data->x.rows - first;
-    const struct bp_rows rows = {NULL, first, smaller(s->rows, left)};
+    const struct bp_rows rows = {NULL, first, bp_smaller(s->rows, left)};
     const bool in_place = g == 0 || !s->gradients;
     struct bp_watch watch = {.poll = poll, .asked = bp_seconds_now()};
     struct bp_pass pass = bp_pass_alone(net, &s->places[me], many->parameters, many->data);
@@ -197,7 +192,7 @@ static size_t
 threads_for(const struct bp_many *many)
 {
     const size_t most = MOST_BYTES / (bp_room(many->net) * many->net->kernels->size);
-    return most < 1 ? 1 : smaller(many->threads, most);
+    return most < 1 ? 1 : bp_smaller(many->threads, most);
 }
 
 static enum bp_status
@@ -223,7 +218,7 @@ gradient_of_groups(const struct bp_many *asked, struct bp_mean_gradient *mean)
     bp_open_turns(&s.turns);
     if (status == BP_OK)
         status = bp_do_tasks(&(struct bp_tasks){
-            .count = (data->x.rows + s.rows - 1) / s.rows,
+            .count = bp_quotient_up(data->x.rows, s.rows),
             .threads = many.threads,
             .task = sum_group,
             .context = &s,

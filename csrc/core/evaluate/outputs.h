@@ -1,4 +1,4 @@
-/* outputs.h: what a network says of samples: outputs, classes and losses. Depends on passes/. */
+/* outputs.h: outputs, classes and losses of samples. Depends on passes/. */
 #ifndef BP_OUTPUTS_H
 #define BP_OUTPUTS_H
 

@@ -9,6 +9,7 @@
 #define BP_PASS_H
 
 #include "core/base/pieces.h"
+#include "core/base/sizes.h"
 #include "core/data/arrays.h"
 #include "core/network/dropout.h"
 #include "core/network/grouping.h"
@@ -93,7 +94,7 @@ bp_product_over_depth(const struct bp_pass *pass, struct bp_product p)
 {
     const struct bp_network *net = pass->net;
     const size_t depth = p.depth, panels = bp_panels(net, depth);
-    const size_t blocks = (depth + BP_DEPTH_BLOCK - 1) / BP_DEPTH_BLOCK,
+    const size_t blocks = bp_quotient_up(depth, BP_DEPTH_BLOCK),
                  panel = net->kernels->panel;
 
     for (size_t i = 0; i < blocks; i++) {

@@ -1,5 +1,7 @@
 #include "rounded.h"
 
+#include "core/base/sizes.h"
+
 void
 bp_round_input(const struct bp_pass *pass, size_t l, size_t first, size_t last, struct bp_rows rows)
 {
@@ -120,7 +122,7 @@ weights_of(const struct factor *factor, const struct piece *piece)
 
     return (struct bp_ahead){
         .at = (const char *)beginning_of(factor, piece),
-        .runs = (columns + P - 1) / P,
+        .runs = bp_quotient_up(columns, P),
         .lines = factor->turned ? piece->columns : piece->terms,
         .stride = factor->stride * sizeof(float),
     };

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/base/sizes.h"
+
 /* sum += term, `rows` rows of the panels that hold `columns` columns, both `stride` apart */
 static void
 add_panels(const struct bp_network *net, size_t rows, size_t columns, size_t stride, bp_real *sum,
@@ -137,12 +139,6 @@ add_block(const struct bp_workspace *ws, const struct bp_data *data, struct bp_r
     sums->loss += loss;
 }
 
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 void
 bp_sum_losses(const struct bp_pass *pass, const struct bp_workspace *ws, const struct bp_data *data,
               struct bp_rows rows, struct bp_loss_sums *sums)
@@ -155,11 +151,11 @@ bp_sum_losses(const struct bp_pass *pass, const struct bp_workspace *ws, const s
         return;
     }
     for (size_t n = 0; n < rows.count;) {
-        const size_t end = smaller(rows.count, n + by.group);
+        const size_t end = bp_smaller(rows.count, n + by.group);
         struct bp_loss_sums group = {0};
         for (; n < end; n += by.block) {
             struct bp_loss_sums block = {0};
-            add_block(ws, data, rows, n, smaller(end, n + by.block), &block);
+            add_block(ws, data, rows, n, bp_smaller(end, n + by.block), &block);
             bp_add_loss_sums(&group, &block);
         }
         n = end;

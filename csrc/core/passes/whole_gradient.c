@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "core/base/sizes.h"
+
 /* Part i of layer l: one panel of some rows of weights, or of the bias. */
 static double
 finish_part(const struct bp_pass *pass, size_t l, size_t i, struct bp_vector gradient,
@@ -67,7 +69,7 @@ bp_optimize_share_from(const struct bp_pass *pass, size_t from, const struct bp_
     const size_t all = gradient.packed ? net->packed : net->parameters;
     size_t first, last;
 
-    bp_share((all - from + panel - 1) / panel, pass->threads, pass->me, &first, &last);
+    bp_share(bp_quotient_up(all - from, panel), pass->threads, pass->me, &first, &last);
     const size_t begin = from + first * panel, end = from + last * panel;
     if (first < last)
         bp_optimize(net, rule, pass->parameters, state, begin, (end < all ? end : all) - begin,

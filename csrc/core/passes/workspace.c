@@ -4,6 +4,7 @@
 
 #include "core/network/functions.h"
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/data/sparse.h"
 
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
@@ -52,7 +53,7 @@ size_t
 bp_parts(const struct bp_network *net, size_t l)
 {
     const struct bp_layer *layer = &net->layers[l];
-    const size_t chunks = (layer->inputs + BP_CHUNK_ROWS - 1) / BP_CHUNK_ROWS;
+    const size_t chunks = bp_quotient_up(layer->inputs, BP_CHUNK_ROWS);
     return bp_panels(net, layer->outputs) * (chunks + layer->bias);
 }
 

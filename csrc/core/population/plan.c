@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/network/grouping.h"
 #include "core/train/methods/method.h"
 
@@ -111,7 +112,7 @@ gain_of(const struct bp_population *p, const struct block_plan *plan)
 static size_t
 rounds(size_t tasks, size_t threads)
 {
-    return (tasks + threads - 1) / threads;
+    return bp_quotient_up(tasks, threads);
 }
 
 /* About how long it takes, a member alone taking 1; sets who is in a block. */

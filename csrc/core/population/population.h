@@ -1,5 +1,5 @@
 /* population.h: many networks of one shape: what their training is asked to do, which it only reads,
- * and what they say of samples. Member i gets the bits that bp_train would give it alone.
+ * and what is computed with all of them. Member i gets the bits that bp_train would give it alone.
  * Depends on train/ and evaluate/. */
 #ifndef BP_POPULATION_H
 #define BP_POPULATION_H

@@ -1,4 +1,5 @@
-/* population_outputs.h: what the members of a population say of samples. Depends on population.h. */
+/* population_outputs.h: outputs, classes and losses of samples, of all members of a population.
+ * Depends on population.h. */
 #ifndef BP_POPULATION_OUTPUTS_H
 #define BP_POPULATION_OUTPUTS_H
 

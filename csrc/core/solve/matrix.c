@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 
 enum { P = BP_PANEL(double) };
 
 static size_t
 panels_of(size_t columns)
 {
-    return (columns + P - 1) / P;
+    return bp_quotient_up(columns, P);
 }
 
 size_t

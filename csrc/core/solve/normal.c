@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/network/freedom.h"
 
 enum { P = BP_PANEL(double) };
@@ -20,7 +21,7 @@ order_of(const struct bp_network *net)
 static size_t
 panels_of(size_t columns)
 {
-    return (columns + P - 1) / P;
+    return bp_quotient_up(columns, P);
 }
 
 struct bp_normal_shape
@@ -33,7 +34,7 @@ bp_normal_shape(const struct bp_network *net, size_t samples, bool primal)
 
     if (samples < s.rows)
         s.rows = samples;
-    s.blocks = (samples + s.rows - 1) / s.rows;
+    s.blocks = bp_quotient_up(samples, s.rows);
     s.room = panels_of(s.rows) * P;
     s.slots = bp_size_product(bp_size_product(s.blocks, outputs), s.room);
     s.dual = !primal && s.slots <= count / 4 * 3;

@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/evaluate/outputs.h"
 #include "core/network/freedom.h"
 #include "core/network/functions.h"
@@ -36,7 +37,7 @@ bp_objective_init(struct bp_objective *o, const struct bp_solving *asked, struct
 
     *o = (struct bp_objective){.asked = asked, .crew = crew};
     o->rows = samples < rows ? samples : rows;
-    o->blocks = (samples + o->rows - 1) / o->rows;
+    o->blocks = bp_quotient_up(samples, o->rows);
     o->groups = o->blocks < MOST_GROUPS ? o->blocks : MOST_GROUPS;
     for (size_t n = 0; n < samples; n++)
         o->weight += bp_sample_weight(o, n);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/network/functions.h"
 
 enum { P = BP_PANEL(double) };
@@ -24,7 +25,7 @@ bp_residuals_init(struct bp_residuals *r, struct bp_objective *o, bool bends)
     *r = (struct bp_residuals){
         .objective = o,
         .outputs = net->layers[net->count - 1].outputs,
-        .room = (o->rows + P - 1) / P * P,
+        .room = bp_quotient_up(o->rows, P) * P,
     };
     r->slots = bp_size_product(bp_size_product(o->blocks, r->outputs), r->room);
     r->r = bp_allocate(r->slots, sizeof(double));

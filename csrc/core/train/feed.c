@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "stop.h"
 
 /* Room for all rows of this block in one batch, and for their order. */
@@ -68,7 +69,7 @@ take_block(struct worker *worker, bool first)
     if (run->verdict.stop || run->verdict.status != BP_OK || feed->data.x.rows == 0)
         return false;
     const size_t batch = bp_rows_of_step(run);
-    const size_t steps = (feed->data.x.rows + batch - 1) / batch;
+    const size_t steps = bp_quotient_up(feed->data.x.rows, batch);
     return run->asked->ranks || bp_ready_rates(run, worker->step, steps);
 }
 
@@ -102,7 +103,7 @@ make_room_for_losses(struct run *run)
 {
     struct bp_step_losses *losses = &run->trained->losses;
     const size_t batch = bp_rows_of_step(run), rows = samples_of_block(run);
-    const size_t needed = losses->count + (rows + batch - 1) / batch;
+    const size_t needed = losses->count + bp_quotient_up(rows, batch);
 
     if (needed <= losses->room)
         return true;

@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "methods/method.h"
 #include "ranks/common_memory.h"
 #include "vectors.h"
@@ -11,19 +12,13 @@ enum {
     VALIDATION_ROWS = 128, /* at a time */
 };
 
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* what is asked, as it is done */
 static struct applied
 apply(const struct bp_training *t)
 {
     const size_t rows = bp_samples_of(t), asked = t->settings.batch;
     struct applied a = {
-        .batch = t->stream ? asked : smaller(asked, rows),
+        .batch = t->stream ? asked : bp_smaller(asked, rows),
         .first_step = t->optimizer->steps,
     };
     const size_t panels = bp_panels(t->net, t->net->widest);
@@ -33,7 +28,7 @@ apply(const struct bp_training *t)
     /* no more threads than can have a share */
     a.threads = a.method->one_thread
                     ? 1
-                    : smaller(t->settings.threads, panels > a.batch ? panels : a.batch);
+                    : bp_smaller(t->settings.threads, panels > a.batch ? panels : a.batch);
     return a;
 }
 
@@ -58,7 +53,7 @@ open_workspaces(struct run *run)
     const struct bp_training *t = run->asked;
     const struct applied *a = &run->applied;
     const size_t together = a->method->rows(a->batch), samples = bp_samples_of(t);
-    const size_t rows = t->stream ? together : smaller(together, samples);
+    const size_t rows = t->stream ? together : bp_smaller(together, samples);
     const size_t room = bp_is_shared(t)   ? bp_common_rows(t, a->batch)
                         : a->method->room ? a->method->room(t, a->batch)
                                           : rows;
@@ -70,7 +65,7 @@ open_workspaces(struct run *run)
     if (status != BP_OK || !t->validation)
         return status;
     return bp_workspace_for(&run->held_out, t->net, t->validation,
-                            smaller(t->validation->x.rows, VALIDATION_ROWS), a->threads,
+                            bp_smaller(t->validation->x.rows, VALIDATION_ROWS), a->threads,
                             BP_FORWARD_ONLY);
 }
 

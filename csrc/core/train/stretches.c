@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/crowding.h"
+#include "core/base/sizes.h"
 #include "feed.h"
 #include "methods/method.h"
 
@@ -26,7 +27,7 @@ steps_left(const struct worker *worker)
 
     if (t->stream)
         return 0;
-    return (double)(t->settings.epochs * ((t->data.x.rows + batch - 1) / batch)) -
+    return (double)(t->settings.epochs * (bp_quotient_up(t->data.x.rows, batch))) -
            (double)worker->step;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/network/freedom.h"
 
 /* The parameters as they are, in place: `kept` is where they can be taken back to. */
@@ -233,7 +234,7 @@ bp_finite_share(const struct run *run, size_t me, size_t shares)
     const size_t all = run->applied.in_place ? net->parameters : net->packed;
     size_t first, last;
 
-    bp_share((all + panel - 1) / panel, shares, me, &first, &last);
+    bp_share(bp_quotient_up(all, panel), shares, me, &first, &last);
     const size_t end = last * panel < all ? last * panel : all;
     return first == last || net->kernels->all_finite(
                                 end - first * panel,

@@ -65,7 +65,7 @@ void bp_right_turned_avx512(const struct bp_rounding *);
 extern const struct bp_mixed bp_mixed_amx;
 
 /* Whether this processor and its system have AMX for bfloat16; and whether the system lets this
- * process use it, which it is asked here: once it has said yes, that holds for the process. */
+ * process use it, which it is asked here: once it has granted that, it holds for the process. */
 bool bp_has_amx(void);
 bool bp_may_use_amx(void);
 #endif

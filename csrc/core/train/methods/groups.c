@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
 #include "core/passes/lanes.h"
@@ -208,7 +209,7 @@ add_lanes(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct gro
 static size_t
 groups_of(const struct batch *batch)
 {
-    return (batch->rows.count + batch->group - 1) / batch->group;
+    return bp_quotient_up(batch->rows.count, batch->group);
 }
 
 /* The groups that this thread gets hold of. */
