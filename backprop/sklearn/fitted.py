@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,12 @@ class Fitted(BaseEstimator):
 
     network_: Network
     estimators_: list[Any]
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls) -> list[str]:
+        """scikit-learn's: a search asks thousands of times, and each time it reads the signature."""
+        return super()._get_param_names()  # type: ignore[no-any-return]
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self) or "estimators_" in vars(self)

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -39,6 +40,18 @@ def test_one_entry_per_epoch():
         assert all(type(value) is float and math.isfinite(value) for value in values)
     assert history["lr"] == [0.1] * 4
     assert min(history["seconds"]) >= 0
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 17, 40, 1000])
+def test_the_shortest_epochs_are_timed_together(epochs):
+    """Every epoch has its seconds, whatever epoch they were taken after, and together they are the call's."""
+    x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "f4"), np.array([[0], [1], [1], [0]], "f4")
+    net = bp.Network.dense(2, 3, 1, seed=0)
+    before = time.perf_counter()
+    seconds = net.fit(x, y, bp.SGD(1.0), epochs=epochs, batch_size=1, threads=1)["seconds"]
+    assert len(seconds) == epochs
+    assert all(0 < each for each in seconds)
+    assert sum(seconds) <= time.perf_counter() - before
 
 
 def test_without_validation_there_is_none():

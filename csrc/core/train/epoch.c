@@ -54,6 +54,23 @@ validate(const struct worker *worker, struct bp_results *results)
     return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
 }
 
+/* Thread 0: the seconds of this epoch and of those before it that were not timed. */
+static void
+time_epochs(struct run *run, size_t epoch)
+{
+    enum { MOST = 16 };
+    const double shortest = 2e-6, now = bp_seconds_now();
+    struct clock *clock = &run->clock;
+    const double each = (now - clock->epoch_begun) / (double)clock->untimed;
+
+    for (size_t e = epoch + 1 - clock->untimed; e <= epoch; e++)
+        run->asked->record[e * BP_FIGURES + BP_SECONDS] = each;
+    clock->epoch_begun = now;
+    clock->untimed = 0;
+    clock->together = each < shortest && !run->asked->ranks ? MOST : 1; /* ranks end together */
+    run->verdict.enough = now - clock->begun > run->asked->settings.budget;
+}
+
 /* Thread 0, after the last batch of an epoch: writes the record, and says whether to keep the
  * parameters. */
 static void
@@ -61,11 +78,9 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
 {
     const struct bp_training *t = run->asked;
     struct verdict *verdict = &run->verdict;
-    const double now = bp_seconds_now(), begun = run->clock.epoch_begun;
 
-    run->clock.epoch_begun = now;
-
-    verdict->enough = now - run->clock.begun > t->settings.budget;
+    if (++run->clock.untimed >= run->clock.together || epoch + 1 == t->settings.epochs)
+        time_epochs(run, epoch);
     if (t->ranks && !bp_reduce_figures(run, sums, validation))
         return;
     const bool failed = bp_failed(t->net);
@@ -75,7 +90,7 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
         return;
     }
     assert(bp_all_pads_are_zeros(run));
-    bp_write_record(run, epoch, sums, validation, now - begun);
+    bp_write_record(run, epoch, sums, validation);
     run->trained->epochs_done = epoch + 1;
     verdict->keep = true;
 }

@@ -59,7 +59,7 @@ bp_add_up(struct worker *worker, const struct bp_workspace *ws, struct bp_rows r
 
 void
 bp_write_record(const struct run *run, size_t epoch, const struct sums *sums,
-                const struct bp_results *validation, double seconds)
+                const struct bp_results *validation)
 {
     const struct bp_training *t = run->asked;
     double *record = t->record + epoch * BP_FIGURES;
@@ -72,6 +72,5 @@ bp_write_record(const struct run *run, size_t epoch, const struct sums *sums,
         record[BP_VALIDATION_LOSS] = validation->total / validation->weight;
         record[BP_VALIDATION_ACCURACY] = (double)validation->right / (double)validation->samples;
     }
-    record[BP_SECONDS] = seconds;
     record[BP_GRADIENT_NORM] = t->settings.norms ? sums->norm / (double)sums->steps : NAN;
 }

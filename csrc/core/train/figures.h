@@ -12,9 +12,9 @@ bp_add_up(struct worker *, const struct bp_workspace *ws, struct bp_rows);
 void
 bp_note_loss(struct run *, double loss, double weight);
 
-/* Thread 0: writes the row of an epoch. */
+/* Thread 0: writes the row of an epoch, but for its seconds. */
 void
 bp_write_record(const struct run *, size_t epoch, const struct sums *,
-                const struct bp_results *validation, double seconds);
+                const struct bp_results *validation);
 
 #endif

@@ -51,7 +51,9 @@ struct feed {
 /* Thread 0's alone: when the caller is asked whether to stop. */
 struct clock {
     double begun, polled;        /* seconds: this call, and the last poll */
-    double epoch_begun;          /* when the last one ended: clocks take long, beside a small epoch */
+    double epoch_begun;          /* when the last one that was timed ended */
+    size_t untimed, together;    /* epochs since, and how many are timed at once: clocks take long, beside a
+                                    small epoch */
     size_t look_every, looks_in; /* steps between two looks at the clock, and until the next one */
 };
 
