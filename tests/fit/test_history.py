@@ -50,7 +50,7 @@ def test_the_shortest_epochs_are_timed_together(epochs):
     before = time.perf_counter()
     seconds = net.fit(x, y, bp.SGD(1.0), epochs=epochs, batch_size=1, threads=1)["seconds"]
     assert len(seconds) == epochs
-    assert all(0 < each for each in seconds)
+    assert all(each > 0 for each in seconds)
     assert sum(seconds) <= time.perf_counter() - before
 
 

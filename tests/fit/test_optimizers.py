@@ -183,6 +183,20 @@ def test_clipping_and_norms_give_the_same_bits_for_any_threads(dtype):
     assert results[0][1][0] > 0.5
 
 
+@pytest.mark.parametrize("betas", [(0.5, 0.9), (0.9, 0.999)])
+def test_adams_corrections_are_those_of_its_step(betas):
+    """1 - beta^t in any step, also where the engine knows without the power that it is 1."""
+    net = bp.Network.dense(1, 1, output="identity", loss="squared_error", dtype="float64", seed=0)
+    for t in (1, 30, 75, 76, 77, 300, 379, 381, 30_000, 38_001):
+        adam = bp.Adam(1.0, betas=betas, eps=1e-300)
+        adam._set_state((np.full(2, 0.25), np.full(2, 1.0)))
+        adam.steps = t - 1
+        before = net.parameters.copy()
+        net.step([[1.0]], net([[1.0]]), adam)  # of no gradient: what is remembered alone moves it
+        expected = betas[0] * 0.25 / (1 - betas[0] ** t) / np.sqrt(betas[1] / (1 - betas[1] ** t))
+        assert_close(before - net.parameters, np.full(2, expected), 1e-14)
+
+
 def test_state_is_given_back_and_taken(dtype):
     net = make_network(SIZES, ACTIVATIONS, LOSS, dtype)
     x, y = make_data(net, 12)

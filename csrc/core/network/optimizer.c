@@ -30,6 +30,15 @@ bp_is_plain(const struct bp_network *net, const struct bp_optimizer *o)
            !net->restraint.scaled;
 }
 
+/* 1 - beta^t; beta^t <= e^(-(1 - beta) t), which below 2^-54 leaves 1 as it is: a power takes as long as half
+ * a step of the smallest networks */
+static double
+correction(double beta, double t)
+{
+    enum { ENOUGH = 38 }; /* e^-38 < 2^-54 */
+    return (1 - beta) * t >= ENOUGH ? 1 : 1 - pow(beta, t);
+}
+
 struct bp_optimizer_step
 bp_next_step(const struct bp_optimizer *o, uint64_t steps)
 {
@@ -45,8 +54,8 @@ bp_next_step(const struct bp_optimizer *o, uint64_t steps)
         .beta_1 = o->beta_1,
         .beta_2 = o->beta_2,
         .epsilon = o->epsilon,
-        .correction_1 = adam ? 1 - pow(o->beta_1, t) : 1,
-        .correction_2 = adam ? 1 - pow(o->beta_2, t) : 1,
+        .correction_1 = adam ? correction(o->beta_1, t) : 1,
+        .correction_2 = adam ? correction(o->beta_2, t) : 1,
         .scale = 1,
         .limit = o->clip_value,
     };
