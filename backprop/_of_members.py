@@ -97,8 +97,10 @@ def shown(value: Any) -> str:
     return repr(value)
 
 
+# How many arrays each of the engine's rules remembers without momentum, with which it is one more.
+STATES = {"sgd": 0, "rmsprop": 1, "adam": 2, "adamw": 2}
+
+
 def state_count(kind: str, momentum: float) -> int:
     """How many arrays a rule of the engine's remembers with such a momentum."""
-    if kind in ("sgd", "rmsprop"):
-        return int(kind == "rmsprop") + int(momentum > 0)
-    return 2
+    return STATES[kind] + int(momentum > 0)

@@ -295,3 +295,11 @@ def test_settings_can_be_read(optimizer):
         if name != "lr":
             with pytest.raises(AttributeError):
                 setattr(optimizer, name, value)
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES, ids=str)
+def test_the_number_of_remembered_arrays_is_the_engines(name, settings):
+    net = make_network(SIZES, ACTIVATIONS, LOSS)
+    optimizer = getattr(bp, name)(**settings)
+    net.step(*make_data(net, 4), optimizer)
+    assert optimizer.state_count == len(optimizer.state)
