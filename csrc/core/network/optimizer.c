@@ -35,8 +35,8 @@ bp_is_plain(const struct bp_network *net, const struct bp_optimizer *o)
 static double
 correction(double beta, double t)
 {
-    enum { ENOUGH = 38 }; /* e^-38 < 2^-54 */
-    return (1 - beta) * t >= ENOUGH ? 1 : 1 - pow(beta, t);
+    const double enough = 38; /* e^-38 < 2^-54 */
+    return (1 - beta) * t >= enough ? 1 : 1 - pow(beta, t);
 }
 
 struct bp_optimizer_step
