@@ -23,7 +23,7 @@ train(struct worker *worker)
     for (bool first = true; worker->joins || bp_next_block(worker, first); first = false)
         if (!bp_train_block(worker))
             return false;
-    return bp_decided(worker);
+    return bp_goes_on(worker->run); /* every step ends with a meeting, and every block of a stream begins with one */
 }
 
 /* Loss and accuracy on the validation data, with ranks on this one's share; false when training
@@ -50,6 +50,7 @@ validate(const struct worker *worker, struct bp_results *results)
     pass.dropout = NULL;
     pass.masked = data.mask.data != NULL;
     pass.mixed = NULL;
+    bp_meet(pass.team); /* thread 0 may change its mind in there */
     bp_evaluate(pass, &data, true, results);
     return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
 }
@@ -118,9 +119,10 @@ bp_epoch(struct worker *worker)
     if (pass->me == 0)
         finish(run, worker->epoch, &worker->sums, &validation);
     bp_meet(pass->team);
+    const bool going = bp_goes_on(run);
     if (verdict->keep)
         bp_commit_share(run, pass->me, pass->threads);
-    const bool going = bp_decided(worker);
+    bp_meet(pass->team); /* all have read it, and nobody works on what others still keep */
     if (pass->me == 0)
         verdict->keep = false;
     return going;

@@ -127,8 +127,10 @@ bp_next_block(struct worker *worker, bool first)
     struct run *run = worker->run;
     struct feed *feed = &run->feed;
 
+    if (!run->asked->stream && !first) /* all samples were in the first one */
+        return false;
     if (worker->pass.me == 0) {
-        feed->more = run->asked->stream ? take_block(worker, first) : first;
+        feed->more = !run->asked->stream || take_block(worker, first);
         if (feed->more && feed->order)
             feed->more = shuffle(run);
         if (feed->more && run->asked->settings.losses)

@@ -22,10 +22,8 @@ bp_poll_if_due(void *context)
 bool
 bp_decided(const struct worker *worker)
 {
-    const struct verdict *verdict = &worker->run->verdict;
-
     bp_meet(worker->pass.team);
-    const bool going = verdict->status == BP_OK && !verdict->stop && !verdict->enough;
+    const bool going = bp_goes_on(worker->run);
     bp_meet(worker->pass.team);
     return going;
 }

@@ -19,6 +19,14 @@ bp_asked_to_stop(struct run *run)
     return bp_poll_if_due(run);
 }
 
+/* Whether training goes on, as thread 0 left it before the last meeting. */
+static inline bool
+bp_goes_on(const struct run *run)
+{
+    const struct verdict *verdict = &run->verdict;
+    return verdict->status == BP_OK && !verdict->stop && !verdict->enough;
+}
+
 /* All of a team: whether training goes on, as thread 0 left it. They meet before they read it, so
  * that it is there, and after, so that nobody changes it before all have read it. */
 bool

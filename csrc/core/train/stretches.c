@@ -136,11 +136,12 @@ bp_train_block(struct worker *worker)
         going = method->step(worker, rows, next);
         rows = next;
     }
-    bp_meet(pass->team);
-    if (method->finish)
+    if (method->finish) { /* it writes what others may still read */
+        bp_meet(pass->team);
         method->finish(worker);
+        bp_meet(pass->team);
+    }
     if (timed)
         pause_clock(&run->stretches);
-    bp_meet(pass->team);
     return going;
 }
