@@ -122,7 +122,7 @@ MUTANTS = [
     *in_file(
         "core/base/pieces.c",
         ("nobody takes from others' shares", "pieces->from < pieces->threads", "pieces->from < 1"),
-        ("the first piece is the whole share", "const size_t own = i < PIECES - 1 ?", "const size_t own = i < 0 ?"),
+        ("the first piece is the whole share", "(begun + (grains + 1) / 2) * grain", "(begun + grains) * grain"),
     ),
     *in_file(
         "core/base/team.c",

@@ -1,11 +1,9 @@
 #include "pieces.h"
 
-#include "core/base/sizes.h"
+#include "sizes.h"
 
-/* of a share: a half of it, a half of the rest, and so on: what is left at the end, when others may come, is small */
-enum { PIECES = 4 };
-
-/* Piece i of a share of `count`, in whole grains; empty where there are not so many. */
+/* Piece i of a share of `count`: a half of it, a half of the rest, and so on, in whole grains, so that what is left at
+ * the end, when others may come, is small. Empty where there are not so many. */
 static void
 find_piece(size_t count, size_t grain, size_t i, size_t *first, size_t *last)
 {
@@ -16,20 +14,21 @@ find_piece(size_t count, size_t grain, size_t i, size_t *first, size_t *last)
         begun += half;
         grains -= half;
     }
-    const size_t own = i < PIECES - 1 ? (grains + 1) / 2 : grains;
     *first = begun * grain;
-    *last = (begun + own) * grain < count ? (begun + own) * grain : count;
+    *last = bp_smaller((begun + (grains + 1) / 2) * grain, count);
 }
 
 bool
 bp_take_piece(struct bp_pieces *pieces, size_t *first, size_t *last)
 {
+    enum { MOST = 64 }; /* halves of any size */
+
     for (; pieces->from < pieces->threads; pieces->from++) {
         const size_t whose = (pieces->me + pieces->from) % pieces->threads;
         size_t begin, end, i;
 
         bp_share(pieces->count, pieces->threads, whose, &begin, &end);
-        while ((i = bp_team_take(pieces->team, whose, PIECES)) < PIECES) {
+        while ((i = bp_team_take(pieces->team, whose, MOST)) < MOST) {
             find_piece(end - begin, pieces->grain, i, first, last);
             if (*first >= *last)
                 break;

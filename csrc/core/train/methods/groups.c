@@ -1,10 +1,8 @@
 /* groups.c: large batches of networks that are not large, group by group as grouping.h has them: with
  * samples in the lanes of vectors where the network is narrow enough, else in panels. Each thread takes
- * whole groups through all layers in a workspace of its own. Threads claim groups from a counter and
- * meet twice a step: when the sums of all groups are there, and when each has done its share of the
- * parameters. */
+ * whole groups through all layers in a workspace of its own. Threads meet twice a step: when the sums of
+ * all groups are there, and when each has done its share of the parameters. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -26,14 +24,13 @@ struct group {
     size_t bad_layer; /* where the loss is not finite */
 };
 
-/* run->own. A group is written by who claimed it before the first meeting of a step, and read by all
- * between that and the second, when thread 0 sets `next` to 0. */
+/* run->own. A group is written by who takes it before the first meeting of a step, and read by all
+ * between that and the second. */
 struct groups {
     struct bp_workspace *ws; /* one a thread */
     struct group *groups;
     bp_real *gradients;  /* one a group, packed */
     bp_real *gradient;   /* their sum */
-    atomic_size_t next;  /* group that nobody has claimed */
     size_t threads;
     bool lanes;
 };
@@ -212,30 +209,41 @@ groups_of(const struct batch *batch)
     return bp_quotient_up(batch->rows.count, batch->group);
 }
 
-/* The groups that this thread gets hold of. */
+/* Group g, by this thread alone */
+static void
+add_group(struct run *run, struct bp_pass *alone, size_t g, const struct batch *batch)
+{
+    const struct bp_network *net = alone->net;
+    const struct groups *own = run->own;
+    const struct bp_rows rows = batch->rows;
+    const size_t first = g * batch->group, left = rows.count - first;
+    const size_t count = left < batch->group ? left : batch->group;
+    const struct bp_rows part = {rows.order, rows.first + first, count};
+    const struct bp_vector gradient = {bp_at(net, own->gradients, g * net->packed), true};
+    /* of few rows most lanes would have none */
+    const bool lanes = own->lanes && count > batch->group / 4;
+
+    (lanes ? add_lanes : add_panels)(run, alone, part, &own->groups[g], batch, gradient);
+}
+
+/* The groups that this thread gets hold of: as far as may be those whose gradients it has written before. */
 static void
 add_groups(struct worker *worker, const struct batch *batch)
 {
     struct run *run = worker->run;
-    const struct bp_network *net = worker->pass.net;
-    const struct bp_rows rows = batch->rows;
     struct groups *own = run->own;
+    struct bp_pieces pieces = bp_divide(&worker->pass, groups_of(batch), 1);
     struct bp_pass alone = worker->pass;
+    size_t begin, end;
 
     alone.ws = &own->ws[worker->pass.me];
     alone.team = NULL;
     alone.me = 0;
     alone.threads = 1;
-    alone.sums = bp_sums_together(net, rows.count);
-    for (size_t g; (g = atomic_fetch_add(&own->next, 1)) < groups_of(batch);) {
-        const size_t first = g * batch->group, left = rows.count - first;
-        const size_t count = left < batch->group ? left : batch->group;
-        const struct bp_rows part = {rows.order, rows.first + first, count};
-        const struct bp_vector gradient = {bp_at(net, own->gradients, g * net->packed), true};
-        /* of few rows most lanes would have none */
-        const bool lanes = own->lanes && count > batch->group / 4;
-        (lanes ? add_lanes : add_panels)(run, &alone, part, &own->groups[g], batch, gradient);
-    }
+    alone.sums = bp_sums_together(alone.net, batch->rows.count);
+    while (bp_next_piece(&pieces, &begin, &end))
+        for (size_t g = begin; g < end; g++)
+            add_group(run, &alone, g, batch);
 }
 
 /* Adds up the losses of all groups; false where their sum is not finite, which ends training. */
@@ -321,7 +329,6 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
-    struct groups *own = run->own;
     struct bp_optimizer optimizer = *run->asked->optimizer;
     const bool plain = !run->vectors.gradient && bp_is_plain(pass->net, &optimizer);
 
@@ -340,8 +347,6 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     };
     add_groups(worker, &batch);
     bp_meet(pass->team);
-    if (pass->me == 0)
-        atomic_store(&own->next, 0);
     if (run->verdict.stop || !add_up(worker, &batch))
         return false;
     move(worker, &optimizer, plain, groups_of(&batch));
