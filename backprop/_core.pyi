@@ -197,11 +197,12 @@ class Network:
         y: NDArray[Any],
         iterations: int,
         record: NDArray[np.float64],  # (iterations, solved_figures)
-        numbers: NDArray[np.float64],  # count, place, steps; or damping, effective, penalties, steps
+        numbers: NDArray[np.float64],  # count, place, steps; or damping, what is Bayesian, steps
         after: Callable[[], bool] | None = None,  # after each iteration; others may use the network meanwhile
         pairs: NDArray[np.float64] | None = None,  # (memory, 2, parameters), for L-BFGS
         accelerated: bool = False,
-        bayesian: bool = False,
+        penalties: NDArray[np.float64] | None = None,  # (2, groups), for the Bayesian way
+        kept: NDArray[np.float64] | None = None,  # (parameters,), likewise
         residuals: int = 0,
         sample_weight: NDArray[np.float64] | None = None,
         target_mask: NDArray[Any] | None = None,

@@ -47,7 +47,7 @@ class History(dict[str, list[float]]):
     stopped : str
         Why training ended: "epochs", all were done; "target", C reached the target; "callback", one returned
         True; "gradient", no entry of the gradient was above the tolerance; "stalled", no better point was
-        found.
+        found; "settled", the Bayesian penalties are found, and the parameters rest.
     steps : dict of str to ndarray of float64, (steps,)
         With ``record="steps"`` "loss", C over each step's batch before it moved anything, and "lr", its rate;
         else empty.

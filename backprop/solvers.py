@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     States = tuple[NDArray[np.float64], ...]
 
 
+# Places in the numbers of a Bayesian state.
+EFFECTIVE, LOG_EVIDENCE, LAYERS, STEPS = 1, 2, 7, 8
+
+
 class WholeBatch(KnownAttributes):
     """What `LBFGS` and `LevenbergMarquardt` have in common; make one of those.
 
@@ -66,12 +70,12 @@ class WholeBatch(KnownAttributes):
         tolerance: float = self._settings["gradient_tolerance"]
         return tolerance
 
-    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
-        """The shapes of `state`, once it is not empty, for a network of so many parameters and layers.
+    def state_shapes(self, parameters: int, layers: int, inputs: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes of `state`, once it is not empty, for a network of this size.
 
         Parameters
         ----------
-        parameters, layers : int
+        parameters, layers, inputs : int
 
         Returns
         -------
@@ -87,12 +91,12 @@ class WholeBatch(KnownAttributes):
             raise ValueError(f"the state is that after {state[-1][-1]:g} steps, but {self._steps} were done")
         self._state = tuple(np.array(array, order="C") for array in state)
 
-    def ready(self, parameters: int, layers: int) -> None:
+    def ready(self, parameters: int, layers: int, inputs: int) -> None:
         """Makes the state, if there is none.
 
         Parameters
         ----------
-        parameters, layers : int
+        parameters, layers, inputs : int
             How many the network has.
 
         Raises
@@ -100,7 +104,7 @@ class WholeBatch(KnownAttributes):
         MemoryError
             If there is none for it.
         """
-        shapes = self.state_shapes(parameters, layers)
+        shapes = self.state_shapes(parameters, layers, inputs)
         if not self._state:
             state = tuple(np.zeros(shape) for shape in shapes)
             state[-1][-1] = self._steps
@@ -151,12 +155,12 @@ class LBFGS(WholeBatch):
         memory: int = self._settings["memory"]
         return memory
 
-    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
+    def state_shapes(self, parameters: int, layers: int, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Of the pairs, (memory, 2, parameters); then of their count, the next one's place, and ``steps``.
 
         Parameters
         ----------
-        parameters, layers : int
+        parameters, layers, inputs : int
 
         Returns
         -------
@@ -194,12 +198,14 @@ class LevenbergMarquardt(WholeBatch):
         Whether to use it; by default where the network has second derivatives: no softmax, and no
         activation of the user's.
     bayesian : bool
-        Bayesian regularization (MacKay 1992; Foresee and Hagan 1997): penalties λ Σ w² are added to Σ r², one
-        for the weights of each layer and one for the biases of each but the last, and λ follows from the data
-        whenever a step lowers that sum by less than a thousandth. It needs no validation data, and reports
-        how many parameters the data determine, and the evidence, ln p(y), by which starts, sizes and
-        activations can be compared. Σ r² with the penalties never rises for the λ of a step; C may when one
-        grows.
+        Bayesian regularization (MacKay 1992, 1994): penalties λ w² are added to Σ r², and λ follows from the
+        data, by their evidence ln p(y). First all weights have one, which falls until the evidence has not
+        risen for some; then those of each input, of each other layer and the biases of each layer have their
+        own, so that inputs that mean nothing lose their weights. Training ends with the better of the two,
+        some hundreds of iterations later. It needs no validation data, and reports how many parameters the
+        data determine, the relevance of inputs, and the evidence, by which starts, sizes and activations can
+        be compared. x and y are to be standardized. Σ r² with the penalties never rises for the λ of a step;
+        C may when one grows, or where training goes back to better weights.
     gradient_tolerance : float
         Training ends where no entry of ∂C/∂w is larger; ≥ 0.
 
@@ -242,30 +248,49 @@ class LevenbergMarquardt(WholeBatch):
     def damping(self) -> float | None:
         """μ of the next step; None before the first where it follows from the data."""
         if self._state:
-            return float(self._state[0][0])
+            return float(self._state[-1][0])
         damping: float | None = self._settings["damping"]
         return damping
 
     @property
     def penalties(self) -> tuple[float, ...]:
-        """λ of each layer's weights, beside Σ r²; empty before the first iteration and without `bayesian`."""
-        return tuple(self._penalties()[0])
+        """λ of each layer's weights, beside Σ r²; empty before the first iteration and without `bayesian`.
+
+        Of the first layer it is that of the most relevant input's. It is 0 where no weight moves.
+        """
+        of_inputs, of_layers, _ = self._penalties()
+        least = min((rate for rate in of_inputs if rate > 0), default=0.0)
+        return tuple([least, *of_layers] if of_inputs else [])
 
     @property
     def bias_penalties(self) -> tuple[float, ...]:
         """λ of each layer's biases, likewise; 0 for the last layer's, which have none."""
-        return tuple(self._penalties()[1])
+        return tuple(self._penalties()[2])
 
-    def _penalties(self) -> list[list[float]]:
-        if not (self._state and self.bayesian):
-            return [[], []]
-        penalties: list[list[float]] = self._state[0][3:-1].reshape(2, -1).tolist()
-        return penalties
+    @property
+    def relevance(self) -> NDArray[np.float64]:
+        """The prior variance of each input's weights beside the largest, (inputs,); empty where `penalties`
+        is.
+
+        It is the first of `penalties` / λ, between 0 and 1: 1 for all where they have one λ, next to 0 where
+        y does not depend on the input, as far as the data say, and 0 where no weight of it moves.
+        """
+        least = min(self.penalties[:1], default=0.0)
+        return np.array([least / rate if rate > 0 else 0.0 for rate in self._penalties()[0]])
+
+    def _penalties(self) -> tuple[list[float], list[float], list[float]]:
+        """λ of the inputs' weights, of the other layers' weights, and of biases."""
+        layers = int(self._state[-1][LAYERS]) if self._state and self.bayesian else 0
+        if layers == 0:  # before the first iteration
+            return [], [], []
+        every: list[float] = self._state[1][0].tolist()
+        inputs = len(every) - 2 * layers + 1
+        return every[:inputs], every[inputs:-layers], every[-layers:]
 
     @property
     def effective_parameters(self) -> float:
-        """γ, how many parameters the data determine; NaN before the first iteration and without it."""
-        return float(self._state[0][1]) if self._state and self.bayesian else math.nan
+        """γ, how many parameters the data determine; NaN before λ is found anew once, and without it."""
+        return self._figure(EFFECTIVE)
 
     @property
     def log_evidence(self) -> float:
@@ -273,31 +298,46 @@ class LevenbergMarquardt(WholeBatch):
 
         Of several fits of the same data the one with the largest is the most probable.
         """
-        known = bool(self._state and self.bayesian and self._state[0][2] != 0)
-        return float(self._state[0][2]) if known else math.nan
+        return self._figure(LOG_EVIDENCE)
 
-    def state_shapes(self, parameters: int, layers: int) -> tuple[tuple[int, ...], ...]:
-        """Of μ of the next step, γ, ln p(y), λ of each layer's weights and biases, and ``steps``.
+    def _figure(self, place: int) -> float:
+        known = bool(self._state and self.bayesian and self._state[-1][place] != 0)
+        return float(self._state[-1][place]) if known else math.nan
+
+    def state_shapes(self, parameters: int, layers: int, inputs: int) -> tuple[tuple[int, ...], ...]:
+        """Of μ of the next step and ``steps``. Bayesian: of the best parameters; of the λ and those of the
+        best parameters, (2, groups); of μ, γ, ln p(y), and where it stands, then ``steps``.
 
         Parameters
         ----------
-        parameters, layers : int
+        parameters, layers, inputs : int
 
         Returns
         -------
         tuple of shapes
         """
-        return ((2 * layers + 4,),)
+        return ((parameters,), (2, inputs + 2 * layers - 1), (STEPS + 1,)) if self.bayesian else ((2,),)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
-        if state and not (np.delete(state[0], 2) >= 0).all():
-            raise ValueError(
-                f"the state of LevenbergMarquardt is {state[0]}, expected no number below 0 but ln p(y)"
-            )
+        if state:
+            _check_numbers(state, self.bayesian)
         super()._set_state(state)
 
-    def ready(self, parameters: int, layers: int) -> None:
+    def ready(self, parameters: int, layers: int, inputs: int) -> None:
         fresh = not self._state
-        super().ready(parameters, layers)
+        super().ready(parameters, layers, inputs)
         if fresh:
-            self._state[0][0] = self._settings["damping"] or 0.0  # 0: from the first J
+            self._state[-1][0] = self._settings["damping"] or 0.0  # 0: from the first J
+
+
+def _check_numbers(state: tuple[NDArray[Any], ...], bayesian: bool) -> None:
+    numbers = state[-1]
+    if not bayesian:
+        possible = bool((numbers >= 0).all())
+    else:
+        damping, effective, _, stage, waited, kept, _, layers, _ = numbers.tolist()
+        possible = min(damping, effective, waited, kept) >= 0 and stage in range(4)
+        possible = possible and layers in range(state[1].shape[-1] // 2 + 1) and (layers > 0) == (stage > 0)
+        possible = possible and bool((state[1] >= 0).all())
+    if not possible:
+        raise ValueError(f"the state of LevenbergMarquardt is {state}, which it cannot be")

@@ -31,7 +31,7 @@ METADATA_KEY = "backprop"
 FORMAT_VERSION = 1
 # Settings of a layer, in the file where they are not these.
 EXTRAS = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, "lr": 1.0, "bias_lr": None}
-MOST_STATES = 2  # arrays of an optimizer
+MOST_STATES = 3  # arrays of an optimizer
 TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
 
 
@@ -198,7 +198,9 @@ def restore_layer(description: object) -> Layer:
 def _check_state(network: BaseNetwork, optimizer: Optimizer | WholeBatch) -> None:
     if isinstance(optimizer, WholeBatch):
         shapes = tuple(array.shape for array in optimizer.state)
-        if shapes and shapes != optimizer.state_shapes(network.parameters.size, len(network.layers)):
+        if shapes and shapes != optimizer.state_shapes(
+            network.parameters.size, len(network.layers), network.layers[0].inputs
+        ):
             raise ValueError(
                 f"the optimizer's state is not that of a network of {network.parameters.size} parameters"
             )
@@ -230,7 +232,7 @@ def _compare_tensors(
     dtypes = dict.fromkeys(states, dtype)
     found = set(file.keys())
     if isinstance(optimizer, WholeBatch) and states:
-        shapes = optimizer.state_shapes(parameters, len(layers))
+        shapes = optimizer.state_shapes(parameters, len(layers), layers[0].inputs)
         expected = {f"optimizer.{i}": list(shape) for i, shape in enumerate(shapes)}
         dtypes = dict.fromkeys(expected, "F64")
     for i, layer in enumerate(layers):

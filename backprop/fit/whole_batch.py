@@ -299,17 +299,20 @@ def _solve(
 ) -> tuple[int, str]:
     """One call of the engine: the iterations done, and why it ended."""
     network, optimizer, samples = solving.network, solving.optimizer, solving.samples
-    optimizer.ready(network.parameters.size, len(network.layers))
+    optimizer.ready(network.parameters.size, len(network.layers), network.layers[0].inputs)
     of_method: dict[str, Any]
     if isinstance(optimizer, LevenbergMarquardt):
         accelerated = optimizer.acceleration
         residuals = samples.count * network.layers[-1].outputs
+        if samples.mask is not None:
+            residuals = int(np.count_nonzero(samples.mask))
         of_method = {
-            "numbers": optimizer.state[0],
+            "numbers": optimizer.state[-1],
             "accelerated": _has_second_derivatives(network) if accelerated is None else accelerated,
-            "bayesian": optimizer.bayesian,
-            "residuals": residuals if samples.mask is None else int(np.count_nonzero(samples.mask)),
         }
+        if optimizer.bayesian:
+            kept, penalties = optimizer.state[:2]
+            of_method |= {"kept": kept, "penalties": penalties, "residuals": residuals}
     else:
         of_method = {"pairs": optimizer.state[0], "numbers": optimizer.state[1]}
     return network._solve(

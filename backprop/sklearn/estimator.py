@@ -58,7 +58,7 @@ class Estimator(Fitted):
         activation: str = "relu",
         *,
         solver: Literal["adam", "sgd", "lbfgs", "lm"] = "adam",
-        alpha: float | Literal["auto"] = "auto",
+        alpha: float | Literal["auto", "bayesian"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
         learning_rate_init: float | Literal["auto"] = "auto",

@@ -60,7 +60,7 @@ def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     name_among("activation", e.activation, (*_core.activations, "logistic"))
     solver = name_among("solver", e.solver, SOLVERS)
     if isinstance(e.alpha, str):
-        name_among("alpha", e.alpha, ("auto",))
+        name_among("alpha", e.alpha, ("auto", "bayesian"))
     else:
         not_negative("alpha", e.alpha)
     most_batch(e)
@@ -74,6 +74,8 @@ def check(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
     held_out = finite_number("validation_fraction", e.validation_fraction)
     if e.early_stopping and not 0 < held_out < 1:
         raise ValueError(f"validation_fraction must be greater than 0 and less than 1, got {held_out}")
+    if e.alpha == "bayesian":
+        _check_bayesian(e, solver)
     fraction("dropout", e.dropout)
     if e.threads is not None:
         whole_number("threads", e.threads)
@@ -95,6 +97,13 @@ def _check_rate(estimator: Parameters) -> None:
         name_among("learning_rate_init", rate, ("auto",))
     else:
         positive("learning_rate_init", rate)
+
+
+def _check_bayesian(estimator: Parameters, solver: str) -> None:
+    if solver != "lm":
+        raise ValueError(f'alpha="bayesian" is for solver="lm", got solver={solver!r}')
+    if estimator.early_stopping:
+        raise ValueError('alpha="bayesian" needs no samples held out: early_stopping must be False, got True')
 
 
 def _check_whole_batch(estimator: Parameters, sums_of_squares: tuple[str, ...]) -> None:
@@ -167,6 +176,8 @@ def penalty(estimator: Parameters, samples: int, total: float, batch_size: int, 
     """The factor of ½ Σ w² for samples of a total weight, after those `before`."""
     if estimator.alpha == "auto":
         return 2 / (total + before)
+    if estimator.alpha == "bayesian":
+        return 0.0  # the solver's own
     of_minibatch = total * batch_size / samples  # its total weight
     return float(estimator.alpha) / of_minibatch
 
@@ -190,7 +201,7 @@ def optimizer_of(
     if estimator.solver == "lbfgs":
         return LBFGS(gradient_tolerance=estimator.tol)
     if estimator.solver == "lm":
-        return LevenbergMarquardt(gradient_tolerance=estimator.tol)
+        return LevenbergMarquardt(bayesian=estimator.alpha == "bayesian", gradient_tolerance=estimator.tol)
     optimizer = _descent_of(estimator, kept)
     optimizer.lr = rate_after(estimator, samples)
     return optimizer
@@ -224,11 +235,13 @@ DOCUMENTED = """
         with "squared_error" and up to some thousands of weights. Both look at all samples before they move,
         so batch_size, shuffle and the learning rates do not matter to them; dropout and partial_fit are
         refused.
-    alpha : float or "auto"
+    alpha : float, "auto" or "bayesian"
         Of the L2 penalty ½ alpha Σ w² / n on the weights, where n is the minibatch's size or the total of its
         sample weights, as in scikit-learn; with "lbfgs" and "lm" all samples are one minibatch. "auto" is a
         penalty of Σ w² / N with all N samples, or the total of their weights: what a normal prior of the
-        weights says. With partial_fit N grows.
+        weights says. With partial_fit N grows. "bayesian", for "lm", finds penalties from the data, see
+        `backprop.LevenbergMarquardt`: some hundreds of iterations, which end by themselves whatever tol and
+        n_iter_no_change are. ``optimizer_`` then has ``relevance`` of the inputs and ``log_evidence``.
     batch_size : int or "auto"
         Samples in a minibatch at most; "auto" is 200. Samples are cut so that the last minibatch of an epoch
         has at least half of what the others have.
@@ -314,6 +327,7 @@ DOCUMENTED = """
 
     Notes
     -----
-    The parameters kept are those with the lowest loss, or with early stopping the best score. At Ctrl-C fit
+    The parameters kept are those with the lowest loss, or with early stopping the best score, or with
+    alpha="bayesian" the last. At Ctrl-C fit
     warns and keeps the best so far. A fit that fails leaves the estimator as it was.
 """

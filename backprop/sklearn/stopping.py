@@ -31,7 +31,8 @@ class Watch:
     that the epoch began with, so these are kept for it, and the last ones are judged once more at the end.
 
     An iteration of a solver that looks at all samples tells more than a step: patience has no least there.
-    The objective is that of the parameters after it and never rises, so that the last ones are the best.
+    The objective is that of the parameters after it and never rises, so that the last ones are the best. With
+    alpha="bayesian" the solver weighs and stops itself, and this only keeps the figures.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Watch:
         self.score = score
         self.whole = isinstance(optimizer, WholeBatch)
         least = 0 if self.whole else math.ceil(LEAST_STEPS / -(-samples // batch_size))
-        self.patience = max(patience(estimator), least)
+        self.bayesian = bool(estimator.alpha == "bayesian")
+        self.patience = math.inf if self.bayesian else max(patience(estimator), least)
         self.losses: list[float] = []
         self.scores: list[float] = []
         self.waited = 0
@@ -78,7 +80,7 @@ class Watch:
             print(text)
         self.waited = 0 if value >= self.best + self.estimator.tol else self.waited + 1
         now = network._locked(network.parameters.copy)
-        if value > self.best:
+        if value > self.best and not self.bayesian:
             self.best = value
             of_before = self.score is None and not self.whole
             self.parameters = self.begun_with if of_before else now

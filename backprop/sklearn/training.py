@@ -188,7 +188,7 @@ def train_alone(job: Job, threads: int | None) -> bool:
             callbacks=[job.watch],
             sample_weight=job.weights,
         )
-        job.watch.stopped |= history.stopped in ("gradient", "stalled")
+        job.watch.stopped |= history.stopped in ("gradient", "settled", "stalled")
     except KeyboardInterrupt:
         return True
     return False

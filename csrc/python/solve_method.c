@@ -15,9 +15,10 @@ struct given {
         PyObject *x, *y, *sample_weight, *target_mask;
         PyObject *validation; /* (x, y), or (x, y, sample_weight) */
     } data;
-    PyObject *pairs, *numbers, *record, *after;
+    PyObject *pairs, *numbers, *penalties, *kept, *record, *after;
     struct bp_levenberg levenberg;
     struct bp_limits limits;
+    size_t residuals;
     size_t iterations, threads;
 };
 
@@ -32,8 +33,9 @@ static const struct bp_argument solve_arguments[] = {
     {"after", BP_ARG_OPTIONAL, GIVEN(after), false, 0},
     {"pairs", BP_ARG_OPTIONAL, GIVEN(pairs), false, 0},
     {"accelerated", BP_ARG_FLAG, GIVEN(levenberg.accelerated), false, 0},
-    {"bayesian", BP_ARG_FLAG, GIVEN(levenberg.bayesian), false, 0},
-    {"residuals", BP_ARG_SIZE, GIVEN(levenberg.residuals), false, 0},
+    {"penalties", BP_ARG_OPTIONAL, GIVEN(penalties), false, 0},
+    {"kept", BP_ARG_OPTIONAL, GIVEN(kept), false, 0},
+    {"residuals", BP_ARG_SIZE, GIVEN(residuals), false, 0},
     {"sample_weight", BP_ARG_OPTIONAL, GIVEN(data.sample_weight), false, 0},
     {"target_mask", BP_ARG_OPTIONAL, GIVEN(data.target_mask), false, 0},
     {"validation", BP_ARG_OPTIONAL, GIVEN(data.validation), false, 0},
@@ -52,6 +54,7 @@ struct call {
     struct bp_gil gil;
     struct bp_samples samples, held_out;
     struct bp_lbfgs lbfgs;
+    struct bp_bayes bayes;
     double *numbers;        /* what the solver remembers, as Python has it; steps are the last */
     double steps;           /* before this call */
     struct bp_network twin; /* of double, for a float32 network's Levenberg-Marquardt */
@@ -165,18 +168,75 @@ take_from_twin(const struct call *call, const Network *self)
         ((float *)self->parameters.at)[p] = (float)call->twin_parameters[p];
 }
 
+/* Where what the Bayesian way remembers lies in `numbers`. Without it they are DAMPING and the
+ * steps. LAYERS is for who reads the penalties; 0 before there are any. */
+enum {
+    DAMPING,
+    EFFECTIVE,
+    LOG_EVIDENCE,
+    STAGE,
+    WAITED,
+    KEPT_EFFECTIVE,
+    KEPT_LOG_EVIDENCE,
+    LAYERS,
+    STEPS,
+    BAYESIAN_NUMBERS
+};
+
+/* penalties: λ, then those that are kept; kept: the parameters */
+static int
+read_bayes(struct call *call, const struct bp_network *net)
+{
+    const double *numbers = call->numbers;
+    const size_t groups = bp_groups(net);
+    double *penalties = bp_doubles(call->given.penalties, "penalties", 2 * groups);
+    double *kept = penalties ? bp_doubles(call->given.kept, "kept", net->parameters) : NULL;
+
+    if (!kept)
+        return -1;
+    if (!(numbers[STAGE] >= BP_NOT_BEGUN && numbers[STAGE] <= BP_SETTLED && numbers[WAITED] >= 0 &&
+          numbers[WAITED] < 1e9)) {
+        PyErr_SetString(PyExc_ValueError, "numbers must have a stage and how often it waited");
+        return -1;
+    }
+    call->bayes = (struct bp_bayes){
+        .effective = numbers[EFFECTIVE],
+        .log_evidence = numbers[LOG_EVIDENCE],
+        .stage = (enum bp_stage)numbers[STAGE],
+        .waited = (size_t)numbers[WAITED],
+        .penalties = penalties,
+        .kept_effective = numbers[KEPT_EFFECTIVE],
+        .kept_log_evidence = numbers[KEPT_LOG_EVIDENCE],
+        .kept_penalties = penalties + groups,
+        .kept = kept,
+        .residuals = call->given.residuals,
+    };
+    call->given.levenberg.bayes = &call->bayes;
+    return 0;
+}
+
+static void
+show_bayes(const struct call *call)
+{
+    call->numbers[EFFECTIVE] = call->bayes.effective;
+    call->numbers[LOG_EVIDENCE] = call->bayes.log_evidence;
+    call->numbers[STAGE] = call->bayes.stage;
+    call->numbers[WAITED] = (double)call->bayes.waited;
+    call->numbers[KEPT_EFFECTIVE] = call->bayes.kept_effective;
+    call->numbers[KEPT_LOG_EVIDENCE] = call->bayes.kept_log_evidence;
+    call->numbers[LAYERS] = call->bayes.stage == BP_NOT_BEGUN ? 0 : (double)call->network->net.count;
+}
+
 static int
 read_levenberg(struct call *call, const Network *self)
 {
+    const bool bayesian = call->given.kept != NULL;
     struct bp_levenberg *own = &call->given.levenberg;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", 2 * self->net.count + 4);
-    if (!call->numbers)
+    call->numbers = bp_doubles(call->given.numbers, "numbers", bayesian ? BAYESIAN_NUMBERS : 2);
+    if (!call->numbers || (bayesian && read_bayes(call, &self->net) < 0))
         return -1;
-    own->damping = call->numbers[0];
-    own->effective = call->numbers[1];
-    own->log_evidence = call->numbers[2];
-    own->penalties = call->numbers + 3;
+    own->damping = call->numbers[DAMPING];
     call->solving.levenberg = own;
     return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
 }
@@ -184,7 +244,7 @@ read_levenberg(struct call *call, const Network *self)
 static double *
 steps_of(const struct call *call)
 {
-    return call->numbers + (call->solving.levenberg ? 2 * call->solving.net->count + 3 : 2);
+    return call->numbers + (call->given.pairs ? 2 : call->given.kept ? STEPS : 1);
 }
 
 /* Shows Python what has been reached: what the solver remembers now, and the parameters. */
@@ -194,9 +254,10 @@ show(struct call *call)
     const struct bp_levenberg *levenberg = call->solving.levenberg;
 
     call->numbers[0] = levenberg ? levenberg->damping : (double)call->lbfgs.count;
-    call->numbers[1] = levenberg ? levenberg->effective : (double)call->lbfgs.next;
-    if (levenberg)
-        call->numbers[2] = levenberg->log_evidence;
+    if (!levenberg)
+        call->numbers[1] = (double)call->lbfgs.next;
+    else if (levenberg->bayes)
+        show_bayes(call);
     *steps_of(call) = call->steps + (double)call->solving.done;
     take_from_twin(call, call->network);
 }

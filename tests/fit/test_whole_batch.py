@@ -177,6 +177,56 @@ def test_callbacks_saving_and_a_second_call_change_no_bit(solver, dtype, tmp_pat
     np.testing.assert_array_equal(resumed.parameters, net.parameters)
 
 
+def bayesian_problem():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(300, 4))
+    y = np.tanh(x[:, :1] * x[:, 1:2]) + 0.2 * rng.normal(size=(300, 1))
+    return bp.Network.dense(4, 8, 1, hidden="tanh", output="identity", dtype="float64", seed=2), x, y
+
+
+def test_inputs_that_mean_nothing_lose_their_weights():
+    net, x, y = bayesian_problem()
+    optimizer = bp.LevenbergMarquardt(bayesian=True)
+    assert optimizer.relevance.shape == (0,)
+    assert optimizer.penalties == optimizer.bias_penalties == ()
+    history = net.fit(x, y, optimizer, epochs=2000)
+    assert history.stopped == "settled"
+    assert optimizer.relevance.shape == (4,)
+    assert optimizer.relevance.max() == 1
+    assert min(optimizer.relevance[:2]) > 100 * max(optimizer.relevance[2:])
+    assert abs(net.layers[0].weights[:, 2:]).max() < 0.1 * abs(net.layers[0].weights[:, :2]).max()
+    plain, x, y = bayesian_problem()
+    plain.fit(x, y, bp.LevenbergMarquardt(), epochs=300)
+    x = np.random.default_rng(4).normal(size=(2000, 4))
+    errors = [np.mean((n(x) - np.tanh(x[:, :1] * x[:, 1:2])) ** 2) for n in (net, plain)]
+    assert errors[0] < errors[1] / 2  # 15 to 20 parameters of 49
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bayesian_fit_goes_on_to_the_bit_in_every_stage(dtype, tmp_path):
+    net, x, y = bayesian_problem()
+    if dtype == "float32":
+        net = bp.Network.dense(4, 8, 1, hidden="tanh", output="identity", seed=2)
+    whole, stages = copy.deepcopy(net), set()
+    history = whole.fit(x, y, bp.LevenbergMarquardt(bayesian=True), epochs=2000, threads=2)
+    assert history.stopped == "settled"
+    optimizer, losses = bp.LevenbergMarquardt(bayesian=True), []
+    while True:
+        callbacks = [lambda n, record: None][: len(losses) % 2]  # every other time
+        part = net.fit(x, y, optimizer, epochs=17, threads=1, callbacks=callbacks)
+        losses += part["loss"]
+        stages.add(optimizer.state[-1][3])
+        if part.stopped != "epochs":
+            break
+        net.save(tmp_path / "part.safetensors", optimizer=optimizer)
+        net, optimizer = bp.load(tmp_path / "part.safetensors", optimizer=True)
+    assert losses == history["loss"]
+    np.testing.assert_array_equal(net.parameters, whole.parameters)
+    assert stages == {1, 2, 3}
+    assert net.fit(x, y, optimizer, epochs=500).stopped in ("gradient", "stalled", "epochs")  # λ as they are
+    assert net.loss(x, y) == pytest.approx(losses[-1], rel=1e-2)
+
+
 def test_history_says_what_was_measured():
     x, y = curve(50)
     history = small_network().fit(x, y, bp.LBFGS(), epochs=3, validation=0.2, norms=True)

@@ -1,5 +1,6 @@
 """The estimators with the solvers that look at all samples: "lbfgs" and "lm"."""
 
+import copy
 import pickle
 import warnings
 
@@ -272,3 +273,41 @@ def test_digits():
     x, y = datasets.load_digits(return_X_y=True)
     model = BackpropClassifier((32,), solver="lbfgs", random_state=0).fit(x[:1200], y[:1200])
     assert model.score(x[1200:], y[1200:]) > 0.9
+
+
+def noisy_with_an_idle_input():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)) * [1.0, 20.0, 1.0]
+    return x, 50 + 3 * np.tanh(x[:, 0] * x[:, 1] / 20) + 0.4 * rng.normal(size=400)
+
+
+def test_a_bayesian_alpha_follows_from_the_data_and_ends_by_itself():
+    x, y = noisy_with_an_idle_input()
+    settings = {"hidden_layer_sizes": (8,), "activation": "tanh", "solver": "lm", "random_state": 0}
+    model = BackpropRegressor(**settings, alpha="bayesian", max_iter=3000, tol=0.1, n_iter_no_change=1)
+    model.fit(x[:300], y[:300])
+    assert 100 < model.n_iter_ < 3000
+    assert model.optimizer_.relevance[2] < 0.1 * min(model.optimizer_.relevance[:2])
+    assert model.optimizer_.state[-1][3] == 3  # settled, though the loss stood still for longer than patience
+    alone = copy.deepcopy(model.network_)
+    np.testing.assert_array_equal(alone(x).ravel(), model.predict(x))
+    plain = BackpropRegressor(**settings, alpha=0.0, max_iter=300, n_iter_no_change=np.inf)
+    with pytest.warns(ConvergenceWarning):
+        plain.fit(x[:300], y[:300])
+    assert model.score(x[300:], y[300:]) > plain.score(x[300:], y[300:])
+    together = BackpropRegressor(**settings, alpha="bayesian", max_iter=3000, members=2, bootstrap=False)
+    together.fit(x[:300], y[:300])
+    assert all(np.isfinite(one.optimizer_.log_evidence) for one in together.estimators_)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"solver": "adam"}, 'alpha="bayesian" is for solver="lm", got solver=\'adam\''),
+        ({"solver": "lm", "early_stopping": True}, "early_stopping must be False, got True"),
+    ],
+)
+def test_a_bayesian_alpha_is_refused_where_it_makes_no_sense(settings, message):
+    x, y = noisy_with_an_idle_input()
+    with pytest.raises(ValueError, match=message):
+        BackpropRegressor(alpha="bayesian", **settings).fit(x, y)

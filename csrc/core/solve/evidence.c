@@ -1,27 +1,45 @@
 #include "evidence.h"
 
+#include <float.h>
 #include <math.h>
 
-static const double MOST = 1e8; /* of a λ: its parameters are then as good as 0 */
+static const double MOST = 1e8;   /* of a λ: its parameters are then as good as 0 */
 static const double LEAST = 1e-9; /* of γ for each of its parameters: less is rounding */
 static const double TWO_PI = 6.283185307179586;
+static const double DECADES = 6; /* that a λ may be in, a priori */
 
-/* The parameters of group g: weights of the layers, then biases of the layers, as in `penalties`. */
+/* The one λ: by what it falls, where it ends beside N, and how often without a gain of evidence. */
+static const double FALL = 1.5, LAST = 1e-12;
+enum { PATIENCE = 6 };
+static const double OF_BIASES = 10; /* the variance of biases meanwhile */
+static const double DETERMINED = 0.5; /* γ of all weights below which they have gone to 0 */
+/* The evidence rests where it changes by less so many times. */
+static const double CHANGE = 0.1;
+enum { CALM = 2 };
+
+/* The parameters of group g. */
 struct group {
     size_t first, last;
-    bool penalized;
+    bool weights, penalized;
 };
 
 static struct group
 group_of(const struct bp_network *net, size_t g)
 {
-    const size_t l = g % net->count;
+    const size_t inputs = net->layers[0].inputs, biases = inputs + net->count - 1;
+    const size_t l = g < inputs ? 0 : g < biases ? g - inputs + 1 : g - biases;
     const struct bp_layer *layer = &net->layers[l];
-    const size_t biases = layer->weights_at + layer->inputs * layer->outputs;
+    size_t first = layer->weights_at, count = layer->inputs * layer->outputs;
 
-    if (g < net->count)
-        return (struct group){layer->weights_at, biases, true};
-    return (struct group){biases, biases + (layer->bias ? layer->outputs : 0), l + 1 < net->count};
+    if (g < inputs) {
+        first += g * layer->outputs;
+        count = layer->outputs;
+    }
+    if (g >= biases) {
+        first = layer->bias_at;
+        count = layer->bias ? layer->outputs : 0;
+    }
+    return (struct group){first, first + count, g < biases, g < biases || l + 1 < net->count};
 }
 
 /* what those of a group that move come to */
@@ -44,64 +62,154 @@ add_up(const struct bp_evidence *e, struct group group, double penalty)
     return part;
 }
 
-void
-bp_first_penalties(const struct bp_evidence *e, struct bp_levenberg *own)
+/* λ of all weights, and the one of biases with this σ²; 0 where nothing moves */
+static void
+set_all(const struct bp_evidence *e, double penalty, double variance, double *penalties)
 {
-    const size_t layers = e->net->count;
-    const double variance = e->errors / fmax((double)own->residuals, 1);
-
-    own->effective = 0;
-    own->log_evidence = 0;
-    for (size_t g = 0; g < 2 * layers; g++) {
+    for (size_t g = 0; g < bp_groups(e->net); g++) {
         const struct group group = group_of(e->net, g);
-        const struct part part = add_up(e, group, 0);
-        own->effective += part.count;
-        if (g < layers) {
-            const double usual = part.squares > 0 ? part.squares / part.count : 1;
-            own->penalties[g] = fmin(variance / usual, MOST);
-        }
-        else
-            own->penalties[g] = group.penalized ? own->penalties[g - layers] : 0;
+        penalties[g] = !group.penalized || add_up(e, group, 0).count == 0 ? 0
+                       : group.weights                                    ? penalty
+                                       : fmin(variance / OF_BIASES, MOST);
     }
 }
 
-void
-bp_next_penalties(const struct bp_evidence *e, struct bp_levenberg *own)
+/* The λ that all weights have. */
+static double
+one_penalty(const struct bp_evidence *e, const double *penalties)
 {
-    const size_t groups = 2 * e->net->count;
-    double effective = 0, without = 0, penalty = 0, logarithms = 0;
+    double most = 0;
+    for (size_t g = 0; g < bp_groups(e->net); g++)
+        most = group_of(e->net, g).weights ? fmax(most, penalties[g]) : most;
+    return most;
+}
 
-    for (size_t g = 0; g < groups; g++) {
-        const struct part part = add_up(e, group_of(e->net, g), own->penalties[g]);
+void
+bp_first_penalties(const struct bp_evidence *e, struct bp_bayes *bayes)
+{
+    const double count = fmax((double)bayes->residuals, 1);
+    const double first = sqrt(count * e->errors) / 6;
+
+    set_all(e, fmin(fmax(first, LAST * count), MOST), e->errors / count, bayes->penalties);
+    bayes->stage = BP_ONE_PENALTY;
+    bayes->waited = 0;
+    bayes->kept_log_evidence = -DBL_MAX;
+    for (size_t p = 0; p < e->net->parameters; p++)
+        bayes->kept[p] = e->w[p];
+}
+
+/* What a λ costs that was found from γ parameters. */
+static double
+cost_of(double effective)
+{
+    return fmin(0, log(2 * TWO_PI / fmax(effective, LEAST)) / 2 - log(DECADES * log(10)));
+}
+
+/* γ and ln p(y) with the λ there are; σ², and γ of all weights. */
+static double
+weigh(const struct bp_evidence *e, const struct bp_bayes *bayes, struct bp_bayes *next,
+      double *of_weights)
+{
+    const double count = (double)bayes->residuals;
+    double effective = 0, without = 0, penalty = 0, logarithms = 0, cost = 0;
+
+    *of_weights = 0;
+    for (size_t g = 0; g < bp_groups(e->net); g++) {
+        const struct group group = group_of(e->net, g);
+        const double rate = bayes->penalties[g];
+        const struct part part = add_up(e, group, rate);
         effective += part.effective;
-        penalty += own->penalties[g] * part.squares;
-        if (own->penalties[g] > 0)
-            logarithms += part.count * log(own->penalties[g]);
+        *of_weights += group.weights ? part.effective : 0;
+        penalty += rate * part.squares;
+        if (rate > 0)
+            logarithms += part.count * log(rate);
         else
             without += part.count;
+        if (bayes->stage == BP_RELEVANCE && group.penalized && part.count > 0)
+            cost += cost_of(part.effective);
     }
-    const double count = (double)own->residuals;
-    const double variance = e->errors / fmax(count - effective, 1);
-    own->effective = effective;
-    own->log_evidence = -(e->errors + penalty) / variance / 2 - e->log_determinant / 2 +
-                        logarithms / 2 - (count - without) / 2 * log(TWO_PI * variance);
-    for (size_t g = 0; g < groups; g++) {
+    if (bayes->stage == BP_ONE_PENALTY)
+        cost = cost_of(*of_weights);
+    const double variance = fmax(e->errors / fmax(count - effective, 1), DBL_MIN);
+    next->effective = effective;
+    next->log_evidence = cost - (e->errors + penalty) / variance / 2 - e->log_determinant / 2 +
+                         logarithms / 2 - (count - without) / 2 * log(TWO_PI * variance);
+    return variance;
+}
+
+/* Each group's own λ, by the third equation. */
+static void
+set_each(const struct bp_evidence *e, const double *penalties, double variance, double *next)
+{
+    for (size_t g = 0; g < bp_groups(e->net); g++) {
         const struct group group = group_of(e->net, g);
-        const struct part part = add_up(e, group, own->penalties[g]);
+        const struct part part = add_up(e, group, penalties[g]);
         const bool determined = part.effective > LEAST * part.count && part.squares > 0;
-        own->penalties[g] = !group.penalized || part.count == 0 ? 0
-                            : determined ? fmin(part.effective / part.squares * variance, MOST)
-                                         : MOST;
+        next[g] = !group.penalized || part.count == 0 ? 0
+                  : determined ? fmin(part.effective / part.squares * variance, MOST)
+                               : MOST;
     }
 }
 
-void
-bp_spread_penalties(const struct bp_evidence *e, const struct bp_levenberg *own,
-                    double *of_parameters)
+static void
+take_kept(const struct bp_network *net, const struct bp_bayes *bayes, struct bp_bayes *next)
 {
-    for (size_t g = 0; g < 2 * e->net->count; g++) {
+    for (size_t g = 0; g < bp_groups(net); g++)
+        next->penalties[g] = bayes->kept_penalties[g];
+    next->effective = bayes->kept_effective;
+    next->log_evidence = bayes->kept_log_evidence;
+}
+
+/* The one λ falls. Where it has left nothing to the data all weights are 0, from where no gradient
+ * leads away: they begin anew. */
+static enum bp_verdict
+lower(const struct bp_evidence *e, const struct bp_bayes *bayes, struct bp_bayes *next)
+{
+    double of_weights;
+    const double variance = weigh(e, bayes, next, &of_weights);
+    const double penalty = one_penalty(e, bayes->penalties) / FALL;
+    const bool nothing = of_weights < DETERMINED && bayes->kept_log_evidence == -DBL_MAX;
+    const bool better = !nothing && next->log_evidence > bayes->kept_log_evidence;
+
+    next->waited = better || nothing ? 0 : bayes->waited + 1;
+    if (next->waited > PATIENCE || penalty < LAST * (double)bayes->residuals) {
+        next->stage = BP_RELEVANCE;
+        next->waited = 0;
+        if (!better && bayes->kept_log_evidence > -DBL_MAX)
+            take_kept(e->net, bayes, next);
+        return better ? BP_KEEP : BP_GO_BACK;
+    }
+    set_all(e, penalty, variance, next->penalties);
+    return nothing ? BP_GO_BACK : better ? BP_KEEP : BP_GO_ON;
+}
+
+enum bp_verdict
+bp_next_penalties(const struct bp_evidence *e, const struct bp_bayes *bayes, struct bp_bayes *next)
+{
+    double of_weights;
+
+    if (bayes->stage == BP_ONE_PENALTY)
+        return lower(e, bayes, next);
+    const double variance = weigh(e, bayes, next, &of_weights);
+    const double change = fabs(next->log_evidence - bayes->log_evidence);
+    next->waited = change < CHANGE ? bayes->waited + 1 : 0;
+    if (next->waited < CALM) {
+        set_each(e, bayes->penalties, variance, next->penalties);
+        return BP_GO_ON;
+    }
+    next->stage = BP_SETTLED;
+    if (next->log_evidence > bayes->kept_log_evidence)
+        return BP_KEEP;
+    take_kept(e->net, bayes, next);
+    return BP_GO_BACK;
+}
+
+void
+bp_spread_penalties(const struct bp_evidence *e, const double *penalties, double *of_parameters)
+{
+    for (size_t g = 0; g < bp_groups(e->net); g++) {
         const struct group group = group_of(e->net, g);
         for (size_t p = group.first; p < group.last; p++)
-            of_parameters[p] = e->free && !e->free[p] ? 0 : own->penalties[g];
+            of_parameters[p] = e->free && !e->free[p] ? 0 : penalties[g];
     }
 }

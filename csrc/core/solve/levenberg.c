@@ -6,12 +6,10 @@
  *   (JᵀJ + D + μI) v = -(Jᵀr + Dw)      (JᵀJ + D + μI) 2a = -Jᵀr''      w += v + a
  *
  * Without D, and where residuals are fewer than parameters, (JᵀJ + μI)⁻¹Jᵀ = Jᵀ(JJᵀ + μI)⁻¹.
- * The Bayesian D follows from the data: evidence.h.
- * Depends on solver.h, normal.h, evidence.h and base/. */
-#include "evidence.h"
-#include "normal.h"
+ * The Bayesian D follows from the data: bayesian.c.
+ * Depends on levenberg.h and base/. */
+#include "levenberg.h"
 #include "solve.h"
-#include "solver.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,31 +23,15 @@ static const double FIRST = 1e-3, FALL = 1.0 / 3, RISE = 2, BEND = 0.75;
 /* and where it ends, beside that entry */
 static const double LEAST = 1e-18, MOST = 1e18;
 
-struct run {
-    struct bp_solver_base base;
-    const struct bp_solving *asked;
-    struct bp_residuals residuals;
-    struct bp_normal normal;
-    struct bp_point now, trial;
-    double *r;                            /* [slots], there; `residuals` has the trial's */
-    double *pulled;                       /* Jᵀr there */
-    double *step, *acceleration, *solved; /* solved: [order] */
-    double *penalties;                    /* D, [parameters] */
-    double to_loss;                       /* C is so many times Σ r² */
-    size_t points;
-    bool fresh; /* the matrix is that of `now` */
-    struct bp_reached reached;
-};
-
 static size_t
-parameters_of(const struct run *run)
+parameters_of(const struct bp_levenberg_run *run)
 {
     return run->asked->net->parameters;
 }
 
 /* Σ D w², in units of Σ r² */
 static double
-penalty(const struct run *run, const double *w)
+penalty(const struct bp_levenberg_run *run, const double *w)
 {
     double sum = 0;
     for (size_t p = 0; p < parameters_of(run); p++)
@@ -59,7 +41,7 @@ penalty(const struct run *run, const double *w)
 
 /* What the last sums say of a point. */
 static void
-reach(struct run *run, const struct bp_point *point, struct bp_reached *reached)
+reach(struct bp_levenberg_run *run, const struct bp_point *point, struct bp_reached *reached)
 {
     const struct bp_objective *o = &run->base.objective;
     const struct bp_sums sums = bp_all_sums(o, NULL);
@@ -72,7 +54,7 @@ reach(struct run *run, const struct bp_point *point, struct bp_reached *reached)
 
 /* solved = the gradient of ½ (Σ r² + Σ D w²), and how large that of C is. */
 static void
-find_gradient(struct run *run, struct bp_reached *reached)
+find_gradient(struct bp_levenberg_run *run, struct bp_reached *reached)
 {
     const size_t count = parameters_of(run);
 
@@ -82,54 +64,42 @@ find_gradient(struct run *run, struct bp_reached *reached)
     reached->gradient_most = 2 * run->to_loss * bp_largest(count, run->step);
 }
 
-/* D from the penalties, and C with it. */
-static void
-penalize(struct run *run, const struct bp_evidence *evidence)
+void
+bp_levenberg_penalize(struct bp_levenberg_run *run)
 {
-    bp_spread_penalties(evidence, run->asked->levenberg, run->penalties);
     run->reached.objective = run->reached.loss + run->to_loss * penalty(run, run->now.parameters);
 }
 
-/* What the data say of the penalties at `now`. */
-static struct bp_evidence
-evidence_of(const struct run *run)
+bool
+bp_levenberg_visit(struct bp_levenberg_run *run)
 {
-    return (struct bp_evidence){
-        .net = run->asked->net,
-        .free = run->base.objective.free,
-        .w = run->now.parameters,
-        .errors = run->reached.loss / run->to_loss,
-    };
+    run->now.number = ++run->points;
+    if (!bp_residuals_at(&run->residuals, run->now))
+        return false;
+    reach(run, &run->now, &run->reached);
+    memcpy(run->r, run->residuals.r, run->residuals.slots * sizeof(double));
+    return bp_pull_back(&run->residuals, run->now, run->r, run->pulled);
 }
 
 static bool
 start(void *self, struct bp_reached *reached)
 {
-    struct run *run = self;
-    struct bp_levenberg *own = run->asked->levenberg;
+    struct bp_levenberg_run *run = self;
+    const struct bp_levenberg *own = run->asked->levenberg;
 
     memcpy(run->now.parameters, run->asked->parameters, parameters_of(run) * sizeof(double));
-    run->now.number = ++run->points;
-    if (!bp_residuals_at(&run->residuals, run->now))
-        return false;
     run->reached = (struct bp_reached){.damping = own->damping, .effective = NAN, .log_evidence = NAN};
-    reach(run, &run->now, &run->reached);
-    const struct bp_evidence evidence = evidence_of(run);
-    if (own->bayesian && own->effective == 0)
-        bp_first_penalties(&evidence, own);
-    if (own->bayesian)
-        penalize(run, &evidence);
-    memcpy(run->r, run->residuals.r, run->residuals.slots * sizeof(double));
-    if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
+    if (!bp_levenberg_visit(run))
         return false;
+    if (own->bayes)
+        bp_bayesian_start(run);
     find_gradient(run, &run->reached);
     *reached = run->reached;
     return true;
 }
 
-/* factor = U of the matrix with the penalties and `damping` on its diagonal. */
-static bool
-factorize(struct run *run, double damping)
+bool
+bp_levenberg_factorize(struct bp_levenberg_run *run, double damping)
 {
     const struct bp_matrix *from = &run->normal.matrix, *to = &run->normal.factor;
 
@@ -144,7 +114,7 @@ factorize(struct run *run, double damping)
 /* out = factor · (matrix + damping)⁻¹ of what stands for u: its Jᵀu where the matrix is JᵀJ, and
  * the slots themselves where it is JJᵀ. */
 static bool
-solve(struct run *run, const double *slots, const double *pulled, double factor, double *out)
+solve(struct bp_levenberg_run *run, const double *slots, const double *pulled, double factor, double *out)
 {
     const size_t count = parameters_of(run);
     const struct bp_objective *o = &run->base.objective;
@@ -168,14 +138,14 @@ enum attempt { TAKEN, REFUSED, NOWHERE, ENDED };
 
 /* step, with the acceleration, for this damping */
 static enum attempt
-find_step(struct run *run, double damping)
+find_step(struct bp_levenberg_run *run, double damping)
 {
     const struct bp_levenberg *own = run->asked->levenberg;
     const size_t count = parameters_of(run);
     struct bp_reached ignored;
     double *a = run->acceleration;
 
-    if (!factorize(run, damping))
+    if (!bp_levenberg_factorize(run, damping))
         return REFUSED;
     find_gradient(run, &ignored);
     if (!solve(run, run->r, run->step, -1, run->step))
@@ -196,7 +166,7 @@ find_step(struct run *run, double damping)
 
 /* The point a step away, if it is lower. */
 static enum attempt
-try_step(struct run *run, double damping, struct bp_reached *reached)
+try_step(struct bp_levenberg_run *run, double damping, struct bp_reached *reached)
 {
     const size_t count = parameters_of(run);
     enum attempt found = find_step(run, damping);
@@ -225,97 +195,84 @@ largest_square(const struct bp_matrix *m)
     return most > 0 ? most : 1;
 }
 
-/* The next penalties, where the parameters have come to rest with those there are: a step lowered C and
- * penalties by less than that share. By the J of the step, as the factor's room is free. */
-static void
-renew_penalties(struct run *run, double before)
-{
-    static const double REST = 1e-3;
-    struct bp_levenberg *own = run->asked->levenberg;
-    struct bp_evidence evidence = evidence_of(run);
-
-    if (before - run->reached.objective < REST * run->reached.objective) {
-        if (!factorize(run, 0))
-            factorize(run, own->damping);
-        evidence.log_determinant = bp_matrix_log_determinant(&run->normal.factor);
-        bp_matrix_inverse_diagonal(&run->normal.factor, run->solved, run->acceleration);
-        bp_scatter_free(&run->base.objective, run->acceleration, run->acceleration);
-        evidence.diagonal = run->acceleration;
-        bp_next_penalties(&evidence, own);
-        penalize(run, &evidence);
-    }
-    run->reached.effective = own->effective;
-    run->reached.log_evidence = own->log_evidence == 0 ? NAN : own->log_evidence;
-}
-
 /* The trial becomes `now`. */
 static bool
-accept(struct run *run, struct bp_reached *reached)
+accept(struct bp_levenberg_run *run, const struct bp_reached *there)
 {
-    const size_t count = parameters_of(run);
     const struct bp_point left = run->now;
-    const double before = run->reached.objective;
-    double *r = run->residuals.r, moved = 0;
+    double *r = run->residuals.r;
 
     run->now = run->trial;
     run->trial = left;
     run->residuals.r = run->r;
     run->r = r;
-    for (size_t p = 0; p < count; p++) {
-        const double by = run->now.parameters[p] - run->trial.parameters[p];
-        moved += by * by;
-    }
-    reached->step = sqrt(moved);
-    run->reached = *reached;
+    run->reached = *there;
     run->fresh = false;
-    if (!bp_pull_back(&run->residuals, run->now, run->r, run->pulled))
-        return false;
-    if (run->asked->levenberg->bayesian)
-        renew_penalties(run, before);
-    find_gradient(run, &run->reached);
-    *reached = run->reached;
-    return true;
+    return bp_pull_back(&run->residuals, run->now, run->r, run->pulled);
+}
+
+/* How far `now` is from the parameters that the iteration began with. */
+static double
+moved(const struct bp_levenberg_run *run, const double *from)
+{
+    double sum = 0;
+    for (size_t p = 0; p < parameters_of(run); p++) {
+        const double by = run->now.parameters[p] - from[p];
+        sum += by * by;
+    }
+    return sqrt(sum);
+}
+
+/* A lower point than `now`, of some damping; NOWHERE, with the last one tried, if there is none. */
+static enum attempt
+search(struct bp_levenberg_run *run, double most, struct bp_reached *there)
+{
+    const double first = run->asked->levenberg->damping;
+    double damping = first > 0 ? first : FIRST * most;
+
+    for (; damping <= MOST * most; damping *= RISE) {
+        *there = run->reached;
+        there->damping = damping;
+        const enum attempt result = try_step(run, damping, there);
+        if (result != REFUSED)
+            return result;
+    }
+    there->damping = damping;
+    return NOWHERE;
 }
 
 static enum bp_outcome
 iterate(void *self, struct bp_reached *reached)
 {
-    struct run *run = self;
+    struct bp_levenberg_run *run = self;
     struct bp_levenberg *own = run->asked->levenberg;
+    struct bp_reached there;
 
     if (!run->fresh && !bp_normal_at(&run->normal, run->now))
         return BP_STOPPED;
     run->fresh = true;
-    const double most = largest_square(&run->normal.matrix);
-    double damping = own->damping > 0 ? own->damping : FIRST * most;
-    for (; damping <= MOST * most; damping *= RISE) {
-        struct bp_reached there = run->reached;
-        there.damping = damping;
-        const enum attempt result = try_step(run, damping, &there);
-        if (result == ENDED)
-            return BP_STOPPED;
-        if (result == NOWHERE)
-            break;
-        if (result == REFUSED)
-            continue;
-        const struct bp_levenberg before = *own;
-        own->damping = fmax(FALL * damping, LEAST * most);
-        *reached = there;
-        if (accept(run, reached))
-            return BP_MOVED;
-        *own = before;
+    const double most = largest_square(&run->normal.matrix), before = run->reached.objective;
+    const enum attempt found = search(run, most, &there);
+    if (found == ENDED || (found == TAKEN && !accept(run, &there)))
         return BP_STOPPED;
-    }
+    const bool taken = found == TAKEN, weighed = own->bayes && own->bayes->stage != BP_SETTLED;
+    run->reached.damping = there.damping;
+    if (weighed && !bp_bayesian_rest(run, before))
+        return BP_STOPPED;
+    if (taken)
+        own->damping = fmax(FALL * there.damping, LEAST * most);
+    find_gradient(run, &run->reached);
+    run->reached.step = taken ? moved(run, run->trial.parameters) : 0;
     *reached = run->reached;
-    reached->step = 0;
-    reached->damping = damping;
-    return BP_NOT_MOVED;
+    if (weighed)
+        return own->bayes->stage == BP_SETTLED ? BP_ALL_FOUND : BP_MOVED;
+    return taken ? BP_MOVED : BP_NOT_MOVED;
 }
 
 static void
 close_run(void *self)
 {
-    struct run *run = self;
+    struct bp_levenberg_run *run = self;
 
     bp_normal_free(&run->normal);
     if (run->residuals.objective)
@@ -329,6 +286,7 @@ close_run(void *self)
     bp_free(run->acceleration);
     bp_free(run->solved);
     bp_free(run->penalties);
+    bp_free(run->next);
     bp_free(run);
 }
 
@@ -340,12 +298,12 @@ take(double **place, size_t count)
 }
 
 static enum bp_status
-take_all(struct run *run, struct bp_crew *crew)
+take_all(struct bp_levenberg_run *run, struct bp_crew *crew)
 {
     const struct bp_solving *asked = run->asked;
     const struct bp_network *net = asked->net;
     const size_t count = net->parameters, samples = asked->data.x.rows;
-    const bool primal = asked->levenberg->bayesian || net->penalized;
+    const bool bayesian = asked->levenberg->bayes, primal = bayesian || net->penalized;
     const struct bp_normal_shape shape = bp_normal_shape(net, samples, primal);
     const bool bends = asked->levenberg->accelerated;
     enum bp_status status = bp_objective_init(&run->base.objective, asked, crew, shape.rows,
@@ -361,7 +319,8 @@ take_all(struct run *run, struct bp_crew *crew)
                         take(&run->trial.parameters, bp_room(net)) &&
                         take(&run->r, run->residuals.slots) && take(&run->pulled, count) &&
                         take(&run->step, count) && take(&run->acceleration, count) &&
-                        take(&run->solved, shape.order) && take(&run->penalties, count);
+                        take(&run->solved, shape.order) && take(&run->penalties, count) &&
+                        (!bayesian || take(&run->next, bp_groups(net)));
     return enough ? BP_OK : BP_NO_MEMORY;
 }
 
@@ -369,7 +328,7 @@ static void *
 open_run(const struct bp_solving *asked, struct bp_crew *crew, enum bp_status *status)
 {
     const struct bp_network *net = asked->net;
-    struct run *run = bp_allocate(1, sizeof(*run));
+    struct bp_levenberg_run *run = bp_allocate(1, sizeof(*run));
 
     *status = BP_NO_MEMORY;
     if (!run)

@@ -30,6 +30,13 @@ write_record(const struct bp_reached *reached, size_t evaluations, double second
     record[BP_SOLVED_SECONDS] = seconds;
 }
 
+/* Whether the gradient is small enough to end. */
+static bool
+is_flat(const struct bp_solving *asked, const struct bp_reached *reached)
+{
+    return !reached->pending && reached->gradient_most <= asked->limits.gradient;
+}
+
 /* One iteration; whether another one follows. */
 static bool
 iterate(struct run *run, struct bp_reached *reached, double begun)
@@ -38,7 +45,7 @@ iterate(struct run *run, struct bp_reached *reached, double begun)
     struct bp_objective *o = &((struct bp_solver_base *)run->self)->objective;
     double *record = asked->record + asked->done * BP_SOLVED_FIGURES;
     const double iteration_begun = bp_seconds_now();
-    bool flat = reached->gradient_most <= asked->limits.gradient;
+    bool flat = is_flat(asked, reached);
     enum bp_outcome outcome = BP_NOT_MOVED;
 
     reached->step = 0;
@@ -53,9 +60,10 @@ iterate(struct run *run, struct bp_reached *reached, double begun)
     write_record(reached, o->evaluations, now - iteration_begun, record);
     o->evaluations = 0;
     asked->done++;
-    flat = reached->gradient_most <= asked->limits.gradient;
+    flat = is_flat(asked, reached);
     asked->end = reached->loss <= asked->limits.target ? BP_END_TARGET
                  : flat                                ? BP_END_GRADIENT
+                 : outcome == BP_ALL_FOUND             ? BP_END_SETTLED
                  : outcome == BP_NOT_MOVED             ? BP_END_STALLED
                                                        : BP_END_EPOCHS;
     if (asked->after.ask && asked->after.ask(asked->after.context))

@@ -11,9 +11,10 @@ struct bp_reached {
     double gradient_norm, gradient_most;
     double damping, step, effective, log_evidence; /* as in the record; NaN where there is none */
     const double *parameters;        /* [parameters] */
+    bool pending; /* what it minimizes is about to change: a small gradient ends nothing yet */
 };
 
-enum bp_outcome { BP_MOVED, BP_NOT_MOVED, BP_STOPPED };
+enum bp_outcome { BP_MOVED, BP_NOT_MOVED, BP_ALL_FOUND, BP_STOPPED }; /* found: the penalties */
 
 /* `self` is what open made. open allocates; the rest runs on thread 0 of the crew. */
 struct bp_solver {

@@ -30,6 +30,7 @@ enum bp_solved_figure { BP_EACH_SOLVED(BP_ENUMERATOR) BP_SOLVED_FIGURES };
     END(BP_END_EPOCHS, "epochs")     /* all iterations asked for are done, or the budget is */     \
     END(BP_END_TARGET, "target")     /* C is at most the target */                                 \
     END(BP_END_GRADIENT, "gradient") /* no entry of the gradient is above the tolerance */         \
+    END(BP_END_SETTLED, "settled")   /* the Bayesian penalties are found, and the parameters rest */ \
     END(BP_END_STALLED, "stalled")   /* no better point was found */
 
 #define BP_ENUMERATOR(enumerator, name) enumerator,
@@ -44,14 +45,30 @@ struct bp_lbfgs {
     size_t count, next;
 };
 
+/* What the Bayesian way remembers: evidence.h. Its λ stand beside Σ r², one a group of parameters. */
+enum bp_stage { BP_NOT_BEGUN, BP_ONE_PENALTY, BP_RELEVANCE, BP_SETTLED };
+struct bp_bayes {
+    double effective, log_evidence; /* γ and ln p(y) when the λ were last weighed; 0 before */
+    enum bp_stage stage;
+    size_t waited; /* how often they were weighed without a gain, or a change */
+    double *penalties;                        /* λ, [bp_groups] */
+    double kept_effective, kept_log_evidence; /* of the best so far, */
+    double *kept_penalties, *kept;            /* its λ and its parameters */
+    size_t residuals; /* that there are: samples times outputs, without missing targets */
+};
+
+/* Groups of parameters with a λ each: the first layer's weights from each input, the other layers'
+ * weights, each layer's biases. */
+static inline size_t
+bp_groups(const struct bp_network *net)
+{
+    return net->layers[0].inputs + 2 * net->count - 1;
+}
+
 struct bp_levenberg {
     double damping;   /* of the next step; 0: it follows from the first J */
     bool accelerated; /* by the second derivatives along the step */
-    bool bayesian;    /* penalties λ Σ w², λ following from the data */
-    double *penalties; /* these λ, beside Σ r²: of weights, one a layer, then of biases */
-    double effective; /* parameters that the data determine; 0 before the start */
-    double log_evidence; /* ln p(y) when λ was last found; 0 before */
-    size_t residuals; /* that there are: samples times outputs, without missing targets */
+    struct bp_bayes *bayes; /* or NULL: the penalties are the layers' */
 };
 
 /* When to end before all iterations are done. */
