@@ -105,7 +105,6 @@ read_data(struct call *call, Network *self)
     return bp_check_sample_count(&t->data, "x");
 }
 
-/* Everything but the data. */
 /* Where fewer threads may do: one where other programs want the cores, else what paid the last time. */
 static size_t
 threads_to_begin_with(const struct given *given, const Network *self)
@@ -115,6 +114,7 @@ threads_to_begin_with(const struct given *given, const Network *self)
     return bp_is_crowded() ? 1 : self->threads_that_paid;
 }
 
+/* Everything but the data. */
 static int
 read_settings(struct call *call, Network *self)
 {
