@@ -182,7 +182,8 @@ MUTANTS = [
          "const size_t height = rows + (i <= taller);\n            switch (height) {\n#define TILE(n) \\\n    case n: \\\n"
          "        NAME(product_group)"),
         ("outer product of the wrong sample", "NAME(set)(a[n * PANEL + r])", "NAME(set)(a[r * PANEL + n])"),
-        ("outer product adds nothing", "sum[r][q][v] += NAME(load)(to + v * LANES);", "sum[r][q][v] += NAME(set)(0);"),
+        ("outer product adds nothing", "sum[r][q][v] += NAME(load)(c + q * c_stride + r * c_row + v * LANES);", "sum[r][q][v] += NAME(set)(0);"),
+        ("a narrow panel of an outer product adds nothing", "add ? sum + NAME(load)(edge + v) : sum", "sum"),
         ("one sample's outer product with the sign turned", "NAME(fma)(factor, row[v], NAME(load)(to + v * LANES))",
          "NAME(fma)(-factor, row[v], NAME(load)(to + v * LANES))"),
         ("column sums skip the second row", "for (size_t n = 1; n < rows; n++)", "for (size_t n = 2; n < rows; n++)"),
@@ -360,7 +361,7 @@ MUTANTS = [
     ),
     *in_file(
         "core/evaluate/many.c",
-        ("many: the last rows are left out", ".count = (rows + e.rows - 1) / e.rows,", ".count = rows / e.rows,"),
+        ("many: the last rows are left out", ".count = bp_quotient_up(rows, e.rows),", ".count = rows / e.rows,"),
         ("many: weights of the first rows for all", "part.weights += first;", ";"),
         ("many: masks of the first rows for all", "part.mask.data += (ptrdiff_t)first * part.mask.row_stride;", ";"),
     ),
