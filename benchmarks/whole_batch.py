@@ -78,17 +78,22 @@ def random_problem(seed):
     return sizes, x, y
 
 
-def by_minimize(net, x, y, iterations):
+def by_minimize(net, x, y, iterations, shift=0.0):
     from scipy.optimize import minimize
 
     found = minimize(
         value_and_gradient(net, x, y),
-        net.parameters.copy(),
+        net.parameters * (1 + shift),
         jac=True,
         method="L-BFGS-B",
         options={"maxcor": 50, "maxiter": iterations, "maxfun": 10**6, "ftol": 0, "gtol": 1e-12},
     )
     return found.fun
+
+
+def by_shifted(net, x, y, iterations):
+    """What rounding alone makes of it."""
+    return by_minimize(net, x, y, iterations, shift=1e-14)
 
 
 def by_residuals(net, x, y, iterations):
@@ -116,6 +121,7 @@ def fifty_problems(count, iterations):
     print(f"\n{count} random problems, {iterations} iterations at most: the final C beside SciPy's")
     pairs = {
         "LBFGS and L-BFGS-B": (by_fit(bp.LBFGS), by_minimize),
+        "L-BFGS-B and itself, begun 1e-14 away": (by_shifted, by_minimize),
         "LevenbergMarquardt and least_squares": (by_fit(bp.LevenbergMarquardt), by_residuals),
     }
     for name, ways in pairs.items():
@@ -252,6 +258,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--iterations", type=int, default=100, help="for the second part")
     parser.add_argument("--splits", type=int, default=30, help="for the third part")
     parser.add_argument("--parts", nargs="+", default=["digits", "random", "noisy", "narx"])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), help="for the first part")
@@ -259,7 +266,7 @@ def main():
     if "digits" in options.parts:
         to_ten_digits(options.ways, options.seeds)
     if "random" in options.parts:
-        fifty_problems(50, 100)
+        fifty_problems(50, options.iterations)
     if "noisy" in options.parts:
         noisy_sets(options.splits)
     if "narx" in options.parts:

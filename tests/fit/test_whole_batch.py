@@ -189,8 +189,11 @@ def test_inputs_that_mean_nothing_lose_their_weights():
     optimizer = bp.LevenbergMarquardt(bayesian=True)
     assert optimizer.relevance.shape == (0,)
     assert optimizer.penalties == optimizer.bias_penalties == ()
+    before = copy.deepcopy(net)
     history = net.fit(x, y, optimizer, epochs=2000)
     assert history.stopped == "settled"
+    loose = bp.LevenbergMarquardt(bayesian=True, gradient_tolerance=1.0)  # ends nothing before that
+    assert before.fit(x, y, loose, epochs=2000)["loss"][: history.epochs - 1] == history["loss"][:-1]
     assert optimizer.relevance.shape == (4,)
     assert optimizer.relevance.max() == 1
     assert min(optimizer.relevance[:2]) > 100 * max(optimizer.relevance[2:])
