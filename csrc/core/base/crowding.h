@@ -1,4 +1,4 @@
-/* crowding.h: whether this thread waits for a core that other threads hold. Linux tells (schedstat in
+/* crowding.h: whether this thread waits for a core that other threads hold, as Linux reports (schedstat in
  * its Documentation/scheduler/sched-stats.rst); elsewhere no core is ever crowded.
  * Depends on libc and POSIX only. */
 #ifndef BP_CROWDING_H

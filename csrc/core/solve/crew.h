@@ -8,7 +8,7 @@
 struct bp_crew {
     struct bp_team *team;
     size_t threads;
-    void (*order)(void *context, size_t me); /* NULL sends them home */
+    void (*order)(void *context, size_t me); /* NULL ends them */
     void *context;
 };
 
