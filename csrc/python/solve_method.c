@@ -194,7 +194,7 @@ read_bayes(struct call *call, const struct bp_network *net)
 
     if (!kept)
         return -1;
-    if (!(numbers[STAGE] >= BP_NOT_BEGUN && numbers[STAGE] <= BP_SETTLED && numbers[WAITED] >= 0 &&
+    if (!(numbers[STAGE] >= 0 && numbers[STAGE] <= (double)BP_SETTLED && numbers[WAITED] >= 0 &&
           numbers[WAITED] < 1e9)) {
         PyErr_SetString(PyExc_ValueError, "numbers must have a stage and how often it waited");
         return -1;
@@ -220,7 +220,7 @@ show_bayes(const struct call *call)
 {
     call->numbers[EFFECTIVE] = call->bayes.effective;
     call->numbers[LOG_EVIDENCE] = call->bayes.log_evidence;
-    call->numbers[STAGE] = call->bayes.stage;
+    call->numbers[STAGE] = (double)call->bayes.stage;
     call->numbers[WAITED] = (double)call->bayes.waited;
     call->numbers[KEPT_EFFECTIVE] = call->bayes.kept_effective;
     call->numbers[KEPT_LOG_EVIDENCE] = call->bayes.kept_log_evidence;

@@ -575,3 +575,22 @@ def test_a_file_with_a_state_that_cannot_be_is_refused(state, tmp_path):
     save_file(tensors | {"optimizer.0": wrong[0], "optimizer.1": wrong[1]}, path, metadata)
     with pytest.raises(ValueError, match="is not a saved network, or is damaged"):
         bp.load(path, optimizer=True)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "place", "number"),
+    [(2, 0, -1), (2, 3, 4), (2, 3, 0), (2, 3, 1.5), (2, 4, -1), (2, 7, 4), (2, 7, 0.5), (1, 0, -1)],
+)
+def test_a_file_with_a_bayesian_state_that_cannot_be_is_refused(tensor, place, number, tmp_path):
+    path, (net, x, y) = tmp_path / "net.safetensors", bayesian_problem()
+    optimizer = bp.LevenbergMarquardt(bayesian=True)
+    net.fit(x, y, optimizer, epochs=60)
+    net.save(path, optimizer=optimizer)
+    assert bp.load(path, optimizer=True)[1].relevance.tolist() == optimizer.relevance.tolist()
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    tensors[f"optimizer.{tensor}"].flat[place] = number
+    save_file(tensors, path, metadata)
+    with pytest.raises(ValueError, match="which it cannot be"):
+        bp.load(path, optimizer=True)
