@@ -28,13 +28,13 @@ struct vectors {
     bp_real *state[BP_STATES]; /* the optimizer's, or NULL */
     bp_real *gradient;         /* where a step needs all of it at once, or NULL */
     bp_real *kept; /* in place: the parameters to go back to where an epoch fails; else NULL */
-    struct {
-        bp_real *numbers; /* parameters, then states, as they stay, packed; or NULL where they go there at once */
-        size_t steps;     /* since they went there last */
-        bool waits;       /* they have not gone there */
-    } good;
     bool held;     /* they are there; thread 0's alone */
     bool moved;    /* in place: since they were kept; thread 0's alone */
+    struct {       /* of the smallest networks: what stays, before users see it */
+        bp_real *numbers; /* parameters, then states, packed; NULL where users see them at once */
+        size_t steps;     /* since users saw them last */
+        bool waits;       /* users have not seen them */
+    } good;
 };
 
 /* Where samples come from: thread 0 writes it between blocks, while the others wait. */
