@@ -189,6 +189,8 @@ def smallest_case(activation, own=()):
         rng.random((MANY, 9, width) if name in own else (9, width)).astype(case.dtype)
         for name, width in (("x", 2), ("y", case.sizes[-1]))
     )
+    if not own:
+        case.beside = {"validation": (rng.random((5, 2)), rng.random((5, case.sizes[-1])))}
     if "sample_weight" in own:
         case.beside = {"sample_weight": rng.integers(0, 3, (MANY, 9)) + np.eye(9)[0]}
     return case
