@@ -44,6 +44,17 @@ def test_plain_steps_of_the_smallest_networks(activation, own):
     compare(smallest_case(activation, own))
 
 
+def test_a_loss_that_is_infinite_ends_a_member_whose_weights_are_finite():
+    x, y = np.random.default_rng(0).random((4, 2), "f4"), np.ones((20, 4, 1), "f4")
+    y[7] = 1e25  # its square is no float32
+    population = bp.Population.dense(2, 3, 1, output="identity", members=20, seed=0)
+    before = population.parameters.copy()
+    history = population.fit(x, y, bp.SGD(1e-20), epochs=1, batch_size=1)
+    assert np.flatnonzero(population.diverged).tolist() == [7]
+    assert np.flatnonzero(np.isnan(history["loss"][0])).tolist() == [7]
+    np.testing.assert_array_equal(population.parameters[7], before[7])
+
+
 def test_cases_cover_what_there_is():
     cases = [random_case(number) for number in range(200)]
     diverging = 0

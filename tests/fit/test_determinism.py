@@ -208,3 +208,17 @@ def test_a_step_of_one_sample_that_diverges_is_named_alike():
         assert_same_bits(before, net.parameters, "parameters before the epoch that diverged")
         errors.append((caught.value.epoch, caught.value.layer, net.rng.bit_generator.state))
     assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize("first", [0, 5, 64, 90])
+def test_the_layer_is_that_of_the_step_wherever_in_an_epoch_it_diverges(first):
+    """Also where steps before it in the epoch have been done by other calls of the kernel."""
+    layers = []
+    for mask in (None, np.ones((100, 1), bool)):
+        net = make_network((2, 3, 1), ("tanh", "identity"), "squared_error", "float32")
+        x, y = make_data(net, 100)
+        y[first:] = 1e25  # of which the square is infinite, and the step's weights are not
+        with pytest.raises(bp.DivergenceError) as caught:
+            net.fit(x, y, bp.SGD(0.1), epochs=1, batch_size=1, shuffle=False, target_mask=mask)
+        layers.append(caught.value.layer)
+    assert layers[0] == layers[1]
