@@ -109,7 +109,7 @@ propagate(const struct bp_pass *pass, size_t l, size_t first, size_t last)
     /* some rows of W at a time: all of their columns then stay cached for every panel of samples */
     for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS)
         bp_product_over_depth(pass,
-                              (struct bp_product){
+                              &(struct bp_product){
                                   .rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS,
                                   .columns = pass->rows,
                                   .depth = layer->outputs,

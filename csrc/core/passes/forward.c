@@ -23,7 +23,7 @@ forward_share(const struct bp_pass *pass, size_t l, size_t first, size_t last,
         bp_rounded_sums(pass, l, first, last, *rows);
     else
         bp_product_over_depth(
-            pass, (struct bp_product){
+            pass, &(struct bp_product){
                       .rows = rows->count,
                       .columns = bp_end_of(net, last, layer->outputs) - first * kernels->panel,
                       .depth = layer->inputs,

@@ -88,23 +88,24 @@ bp_fill_missing(const struct bp_pass *, struct bp_rows own, const bp_real *m, do
 enum { BP_DEPTH_BLOCK = 256 };
 
 /* The product over all of its depth, block by block; every panel's block in turn. Blocks are whole
- * panels of a, about equally deep: a short one would be mostly loads and stores of its sums. */
+ * panels of a, about equally deep: a short one would be mostly loads and stores of its sums. *p is
+ * changed. */
 static inline void
-bp_product_over_depth(const struct bp_pass *pass, struct bp_product p)
+bp_product_over_depth(const struct bp_pass *pass, struct bp_product *p)
 {
     const struct bp_network *net = pass->net;
-    const size_t depth = p.depth, panels = bp_panels(net, depth);
+    const size_t depth = p->depth, panels = bp_panels(net, depth);
     const size_t blocks = bp_quotient_up(depth, BP_DEPTH_BLOCK),
                  panel = net->kernels->panel;
 
     for (size_t i = 0; i < blocks; i++) {
         size_t first, last;
         bp_share(panels, blocks, i, &first, &last);
-        p.depth = bp_end_of(net, last, depth) - first * panel;
-        net->kernels->product(&p);
-        p.a = bp_const_at(net, p.a, (last - first) * p.a_stride);
-        p.b = bp_const_at(net, p.b, p.depth * p.b_row);
-        p.resume = true;
+        p->depth = bp_end_of(net, last, depth) - first * panel;
+        net->kernels->product(p);
+        p->a = bp_const_at(net, p->a, (last - first) * p->a_stride);
+        p->b = bp_const_at(net, p->b, p->depth * p->b_row);
+        p->resume = true;
     }
 }
 

@@ -171,7 +171,7 @@ weighted_sums(const struct bp_pass *pass, size_t l, const bp_real *a, struct bp_
 {
     const struct bp_network *net = pass->net;
 
-    bp_product_over_depth(pass, (struct bp_product){
+    bp_product_over_depth(pass, &(struct bp_product){
                                     .rows = pass->rows,
                                     .columns = net->layers[l].outputs,
                                     .depth = net->layers[l].inputs,
