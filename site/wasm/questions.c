@@ -123,7 +123,7 @@ enum bp_status bp_session_activations(struct bp_session *self, size_t n, const d
     for (size_t first = 0; first < n; first += pass.rows) {
         const struct bp_rows rows = {NULL, first, bp_rows_at_a_time(&data, first, ws)};
         pass.rows = rows.count;
-        bp_load_batch(&pass, &data, rows, false);
+        bp_load_batch(&pass, &data, &rows, false);
         bp_forward(&pass);
         for (size_t l = 0, at = 0; l < net->count; l++) {
             const size_t nodes = net->layers[l].outputs;
