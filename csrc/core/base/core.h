@@ -14,7 +14,7 @@ void bp_begin_elsewhere(pthread_t);
 /* a thread that sleeps */
 struct bp_stay {
     int core;                   /* on which it is to wake, or -1: the system chooses */
-    unsigned long allowed[16]; /* the cores on which it may run */
+    unsigned char allowed[128]; /* the cores on which it may run */
 };
 
 /* The calling thread is about to sleep, and is to wake on the core that it is on. */
