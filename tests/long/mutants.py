@@ -447,8 +447,8 @@ MUTANTS = [
         ("chain: few samples in their own order", "rows.order ? rows.order[rows.first + n] : rows.first + n;", "rows.first + n;"),
         ("chain by a rule: one step's corrections", "run->applied.first_step + worker->step + n);", "run->applied.first_step + worker->step);"),
         ("chain by a rule: losses without weights", "const double loss = weight * ws->losses[n];", "const double loss = ws->losses[n];"),
-        ("chain: what diverges in the first steps is not undone", "        bp_back_to_good(run);\n", "        (void)own;\n"),
-        ("chain: what diverges is not undone", "        keep(run, true);\n", "        (void)own;\n"),
+        ("chain: what diverges in the first steps is not undone", "    bp_copy_beside(run, run->steps > 0 ?", "    if (run->steps > 0)\n        bp_copy_beside(run, run->steps > 0 ?"),
+        ("chain: what diverges is not undone", "    bp_copy_beside(run, run->steps > 0 ?", "    if (run->steps == 0)\n        bp_copy_beside(run, run->steps > 0 ?"),
     ),
     *in_file(
         "core/train/methods/online.c",

@@ -120,34 +120,33 @@ bp_note_move(struct run *run)
     run->vectors.moved = true;
 }
 
-bool
-bp_set_aside(struct run *run)
+bp_real *
+bp_room_beside(const struct run *run)
 {
     const struct bp_network *net = run->asked->net;
     const size_t vectors = 1 + bp_state_count(run->asked->optimizer);
 
-    run->vectors.good.numbers = bp_allocate(bp_size_product(vectors, net->packed), net->kernels->size);
-    return run->vectors.good.numbers != NULL;
-}
-
-/* Copies what is trained to where good numbers are, or back. */
-static void
-copy_good(struct run *run, bool back)
-{
-    const struct bp_training *t = run->asked;
-    const size_t bytes = t->net->packed * t->net->kernels->size;
-
-    for (size_t s = 0; s <= bp_state_count(t->optimizer); s++) {
-        bp_real *numbers = s == 0 ? run->vectors.parameters : run->vectors.state[s - 1];
-        bp_real *good = bp_at(t->net, run->vectors.good.numbers, s * t->net->packed);
-        memcpy(back ? numbers : good, back ? good : numbers, bytes);
-    }
+    return bp_allocate(bp_size_product(vectors, net->packed), net->kernels->size);
 }
 
 void
-bp_back_to_good(struct run *run)
+bp_copy_beside(struct run *run, bp_real *beside, bool back)
 {
-    copy_good(run, true);
+    const struct bp_network *net = run->asked->net;
+    const size_t bytes = net->packed * net->kernels->size;
+
+    for (size_t s = 0; s <= bp_state_count(run->asked->optimizer); s++) {
+        bp_real *numbers = s == 0 ? run->vectors.parameters : run->vectors.state[s - 1];
+        bp_real *copy = bp_at(net, beside, s * net->packed);
+        memcpy(back ? numbers : copy, back ? copy : numbers, bytes);
+    }
+}
+
+bool
+bp_set_aside(struct run *run)
+{
+    run->vectors.good.numbers = bp_room_beside(run);
+    return run->vectors.good.numbers != NULL;
 }
 
 void
@@ -160,7 +159,8 @@ bp_hand_over(struct run *run)
         return;
     bp_unpack(t->net, good, t->parameters, 0, 1);
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
-        bp_unpack(t->net, bp_const_at(t->net, good, (s + 1) * t->net->packed), t->optimizer->state[s], 0, 1);
+        bp_unpack(t->net, bp_const_at(t->net, good, (s + 1) * t->net->packed),
+                  t->optimizer->state[s], 0, 1);
     t->optimizer->steps += run->vectors.good.steps;
     run->vectors.good.steps = 0;
     run->vectors.good.waits = false;
@@ -179,7 +179,7 @@ bp_pack_share(struct run *run, size_t me, size_t shares)
     for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
         pack(t->net, t->optimizer->state[s], run->vectors.state[s], me, shares);
     if (run->vectors.good.numbers)
-        copy_good(run, false);
+        bp_copy_beside(run, run->vectors.good.numbers, false);
 }
 
 void
@@ -190,7 +190,7 @@ bp_commit_share(struct run *run, size_t me, size_t shares)
     const bool another = run->trained->epochs_done < t->settings.epochs;
 
     if (run->vectors.good.numbers) {
-        copy_good(run, false);
+        bp_copy_beside(run, run->vectors.good.numbers, false);
         run->vectors.good.steps += run->steps;
         run->vectors.good.waits = true;
         run->steps = 0;

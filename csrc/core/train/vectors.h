@@ -30,6 +30,14 @@ bp_pack_share(struct run *, size_t me, size_t shares);
 void
 bp_commit_share(struct run *, size_t me, size_t shares);
 
+/* Room for a copy of what is trained, packed: parameters, then states; NULL where memory is short. */
+bp_real *
+bp_room_beside(const struct run *);
+
+/* Copies what is trained there, or back. */
+void
+bp_copy_beside(struct run *, bp_real *beside, bool back);
+
 /* From now on what stays is put aside; false where memory is short. */
 bool
 bp_set_aside(struct run *);
@@ -37,10 +45,6 @@ bp_set_aside(struct run *);
 /* What was put aside goes to where users see it. */
 void
 bp_hand_over(struct run *);
-
-/* Where parameters and state were put aside, back to where training runs on them. */
-void
-bp_back_to_good(struct run *);
 
 /* Thread 0, before a step moves anything: in place, what is remembered of masked weights is cleared now, as
  * what ends before its first step leaves it as it was. Then bp_meet(). */

@@ -52,12 +52,6 @@ rows_of(size_t batch)
     return ROWS;
 }
 
-static size_t
-vectors_of(const struct run *run)
-{
-    return 1 + bp_state_count(run->asked->optimizer);
-}
-
 /* Room for all samples, where they are no more than are loaded together: they are converted once. */
 static enum bp_status
 open_samples(struct run *run)
@@ -76,13 +70,11 @@ open_samples(struct run *run)
 static enum bp_status
 open(struct run *run)
 {
-    const struct bp_network *net = run->asked->net;
     struct own *own = run->own = bp_allocate(1, sizeof(*own));
 
     if (!own)
         return BP_NO_MEMORY;
-    own->before =
-        bp_allocate(bp_size_product(vectors_of(run), net->packed), net->kernels->size);
+    own->before = bp_room_beside(run);
     if (!own->before || !bp_set_aside(run) || open_samples(run) != BP_OK)
         return BP_NO_MEMORY;
     bp_pack_share(run, 0, 1); /* as W is turned round there */
@@ -117,21 +109,6 @@ close(struct run *run)
         bp_free(own->chain.by.numbers);
     }
     bp_free(own);
-}
-
-/* Copies what is trained to or from own->before. */
-static void
-keep(struct run *run, bool back)
-{
-    const struct bp_network *net = run->asked->net;
-    const size_t bytes = net->packed * net->kernels->size;
-    struct own *own = run->own;
-
-    for (size_t s = 0; s < vectors_of(run); s++) {
-        bp_real *numbers = s == 0 ? run->vectors.parameters : run->vectors.state[s - 1];
-        bp_real *kept = bp_at(net, own->before, s * net->packed);
-        memcpy(back ? numbers : kept, back ? kept : numbers, bytes);
-    }
 }
 
 static void
@@ -212,10 +189,7 @@ undo_bad_steps(struct worker *worker, struct bp_rows rows)
         good++;
     if (good == rows.count)
         return true;
-    if (run->steps > 0)
-        keep(run, true);
-    else
-        bp_back_to_good(run);
+    bp_copy_beside(run, run->steps > 0 ? own->before : run->vectors.good.numbers, true);
     bp_turn_chain(net, &own->chain);
     net->kernels->chain_steps(&own->chain, good, pass->ws->factors);
     load(worker, (struct bp_rows){rows.order, rows.first + good, 1});
@@ -258,7 +232,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     load(worker, rows);
     ready_steps(worker, rows);
     if (run->steps > 0)
-        keep(run, false);
+        bp_copy_beside(run, own->before, false);
     run->asked->net->kernels->chain_steps(&own->chain, rows.count, pass->ws->factors);
     bp_losses(pass);
     if (!undo_bad_steps(worker, rows))
