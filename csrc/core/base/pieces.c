@@ -2,8 +2,19 @@
 
 #include "sizes.h"
 
-/* Piece i of a share of `count`: a half of it, a half of the rest, and so on, in whole grains, so that what is left at
- * the end, when others may come, is small. Empty where there are not so many. */
+/* A share is a half of it, a half of the rest, and so on, in whole grains, so that what is left at
+ * the end, when others may come, is small. So many pieces has one of `grains`: */
+static size_t
+pieces_of(size_t grains)
+{
+    size_t pieces = 0;
+
+    for (; grains > 0; grains /= 2)
+        pieces++;
+    return pieces;
+}
+
+/* Piece i of a share of `count`. */
 static void
 find_piece(size_t count, size_t grain, size_t i, size_t *first, size_t *last)
 {
@@ -21,21 +32,19 @@ find_piece(size_t count, size_t grain, size_t i, size_t *first, size_t *last)
 bool
 bp_take_piece(struct bp_pieces *pieces, size_t *first, size_t *last)
 {
-    enum { MOST = 64 }; /* halves of any size */
-
     for (; pieces->from < pieces->threads; pieces->from++) {
         const size_t whose = (pieces->me + pieces->from) % pieces->threads;
-        size_t begin, end, i;
+        size_t begin, end;
 
         bp_share(pieces->count, pieces->threads, whose, &begin, &end);
-        while ((i = bp_team_take(pieces->team, whose, MOST)) < MOST) {
-            find_piece(end - begin, pieces->grain, i, first, last);
-            if (*first >= *last)
-                break;
-            *first += begin;
-            *last += begin;
-            return true;
-        }
+        const size_t there = pieces_of(bp_quotient_up(end - begin, pieces->grain));
+        const size_t i = bp_team_take(pieces->team, whose, there);
+        if (i == there)
+            continue;
+        find_piece(end - begin, pieces->grain, i, first, last);
+        *first += begin;
+        *last += begin;
+        return true;
     }
     return false;
 }

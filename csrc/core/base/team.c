@@ -102,8 +102,8 @@ bp_meet(struct bp_team *team)
 size_t
 bp_team_take(struct bp_team *team, size_t whose, size_t count)
 {
-    const uint_fast64_t now = (uint_fast64_t)atomic_load_explicit(&team->round, memory_order_relaxed)
-                              << 32;
+    const unsigned round = atomic_load_explicit(&team->round, memory_order_relaxed);
+    const uint_fast64_t now = (uint_fast64_t)round << 32;
     atomic_uint_fast64_t *taken = &team->members[whose].taken;
     uint_fast64_t seen = atomic_load_explicit(taken, memory_order_relaxed);
 

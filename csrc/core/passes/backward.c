@@ -145,7 +145,6 @@ struct way {
     size_t l;
     bool carry;   /* its delta goes on */
     bool rounded; /* its products are of rounded factors */
-    bool ahead;   /* it fetches the next batch meanwhile */
 };
 
 static struct way
@@ -155,7 +154,6 @@ way_of(const struct bp_pass *pass, const struct bp_update *update, size_t lowest
         .l = l,
         .carry = l > lowest || update->inputs,
         .rounded = pass->mixed && !(l == 0 && pass->ws->scratch.nonzeros),
-        .ahead = l == 0 && pass->ahead_rows > 0,
     };
 }
 
@@ -187,7 +185,7 @@ carry_past_rows(const struct bp_pass *pass, const struct way *way, const struct 
     if (update->what != BP_NO_GRADIENT && !sparse)
         bp_update_weights(pass, way->l,
                           &(struct bp_part){first, last, 0, bp_panels(net, layer->outputs)},
-                          way->ahead, update);
+                          update);
     if (!pass->mixed)
         turn_back(pass, layer->inputs, first, last,
                   way->l > 0 ? ws->nodes[way->l - 1].dC_da : ws->dC_dx);
@@ -206,7 +204,8 @@ update_alone(const struct bp_pass *pass, const struct way *way, const struct bp_
                  outputs = bp_panels(net, net->layers[way->l].outputs);
     const bool columns = bp_by_columns(pass, way->l, false);
     /* by columns each thread's share is all rows, of its columns */
-    struct bp_pieces pieces = bp_divide(pass, columns ? inputs * pass->threads : inputs, ROWS_GRAIN);
+    struct bp_pieces pieces =
+        bp_divide(pass, columns ? inputs * pass->threads : inputs, ROWS_GRAIN);
     size_t first, last;
 
     while (bp_next_piece(&pieces, &first, &last)) {
@@ -217,7 +216,7 @@ update_alone(const struct bp_pass *pass, const struct way *way, const struct bp_
             part.k_last -= whose * inputs;
             bp_share(outputs, pass->threads, whose, &part.j_first, &part.j_last);
         }
-        bp_update_weights(pass, way->l, &part, way->ahead, update);
+        bp_update_weights(pass, way->l, &part, update);
     }
 }
 
@@ -262,7 +261,8 @@ bp_backward(const struct bp_pass *pass, const struct bp_update *update)
         size_t first, last;
 
         if (!prepared) {
-            bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first, &last);
+            bp_share(bp_panels(net, net->layers[l].outputs), pass->threads, pass->me, &first,
+                     &last);
             prepare_delta(pass, &way, first, last);
         }
         if (way.rounded) {

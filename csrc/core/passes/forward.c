@@ -54,7 +54,8 @@ forward_by_columns(const struct bp_pass *pass, size_t l)
 {
     enum { GRAIN = 3 }; /* of a tile, at most */
     const struct bp_rows all = {NULL, 0, pass->rows};
-    struct bp_pieces pieces = bp_divide(pass, bp_panels(pass->net, pass->net->layers[l].outputs), GRAIN);
+    struct bp_pieces pieces =
+        bp_divide(pass, bp_panels(pass->net, pass->net->layers[l].outputs), GRAIN);
     size_t first, last;
 
     while (bp_next_piece(&pieces, &first, &last))

@@ -182,7 +182,7 @@ sum_outer(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
 }
 
 void
-bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *part, bool ahead,
+bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *part,
                   const struct bp_update *update)
 {
     const struct bp_network *net = pass->net;
@@ -194,6 +194,7 @@ bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *pa
     const bp_real *a_prev = bp_input_of(pass->ws, l);
     const struct bp_vector target = update->what == BP_STORE ? update->gradient : pass->parameters;
     const struct bp_weights weights = bp_layer_weights(net, l, target);
+    const bool ahead = l == 0 && pass->ahead_rows > 0;
     bp_real *const spare[2] = {bp_gradient_chunk_of(pass, 1), bp_gradient_chunk_of(pass, 2)};
     struct bp_outer outer = {
         .rows = k_end - first,
@@ -296,9 +297,10 @@ bp_update_part(const struct bp_pass *pass, size_t parts, size_t i, const struct 
         struct bp_part part = {.j_last = outputs};
         size_t first, last;
 
-        share_of_part(pass, bp_panels(net, net->layers[l].inputs), parts, i, &part.k_first, &part.k_last);
+        share_of_part(pass, bp_panels(net, net->layers[l].inputs), parts, i, &part.k_first,
+                      &part.k_last);
         if (part.k_first < part.k_last)
-            bp_update_weights(pass, l, &part, l == 0 && pass->ahead_rows > 0, update);
+            bp_update_weights(pass, l, &part, update);
         share_of_part(pass, outputs, parts, i, &first, &last);
         bp_update_bias(pass, l, first, last, update);
     }

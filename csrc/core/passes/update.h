@@ -51,12 +51,13 @@ struct bp_part {
     size_t k_first, k_last, j_first, j_last;
 };
 
-/* A part of layer l's weights. With `ahead` it also fetches what the pass asks for. */
+/* A part of layer l's weights. For the first layer it also fetches what the pass asks for. */
 void
-bp_update_weights(const struct bp_pass *, size_t l, const struct bp_part *, bool ahead, const struct bp_update *);
+bp_update_weights(const struct bp_pass *, size_t l, const struct bp_part *,
+                  const struct bp_update *);
 
-/* The update alone: this thread's share of part i of `parts` of each layer, nodes j and rows k of W, from x and every a
- * and delta in ws. Then bp_meet(). */
+/* The update alone: this thread's share of part i of `parts` of each layer, nodes j and rows k of
+ * W, from x and every a and delta in ws. Then bp_meet(). */
 void
 bp_update_part(const struct bp_pass *, size_t parts, size_t i, const struct bp_update *);
 

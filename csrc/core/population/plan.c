@@ -109,12 +109,6 @@ gain_of(const struct bp_population *p, const struct block_plan *plan)
                                                   : 1.12;
 }
 
-static size_t
-rounds(size_t tasks, size_t threads)
-{
-    return bp_quotient_up(tasks, threads);
-}
-
 /* About how long it takes, a member alone taking 1; sets who is in a block. */
 static double
 time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
@@ -126,7 +120,7 @@ time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
         return INFINITY;
     plan->blocks = active / plan->group + ((double)left > block);
     const size_t alone = (double)left > block ? 0 : left;
-    return (double)rounds(plan->blocks, threads) * block + (double)rounds(alone, threads);
+    return (double)bp_quotient_up(plan->blocks, threads) * block + (double)bp_quotient_up(alone, threads);
 }
 
 /* How members are trained in blocks of so many vectors. */
@@ -171,7 +165,7 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
     static const size_t widths[] = {1, BP_BLOCK_VECTORS, BP_MOST_BLOCK_VECTORS};
     const size_t samples = bp_member_samples(p), threads = p->settings.threads;
     const bool one_order = !p->settings.shuffle || p->random.one || p->random.alike;
-    double best = (double)rounds(active, threads);
+    double best = (double)bp_quotient_up(active, threads);
 
     *plan = (struct block_plan){0};
     if (p->way == BP_ONE_BY_ONE || active == 0 ||
@@ -192,6 +186,6 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
         }
     }
     if (p->way == BP_IN_LANES)
-        plan->blocks = rounds(active, plan->group);
+        plan->blocks = bp_quotient_up(active, plan->group);
     return plan->blocks > 0;
 }

@@ -27,7 +27,7 @@ steps_left(const struct worker *worker)
 
     if (t->stream)
         return 0;
-    return (double)(t->settings.epochs * (bp_quotient_up(t->data.x.rows, batch))) -
+    return (double)(t->settings.epochs * bp_quotient_up(t->data.x.rows, batch)) -
            (double)worker->step;
 }
 

@@ -216,8 +216,7 @@ add_group(struct run *run, struct bp_pass *alone, size_t g, const struct batch *
     const struct bp_network *net = alone->net;
     const struct groups *own = run->own;
     const struct bp_rows rows = batch->rows;
-    const size_t first = g * batch->group, left = rows.count - first;
-    const size_t count = left < batch->group ? left : batch->group;
+    const size_t first = g * batch->group, count = bp_smaller(rows.count - first, batch->group);
     const struct bp_rows part = {rows.order, rows.first + first, count};
     const struct bp_vector gradient = {bp_at(net, own->gradients, g * net->packed), true};
     /* of few rows most lanes would have none */
