@@ -53,6 +53,7 @@ activations: tuple[str, ...]
 losses: tuple[str, ...]
 figures: tuple[str, ...]  # of one epoch: the columns of _train's record
 solved_figures: tuple[str, ...]  # of one iteration: the columns of _solve's record
+bayesian_numbers: tuple[str, ...]  # of the Bayesian way: what _solve's numbers are
 
 class DivergenceError(ArithmeticError):
     epoch: int
@@ -197,7 +198,7 @@ class Network:
         y: NDArray[Any],
         iterations: int,
         record: NDArray[np.float64],  # (iterations, solved_figures)
-        numbers: NDArray[np.float64],  # count, place, steps; or damping, what is Bayesian, steps
+        numbers: NDArray[np.float64],  # count, place, steps; or damping, steps; or bayesian_numbers
         after: Callable[[], bool] | None = None,  # after each iteration; others may use the network meanwhile
         pairs: NDArray[np.float64] | None = None,  # (memory, 2, parameters), for L-BFGS
         accelerated: bool = False,

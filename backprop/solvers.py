@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from backprop import _core
 from backprop._attributes import KnownAttributes
 from backprop._validate import flag, not_negative, positive, whole_number
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     States = tuple[NDArray[np.float64], ...]
-
-
-# Places in the numbers of a Bayesian state.
-EFFECTIVE, LOG_EVIDENCE, LAYERS, STEPS = 1, 2, 7, 8
 
 
 class WholeBatch(KnownAttributes):
@@ -280,7 +277,7 @@ class LevenbergMarquardt(WholeBatch):
 
     def _penalties(self) -> tuple[list[float], list[float], list[float]]:
         """λ of the inputs' weights, of the other layers' weights, and of biases."""
-        layers = int(self._state[-1][LAYERS]) if self._state and self.bayesian else 0
+        layers = int(self._number("layers"))
         if layers == 0:  # before the first iteration
             return [], [], []
         every: list[float] = self._state[1][0].tolist()
@@ -290,7 +287,7 @@ class LevenbergMarquardt(WholeBatch):
     @property
     def effective_parameters(self) -> float:
         """γ, how many parameters the data determine; NaN before λ is found anew once, and without it."""
-        return self._figure(EFFECTIVE)
+        return self._number("effective") or math.nan
 
     @property
     def log_evidence(self) -> float:
@@ -298,11 +295,12 @@ class LevenbergMarquardt(WholeBatch):
 
         Of several fits of the same data the one with the largest is the most probable.
         """
-        return self._figure(LOG_EVIDENCE)
+        return self._number("log_evidence") or math.nan
 
-    def _figure(self, place: int) -> float:
-        known = bool(self._state and self.bayesian and self._state[-1][place] != 0)
-        return float(self._state[-1][place]) if known else math.nan
+    def _number(self, name: str) -> float:
+        """Of a Bayesian state; 0 where there is none."""
+        known = bool(self._state and self.bayesian)
+        return float(self._state[-1][_core.bayesian_numbers.index(name)]) if known else 0.0
 
     def state_shapes(self, parameters: int, layers: int, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Of μ of the next step and ``steps``. Bayesian: of the best parameters; of the λ and those of the
@@ -316,7 +314,9 @@ class LevenbergMarquardt(WholeBatch):
         -------
         tuple of shapes
         """
-        return ((parameters,), (2, inputs + 2 * layers - 1), (STEPS + 1,)) if self.bayesian else ((2,),)
+        if not self.bayesian:
+            return ((2,),)
+        return (parameters,), (2, inputs + 2 * layers - 1), (len(_core.bayesian_numbers),)
 
     def _set_state(self, state: tuple[NDArray[Any], ...]) -> None:
         if state:
@@ -331,12 +331,13 @@ class LevenbergMarquardt(WholeBatch):
 
 
 def _check_numbers(state: tuple[NDArray[Any], ...], bayesian: bool) -> None:
-    numbers = state[-1]
     if not bayesian:
-        possible = bool((numbers >= 0).all())
+        possible = bool((state[-1] >= 0).all())
     else:
-        damping, effective, _, stage, waited, kept, _, layers, _ = numbers.tolist()
-        possible = min(damping, effective, waited, kept) >= 0 and stage in range(4)
+        numbers = dict(zip(_core.bayesian_numbers, state[-1].tolist(), strict=True))
+        stage, layers = numbers["stage"], numbers["layers"]
+        counts = (numbers[name] for name in ("damping", "effective", "waited", "kept_effective"))
+        possible = min(counts) >= 0 and stage in range(4)
         possible = possible and layers in range(state[1].shape[-1] // 2 + 1) and (layers > 0) == (stage > 0)
         possible = possible and bool((state[1] >= 0).all())
     if not possible:

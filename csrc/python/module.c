@@ -32,6 +32,8 @@
 #define NAME(enumerator, name) [enumerator] = name,
 static const char *const figure_names[] = {BP_EACH_FIGURE(NAME)[BP_FIGURES] = NULL};
 static const char *const solved_names[] = {BP_EACH_SOLVED(NAME)[BP_SOLVED_FIGURES] = NULL};
+static const char *const bayesian_names[] = {
+    BP_EACH_BAYESIAN_NUMBER(NAME)[BP_BAYESIAN_NUMBERS] = NULL};
 #undef NAME
 
 int
@@ -217,7 +219,8 @@ execute(PyObject *module)
         add(module, "activations", tuple_of_names(bp_activation_names)) < 0 ||
         add(module, "losses", tuple_of_names(bp_loss_names)) < 0 ||
         add(module, "figures", tuple_of_names(figure_names)) < 0 ||
-        add(module, "solved_figures", tuple_of_names(solved_names)) < 0)
+        add(module, "solved_figures", tuple_of_names(solved_names)) < 0 ||
+        add(module, "bayesian_numbers", tuple_of_names(bayesian_names)) < 0)
         return -1;
     if (PyModule_AddFunctions(module, bp_custom_methods) < 0 ||
         PyModule_AddFunctions(module, bp_array_methods) < 0 ||

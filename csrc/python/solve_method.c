@@ -168,21 +168,6 @@ take_from_twin(const struct call *call, const Network *self)
         ((float *)self->parameters.at)[p] = (float)call->twin_parameters[p];
 }
 
-/* Where what the Bayesian way remembers lies in `numbers`. Without it they are DAMPING and the
- * steps. LAYERS is for who reads the penalties; 0 before there are any. */
-enum {
-    DAMPING,
-    EFFECTIVE,
-    LOG_EVIDENCE,
-    STAGE,
-    WAITED,
-    KEPT_EFFECTIVE,
-    KEPT_LOG_EVIDENCE,
-    LAYERS,
-    STEPS,
-    BAYESIAN_NUMBERS
-};
-
 /* penalties: λ, then those that are kept; kept: the parameters */
 static int
 read_bayes(struct call *call, const struct bp_network *net)
@@ -194,19 +179,19 @@ read_bayes(struct call *call, const struct bp_network *net)
 
     if (!kept)
         return -1;
-    if (!(numbers[STAGE] >= 0 && numbers[STAGE] <= (double)BP_SETTLED && numbers[WAITED] >= 0 &&
-          numbers[WAITED] < 1e9)) {
+    if (!(numbers[BP_BAYES_STAGE] >= 0 && numbers[BP_BAYES_STAGE] <= (double)BP_SETTLED && numbers[BP_BAYES_WAITED] >= 0 &&
+          numbers[BP_BAYES_WAITED] < 1e9)) {
         PyErr_SetString(PyExc_ValueError, "numbers must have a stage and how often it waited");
         return -1;
     }
     call->bayes = (struct bp_bayes){
-        .effective = numbers[EFFECTIVE],
-        .log_evidence = numbers[LOG_EVIDENCE],
-        .stage = (enum bp_stage)numbers[STAGE],
-        .waited = (size_t)numbers[WAITED],
+        .effective = numbers[BP_BAYES_EFFECTIVE],
+        .log_evidence = numbers[BP_BAYES_LOG_EVIDENCE],
+        .stage = (enum bp_stage)numbers[BP_BAYES_STAGE],
+        .waited = (size_t)numbers[BP_BAYES_WAITED],
         .penalties = penalties,
-        .kept_effective = numbers[KEPT_EFFECTIVE],
-        .kept_log_evidence = numbers[KEPT_LOG_EVIDENCE],
+        .kept_effective = numbers[BP_BAYES_KEPT_EFFECTIVE],
+        .kept_log_evidence = numbers[BP_BAYES_KEPT_LOG_EVIDENCE],
         .kept_penalties = penalties + groups,
         .kept = kept,
         .residuals = call->given.residuals,
@@ -218,13 +203,13 @@ read_bayes(struct call *call, const struct bp_network *net)
 static void
 show_bayes(const struct call *call)
 {
-    call->numbers[EFFECTIVE] = call->bayes.effective;
-    call->numbers[LOG_EVIDENCE] = call->bayes.log_evidence;
-    call->numbers[STAGE] = (double)call->bayes.stage;
-    call->numbers[WAITED] = (double)call->bayes.waited;
-    call->numbers[KEPT_EFFECTIVE] = call->bayes.kept_effective;
-    call->numbers[KEPT_LOG_EVIDENCE] = call->bayes.kept_log_evidence;
-    call->numbers[LAYERS] = call->bayes.stage == BP_NOT_BEGUN ? 0 : (double)call->network->net.count;
+    call->numbers[BP_BAYES_EFFECTIVE] = call->bayes.effective;
+    call->numbers[BP_BAYES_LOG_EVIDENCE] = call->bayes.log_evidence;
+    call->numbers[BP_BAYES_STAGE] = (double)call->bayes.stage;
+    call->numbers[BP_BAYES_WAITED] = (double)call->bayes.waited;
+    call->numbers[BP_BAYES_KEPT_EFFECTIVE] = call->bayes.kept_effective;
+    call->numbers[BP_BAYES_KEPT_LOG_EVIDENCE] = call->bayes.kept_log_evidence;
+    call->numbers[BP_BAYES_LAYERS] = call->bayes.stage == BP_NOT_BEGUN ? 0 : (double)call->network->net.count;
 }
 
 static int
@@ -233,10 +218,10 @@ read_levenberg(struct call *call, const Network *self)
     const bool bayesian = call->given.kept != NULL;
     struct bp_levenberg *own = &call->given.levenberg;
 
-    call->numbers = bp_doubles(call->given.numbers, "numbers", bayesian ? BAYESIAN_NUMBERS : 2);
+    call->numbers = bp_doubles(call->given.numbers, "numbers", bayesian ? BP_BAYESIAN_NUMBERS : 2);
     if (!call->numbers || (bayesian && read_bayes(call, &self->net) < 0))
         return -1;
-    own->damping = call->numbers[DAMPING];
+    own->damping = call->numbers[BP_BAYES_DAMPING];
     call->solving.levenberg = own;
     return self->net.kernels->dtype == BP_FLOAT32 ? make_twin(call, self) : 0;
 }
@@ -244,7 +229,7 @@ read_levenberg(struct call *call, const Network *self)
 static double *
 steps_of(const struct call *call)
 {
-    return call->numbers + (call->given.pairs ? 2 : call->given.kept ? STEPS : 1);
+    return call->numbers + (call->given.pairs ? 2 : call->given.kept ? BP_BAYES_STEPS : 1);
 }
 
 /* Shows Python what has been reached: what the solver remembers now, and the parameters. */
