@@ -1,6 +1,5 @@
 """The page's controls by keyboard alone, and files dropped onto it; its numbers are the network's."""
 
-
 import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, Page, emulate, same, serving

@@ -1,6 +1,5 @@
 """The network and the panel of terms are seen at once, for each size of screen: measured in Chromium."""
 
-
 import pytest
 from browser import DESKTOP, PHONE, Page, emulate, serving
 
