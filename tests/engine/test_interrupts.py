@@ -64,6 +64,22 @@ def test_ctrl_c_in_a_wide_gradient_on_threads():
     interrupted(code.replace("\n    before =", wide + "\n    before ="))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_in_a_step_of_many_samples(threads):
+    """Its groups of rows would be added up for hours. Bytes are finite: nobody looks."""
+    call = f"net.fit(x, y, bp.SGD(0.1), batch_size=rows, shuffle=False, threads={threads})"
+    code = ENDLESS.format(call=call, output="sigmoid", loss="squared_error")
+    for old, new in (
+        ("10**11", "2**32 - 1"),
+        ("(4, 3, 2", "(4, 12000, 2"),
+        ("np.ones(4)", "np.ones(4, np.uint8)"),
+        ("np.array([0.0, 1.0])", "np.array([0, 1], np.uint8)"),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    interrupted(code)
+
+
 def interrupted(code):
     command = [sys.executable, "-c", "if True:" + code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
@@ -139,6 +155,33 @@ def test_a_handler_that_raises_while_samples_are_shuffled(alarm):
     assert (net.parameters == before).all()
     net.fit(x[:10], y[:10], optimizer)
     assert optimizer.steps == 1
+
+
+@needs_timer
+@pytest.mark.parametrize("sizes", [(4, 3, 2), (33, 40, 2)], ids=["lanes", "panels"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_handler_that_raises_amid_a_step_of_many_samples(alarm, sizes, threads):
+    """Groups of samples are added up before anything moves."""
+    net, optimizer = make_network(sizes, ("tanh", "sigmoid")), bp.SGD(0.1)
+    before = net.parameters.copy()
+
+    def stop():
+        raise Stop
+
+    for rows in 2 ** np.arange(17, 27):
+        x = np.broadcast_to(np.float32(1), (rows, sizes[0]))
+        y = np.broadcast_to(np.float32(1), (rows, 2))
+        alarm(stop, 0.03)
+        try:
+            net.fit(x, y, optimizer, batch_size=rows, shuffle=False, threads=threads)
+            alarm(stop, 0)
+        except Stop:
+            if optimizer.steps == 0:
+                break
+        net.parameters[:], optimizer.steps = before, 0
+    else:
+        pytest.fail("every step went to its end")
+    assert (net.parameters == before).all()
 
 
 def many(rows, what):

@@ -50,6 +50,35 @@ def test_fit_takes_the_step_of_step(shape, optimizer, dtype):
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-12)
 
 
+def order_of(rng, count):
+    """Fisher and Yates, from the last place on, with numbers below i + 1 as Lemire draws them."""
+    order = np.arange(count)
+    for i in range(count - 1, 0, -1):
+        while True:
+            product = int(rng.integers(0, 1 << 32, dtype=np.uint32)) * (i + 1)
+            if product % (1 << 32) >= (1 << 32) % (i + 1):
+                break
+        order[[i, product >> 32]] = order[[product >> 32, i]]
+    return order
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("sizes", [(4, 8, 3), (33, 20, 3)], ids=["lanes", "panels"])
+def test_a_batch_of_all_samples_has_the_order_of_a_shuffle(sizes, threads):
+    """Groups of samples begin while thread 0 still draws the order of those before them."""
+    rows, epochs = 3001, 4
+    nets = [make_network(sizes, ("tanh", "sigmoid")) for _ in range(2)]
+    optimizers = [bp.Adam(0.01), bp.Adam(0.01)]
+    rngs = [np.random.default_rng(9), np.random.default_rng(9)]
+    x, y = make_data(nets[0], rows)
+    nets[0].fit(x, y, optimizers[0], epochs=epochs, batch_size=rows, threads=threads, rng=rngs[0])
+    for _ in range(epochs):
+        order = order_of(rngs[1], rows)
+        nets[1].fit(x[order], y[order], optimizers[1], batch_size=rows, shuffle=False, threads=1)
+    assert_same_bits(nets[0].parameters, nets[1].parameters)
+    assert rngs[0].bit_generator.state == rngs[1].bit_generator.state
+
+
 def settings_of(name, net, rows):
     """What fit is given besides, and what is changed about the network."""
     rng = np.random.default_rng(5)

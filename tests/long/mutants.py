@@ -352,6 +352,9 @@ MUTANTS = [
         ("groups: the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
         ("groups: the last block alone", "n += pass->rows, update.add = true)", "n += pass->rows)"),
         ("groups: dropout of the first block for all", "dropout.place = run->feed.place + part.first;", "dropout.place = run->feed.place + rows.first;"),
+        ("groups: before their samples are drawn", "bp_await_order(worker->run, part.first);", ""),
+        ("groups: Ctrl-C is not looked for", "!run->verdict.stop && bp_poll_if_due(run)", "false"),
+        ("groups: Ctrl-C does not end the groups", "return atomic_load_explicit(&own->halted, memory_order_relaxed);", "return false;"),
         ("groups: no room for a short last batch", "const size_t last = t->stream ? batch : bp_samples_of(t) % batch;", "const size_t last = 0;"),
     ),
     *in_file(

@@ -13,7 +13,17 @@ random_below(const struct bp_random *random, uint32_t below)
     return (uint32_t)(product >> 32);
 }
 
-/* By Fisher and Yates, whatever the last order was. */
+/* By Fisher and Yates */
+void
+bp_shuffle_places(const struct bp_random *random, uint32_t *order, size_t first, size_t end)
+{
+    for (size_t i = end; i-- > first && i > 0;) {
+        const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
+        order[j] = order[i];
+        order[i] = other;
+    }
+}
+
 bool
 bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order, struct bp_poll poll)
 {
@@ -23,11 +33,11 @@ bp_shuffle(const struct bp_random *random, size_t count, uint32_t *order, struct
     for (size_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
     bp_hold_random(random, true);
-    for (size_t i = count - 1; i > 0 && going; i--) {
-        const uint32_t j = random_below(random, (uint32_t)(i + 1)), other = order[j];
-        order[j] = order[i];
-        order[i] = other;
-        going = i % AT_A_TIME > 0 || !poll.ask || !poll.ask(poll.context);
+    for (size_t left = count; left > 0 && going;) {
+        const size_t first = (left - 1) / AT_A_TIME * AT_A_TIME;
+        bp_shuffle_places(random, order, first, left);
+        left = first;
+        going = left == 0 || !poll.ask || !poll.ask(poll.context);
     }
     bp_hold_random(random, false);
     return going;

@@ -26,4 +26,8 @@ bp_hold_random(const struct bp_random *random, bool held)
  * the poll, which is asked now and then, says to stop. */
 bool bp_shuffle(const struct bp_random *, size_t count, uint32_t *order, struct bp_poll);
 
+/* A part of a shuffle of what stands in order[0 ... end - 1]: what comes to stand from `first` on stays. A whole one is
+ * made of parts that follow each other from the last place down to 0; the random numbers are held. */
+void bp_shuffle_places(const struct bp_random *, uint32_t *order, size_t first, size_t end);
+
 #endif

@@ -41,16 +41,6 @@ struct bp_team {
     struct member *members;
 };
 
-static inline void
-pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Whether that round of the barrier ends while it looks `looks` times. */
 static bool
 ends_soon(const struct bp_team *team, unsigned round, int looks)
@@ -58,7 +48,7 @@ ends_soon(const struct bp_team *team, unsigned round, int looks)
     for (int i = 0; i < looks; i++) {
         if (atomic_load_explicit(&team->round, memory_order_acquire) != round)
             return true;
-        pause_briefly();
+        bp_pause_briefly();
     }
     return false;
 }

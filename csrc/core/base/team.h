@@ -48,6 +48,17 @@ size_t bp_team_take(struct bp_team *, size_t whose, size_t count);
  * 0 for team NULL. */
 double bp_waited(const struct bp_team *);
 
+/* In a loop that looks for what another thread writes */
+static inline void
+bp_pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* The share [*first, *last) of `me` when `count` things are divided among `parts`. */
 static inline void
 bp_share(size_t count, size_t parts, size_t me, size_t *first, size_t *last)

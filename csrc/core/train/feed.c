@@ -1,5 +1,6 @@
 #include "feed.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -80,21 +81,56 @@ samples_of_block(const struct run *run)
     return chosen.rows ? chosen.count : run->feed.data.x.rows;
 }
 
-/* Thread 0: a new order; false where training is to end. Ranks end together only: each goes on to the next
- * exchange, where the others hear of it before they step. */
-static bool
-shuffle(struct run *run)
+/* Thread 0: the samples of this block, still in their own order */
+static void
+begin_order(struct run *run)
 {
-    const struct bp_poll poll = {bp_poll_if_due, run};
     const struct bp_chosen chosen = run->asked->chosen;
     const size_t count = samples_of_block(run);
     uint32_t *order = run->feed.order;
 
-    if (!bp_shuffle(run->asked->random, count, order, poll))
-        run->verdict.stop = true;
-    for (size_t n = 0; chosen.rows && n < count && !run->verdict.stop; n++)
-        order[n] = chosen.rows[order[n]];
-    return run->asked->ranks || !run->verdict.stop;
+    for (size_t n = 0; n < count; n++)
+        order[n] = chosen.rows ? chosen.rows[n] : (uint32_t)n;
+    atomic_store_explicit(&run->feed.unsettled, count, memory_order_relaxed);
+}
+
+bool
+bp_settle_order(struct run *run)
+{
+    enum { AT_A_TIME = 256, UNTIL_A_POLL = 1 << 16 }; /* a few milliseconds, as each may be a cache miss */
+    const struct bp_random *random = run->asked->random;
+    atomic_size_t *unsettled = &run->feed.unsettled;
+    size_t left = atomic_load_explicit(unsettled, memory_order_relaxed);
+
+    if (left == 0)
+        return true;
+    bp_hold_random(random, true);
+    while (left > 0) {
+        const size_t first = (left - 1) / AT_A_TIME * AT_A_TIME;
+        bp_shuffle_places(random, run->feed.order, first, left);
+        left = first;
+        if (left > 0 && left % UNTIL_A_POLL == 0 && bp_poll_if_due(run)) {
+            run->verdict.stop = true;
+            left = 0; /* nobody is to wait for more */
+        }
+        atomic_store_explicit(unsettled, left, memory_order_release);
+    }
+    bp_hold_random(random, false);
+    return !run->verdict.stop;
+}
+
+void
+bp_await_order(const struct run *run, size_t first)
+{
+    enum { LOOKS = 1000 };
+
+    for (size_t looks = 0;
+         atomic_load_explicit(&run->feed.unsettled, memory_order_acquire) > first; looks++) {
+        if (looks < LOOKS)
+            bp_pause_briefly();
+        else
+            sched_yield(); /* perhaps to thread 0 */
+    }
 }
 
 /* Thread 0: room for the losses of the steps of this block; false where memory is short. */
@@ -131,8 +167,11 @@ bp_next_block(struct worker *worker, bool first)
         return false;
     if (worker->pass.me == 0) {
         feed->more = !run->asked->stream || take_block(worker, first);
-        if (feed->more && feed->order)
-            feed->more = shuffle(run);
+        if (feed->more && feed->order) {
+            begin_order(run);
+            /* ranks end together only: each goes on to the next exchange, where the others hear of it before they step */
+            feed->more = run->applied.settles || bp_settle_order(run) || run->asked->ranks;
+        }
         if (feed->more && run->asked->settings.losses)
             feed->more = make_room_for_losses(run);
     }

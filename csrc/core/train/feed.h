@@ -10,6 +10,14 @@
 bool
 bp_next_block(struct worker *, bool first);
 
+/* Thread 0: shuffles what is not yet settled of the order, from the last place on; false where training is to end. */
+bool
+bp_settle_order(struct run *);
+
+/* Returns when the order is settled from place `first` on: thread 0 is at it, or has been. */
+void
+bp_await_order(const struct run *, size_t first);
+
 /* Thread 0: learning rates for `count` steps from this one on; false where the verdict says why.
  */
 bool

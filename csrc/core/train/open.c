@@ -25,6 +25,8 @@ apply(const struct bp_training *t)
 
     a.method = bp_best_method(t, a.batch);
     a.in_place = a.method == &bp_batches && bp_is_sparse(&t->data.x) && !t->ranks && !t->settings.mixed;
+    /* all of the order belongs to one step, and nothing else asks for it sooner */
+    a.settles = a.method->settles && !t->stream && !t->data.weights && a.batch >= bp_samples_of(t);
     /* no more threads than can have a share */
     a.threads = a.method->one_thread
                     ? 1

@@ -18,6 +18,7 @@ struct applied {
     size_t together; /* rows that a method is given at a time, but for whole blocks of a stream */
     bool in_place; /* on the vectors that users see, which are not packed */
     const struct method *method;
+    bool settles; /* its step settles the order of samples: bp_settle_order() */
     uint64_t first_step; /* steps that the optimizer had done before this call */
 };
 
@@ -43,6 +44,7 @@ struct feed {
     bool more;           /* there is another block */
     uint64_t place;      /* samples of this epoch before this block */
     uint32_t *order;     /* of the samples in this block, or NULL */
+    atomic_size_t unsettled; /* places of `order`, the first ones, that may still change: thread 0 counts down */
     size_t room;         /* samples that `order` has room for */
     const double *rates; /* of the steps from rates_from on, or NULL for the optimizer's */
     size_t rates_from;

@@ -3,6 +3,7 @@
  * whole groups through all layers in a workspace of its own. Threads meet twice a step: when the sums of
  * all groups are there, and when each has done its share of the parameters. */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -33,6 +34,7 @@ struct groups {
     bp_real *gradient;   /* their sum */
     size_t threads;
     bool lanes;
+    atomic_bool halted; /* training ends amid this step, as thread 0 says: nothing has moved */
 };
 
 /* A batch, by groups. */
@@ -139,11 +141,26 @@ factor_of(const struct bp_data *data, struct bp_rows rows, size_t n, const struc
     return batch->sign * bp_weight_of(data, rows, n) / batch->weight;
 }
 
+/* Whether training ends amid this step; thread 0 asks whether it is to. */
+static bool
+halts(const struct worker *worker)
+{
+    struct run *run = worker->run;
+    struct groups *own = run->own;
+
+    if (worker->pass.me == 0 && !run->verdict.stop && bp_poll_if_due(run))
+        run->verdict.stop = true;
+    if (worker->pass.me == 0 && run->verdict.stop)
+        atomic_store_explicit(&own->halted, true, memory_order_relaxed);
+    return atomic_load_explicit(&own->halted, memory_order_relaxed);
+}
+
 /* The sums of the rows of a group, in panels: all at once, or a block at a time. */
 static void
-add_panels(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
-           const struct batch *batch, struct bp_vector gradient)
+add_panels(const struct worker *worker, struct bp_pass *pass, struct bp_rows rows,
+           struct group *group, const struct batch *batch, struct bp_vector gradient)
 {
+    struct run *run = worker->run;
     const struct bp_network *net = pass->net;
     const struct bp_data *data = &run->feed.data;
     const size_t together = bp_rows_together(net, batch->rows.count);
@@ -152,7 +169,7 @@ add_panels(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct gr
 
     *group = (struct group){.bad_layer = net->count - 1};
     pass->dropout = run->keys ? &dropout : NULL;
-    for (size_t n = 0; n < rows.count; n += pass->rows, update.add = true) {
+    for (size_t n = 0; n < rows.count && !halts(worker); n += pass->rows, update.add = true) {
         const size_t left = rows.count - n, count = left < together ? left : together;
         const struct bp_rows part = {rows.order, rows.first + n, count};
         struct bp_loss_sums losses = {0};
@@ -176,11 +193,11 @@ add_panels(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct gr
 
 /* The same in lanes. */
 static void
-add_lanes(struct run *run, struct bp_pass *pass, struct bp_rows rows, struct group *group,
-          const struct batch *batch, struct bp_vector gradient)
+add_lanes(const struct worker *worker, struct bp_pass *pass, struct bp_rows rows,
+          struct group *group, const struct batch *batch, struct bp_vector gradient)
 {
     const struct bp_network *net = pass->net;
-    const struct bp_data *data = &run->feed.data;
+    const struct bp_data *data = &worker->run->feed.data;
     double *factors = pass->ws->factors;
 
     bp_lanes_load(pass, data, rows, true);
@@ -211,10 +228,10 @@ groups_of(const struct batch *batch)
 
 /* Group g, by this thread alone */
 static void
-add_group(struct run *run, struct bp_pass *alone, size_t g, const struct batch *batch)
+add_group(const struct worker *worker, struct bp_pass *alone, size_t g, const struct batch *batch)
 {
     const struct bp_network *net = alone->net;
-    const struct groups *own = run->own;
+    const struct groups *own = worker->run->own;
     const struct bp_rows rows = batch->rows;
     const size_t first = g * batch->group, count = bp_smaller(rows.count - first, batch->group);
     const struct bp_rows part = {rows.order, rows.first + first, count};
@@ -222,16 +239,19 @@ add_group(struct run *run, struct bp_pass *alone, size_t g, const struct batch *
     /* of few rows most lanes would have none */
     const bool lanes = own->lanes && count > batch->group / 4;
 
-    (lanes ? add_lanes : add_panels)(run, alone, part, &own->groups[g], batch, gradient);
+    bp_await_order(worker->run, part.first);
+    (lanes ? add_lanes : add_panels)(worker, alone, part, &own->groups[g], batch, gradient);
 }
 
-/* The groups that this thread gets hold of: as far as may be those whose gradients it has written before. */
+/* The groups that this thread gets hold of: as far as may be those whose gradients it has written before. Its share is
+ * counted from the last group on, thread 0's being the first ones, as the order of samples is settled from its end on. */
 static void
 add_groups(struct worker *worker, const struct batch *batch)
 {
-    struct run *run = worker->run;
-    struct groups *own = run->own;
-    struct bp_pieces pieces = bp_divide(&worker->pass, groups_of(batch), 1);
+    enum { UNTIL_A_POLL = 64 }; /* of tiny networks' groups: less than a millisecond */
+    const struct groups *own = worker->run->own;
+    const size_t groups = groups_of(batch);
+    struct bp_pieces pieces = bp_divide(&worker->pass, groups, 1);
     struct bp_pass alone = worker->pass;
     size_t begin, end;
 
@@ -240,9 +260,10 @@ add_groups(struct worker *worker, const struct batch *batch)
     alone.me = 0;
     alone.threads = 1;
     alone.sums = bp_sums_together(alone.net, batch->rows.count);
+    pieces.me = pieces.threads - 1 - pieces.me;
     while (bp_next_piece(&pieces, &begin, &end))
-        for (size_t g = begin; g < end; g++)
-            add_group(run, &alone, g, batch);
+        for (size_t i = begin; i < end && (i % UNTIL_A_POLL > 0 || !halts(worker)); i++)
+            add_group(worker, &alone, groups - 1 - i, batch);
 }
 
 /* Adds up the losses of all groups; false where their sum is not finite, which ends training. */
@@ -336,7 +357,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     optimizer.rate = bp_rate_of(run, worker->step);
     bp_begin_batch(worker, &run->ws, rows);
     if (pass->me == 0)
-        run->verdict.stop = bp_asked_to_stop(run);
+        run->verdict.stop = bp_asked_to_stop(run) || !bp_settle_order(run);
     const struct batch batch = {
         .rows = rows,
         .group = bp_grouping_of(pass->net, rows.count).group,
@@ -356,6 +377,7 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
 
 const struct method bp_groups = {
     .name = "groups",
+    .settles = true,
     .suits = suits,
     .rows = rows_of,
     .room = room_for,

@@ -10,6 +10,7 @@
 struct method {
     const char *name;
     bool one_thread; /* a step takes nanoseconds: there is nothing to share */
+    bool settles;    /* its step calls bp_settle_order(), where that is left to it */
     /* Whether it can do what is asked, `batch` samples a step. */
     bool (*suits)(const struct bp_training *, size_t batch);
     /* The rows that are loaded together, each step taking `batch` of them. */
