@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backprop._columns import Columns
 from backprop._table import table
 from backprop._validate import suggestion
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 20
 
 
-class History(dict[str, list[float]]):
+class History(Columns):
     """The figures of a training, a dict from a name to a list with one entry per epoch.
 
     Keys are "loss", the mean of C over the epoch's samples as they were trained on; "accuracy", the

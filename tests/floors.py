@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports from modules before it only. The name of a package stands for its __init__.py.
 PYTHON = """
-ground:    _version _stamp _types _validate _sparse _notation _table _figures _classes _idx _packed _npz
-           _attributes _initial _of_members _axes _plots_of_members
+ground:    _version _stamp _types _validate _sparse _notation _table _columns _figures _classes _idx _packed
+           _npz _attributes _initial _of_members _axes _plots_of_members
 objects:   _custom activations losses layer schedules _optimizer optimizers solvers results kernels datasets
 base:      _base
 files:     files.writing files.descriptions files.format files

@@ -43,5 +43,5 @@ def new_record(epochs: int) -> NDArray[np.float64]:
 
 
 def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, NDArray[np.float64]]:
-    """The columns of a record that have one of these names, a number an epoch: views."""
-    return {name: record[:, at] for at, name in enumerate(_core.figures) if name in names}
+    """The columns of a record that have one of these names, a number an epoch: copies."""
+    return {name: record[:, at].copy() for at, name in enumerate(_core.figures) if name in names}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop._columns import add_later
 from backprop._sparse import is_sparse
 from backprop._validate import finite_number, name_among, whole_number
 from backprop.fit import engine
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from backprop._base import BaseNetwork
     from backprop._core import Optimizer
     from backprop.fit.plan import Plan
+    from backprop.fit.quality import Quality
 
 ROWS_OF_RECORD = 4096  # epochs trained in one call of the engine at most
 
@@ -130,12 +132,11 @@ def _train(
     rates = Rates(optimizer)
     if rates.scheduled:
         most = min(most, epochs_at_a_time(plan.steps))
-    trained = 0
+    trained, record = 0, new_record(min(plan.epochs, most))
     while trained < plan.epochs and history.stopped == "epochs":
         epochs, before = min(plan.epochs - trained, most), optimizer.steps
         if rates.scheduled and plan.steps and (plan.source is None or ranks.size > 1):
             _compare_rates(rates, ranks, before, epochs * plan.steps)
-        record = new_record(epochs)
         losses: list[NDArray[np.float64]] = []
         done = ranks.attempt(
             partial(
@@ -146,13 +147,13 @@ def _train(
                 epochs=epochs,
                 first_epoch=trained,
                 budget=bar.budget,
-                record=record,
+                record=record[:epochs],
                 losses=None if steps is None else losses,
             )
         )
         if rates.scheduled and not plan.steps and ranks.size > 1:
             _compare_rates(rates, ranks, before, optimizer.steps - before)
-        ranks.broadcast(record)
+        ranks.broadcast(record[:epochs])
         trained += done
         of_epochs = _rates_of_epochs(rates, before, optimizer.steps, done)
         own = plan.metrics.measured(plan.network, ranks)
@@ -184,12 +185,12 @@ def _compare_rates(rates: Rates, ranks: Alone, first: int, count: int) -> None:
         )
 
 
-def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> list[float]:
+def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> NDArray[np.float64]:
     """The rate of the last step of each of these epochs, between two numbers of steps."""
     if not rates.scheduled:
-        return rates.at([before]) * epochs
+        return np.broadcast_to(rates.at([before]), epochs)
     steps = (after - before) // epochs
-    return rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)])
+    return np.array(rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)]))
 
 
 def _rates_of_steps(rates: Rates, before: int, after: int) -> NDArray[np.float64]:
@@ -203,25 +204,27 @@ def _extend(
     history: History,
     plan: Plan,
     record: NDArray[np.float64],
-    rates: list[float],
+    rates: NDArray[np.float64],
     own: dict[str, float],
 ) -> None:
     """Adds an engine's record, and metrics of its last epoch, to the history."""
-    measured = columns_of(record, history)
-    columns = {key: column.tolist() for key, column in measured.items()}
+    columns = columns_of(record, history)
     columns["lr"] = rates
-    if plan.quality.name == "r2":
-        columns |= plan.quality.measured(measured)
     for name, figure in own.items():
-        columns[name] = [figure]
+        columns[name] = np.array([figure])
     if plan.norms:
-        columns["weight_norm"] = [float(np.linalg.norm(plan.network.parameters.astype(np.float64)))]
+        columns["weight_norm"] = np.array([np.linalg.norm(plan.network.parameters.astype(np.float64))])
     if plan.samples is not None and plan.samples.mask is not None:
-        columns["accuracy"] = len(record) * [math.nan]
+        columns["accuracy"] = np.full(len(record), np.nan)
     if is_masked(plan.held_out):
-        columns["validation_accuracy"] = len(record) * [math.nan]
-    for key, values in history.items():
-        values.extend(columns[key])
+        columns["validation_accuracy"] = np.full(len(record), np.nan)
+    add_later(history, partial(_with_quality, plan.quality, columns))
+
+
+def _with_quality(
+    quality: Quality, columns: dict[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    return columns | quality.measured(columns)
 
 
 def _observe(plan: Plan, ranks: Alone, observers: Observers, record: dict[str, float]) -> bool:

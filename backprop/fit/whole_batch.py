@@ -280,7 +280,7 @@ def _extend(solving: Solving, history: History, record: NDArray[np.float64]) -> 
     """Adds rows of the engine's record to the history, and metrics; the last row's figures."""
     network, rows = solving.network, len(record)
     columns = dict(zip(_core.solved_figures, record.T.tolist(), strict=True))
-    columns |= solving.quality.measured(columns)
+    columns |= {key: r2.tolist() for key, r2 in solving.quality.measured(columns).items()}
     if solving.norms:
         columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
     if solving.samples.mask is not None:

@@ -62,6 +62,11 @@ class Engine:
         self._figures = [key for key in plan.keys if key in _core.figures and key != "seconds"]
         self._arrays = _arrays(plan, len(members))
 
+    @property
+    def figures(self) -> int:
+        """How many the engine writes down for a member and an epoch."""
+        return len(self._figures)
+
     def train(
         self, rates: MemberRates, training: NDArray[np.bool_], epochs: int
     ) -> tuple[dict[str, NDArray[np.float64]], float]:
@@ -82,7 +87,10 @@ class Engine:
             Seconds of an epoch, of all members together.
         """
         plan, members = self._plan, self._members
-        record = {name: np.full((epochs, len(members)), np.nan) for name in self._figures}
+        shape = epochs, len(members)
+        # The engine says what is not known of those it trains: so its threads share the work of new memory.
+        every = training.all() and len(self._first) == 1
+        record = {name: np.empty(shape) if every else np.full(shape, np.nan) for name in self._figures}
         of_steps = None
         if rates.scheduled:
             of_steps = rates.of_steps(training, plan.states.steps, epochs * plan.steps)

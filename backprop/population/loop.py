@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop import _core
+from backprop._columns import add_later
 from backprop.fit.progress import Progress, is_watched
 from backprop.population.engine import Engine
 from backprop.population.history import PopulationHistory
@@ -67,9 +68,10 @@ def _train(
     one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.norms or plan.target > -np.inf
     engine = Engine(population, plan)
     rates = MemberRates(plan.optimizer.lr, members)
-    most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * len(_core.figures))
-    while history.epochs < plan.epochs and training.any():
-        epochs = min(plan.epochs - history.epochs, max(1, most))
+    most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * engine.figures)
+    done = 0
+    while done < plan.epochs and training.any():
+        epochs = min(plan.epochs - done, max(1, most))
         if rates.scheduled:
             epochs = min(epochs, rates.epochs_at_a_time(plan.steps))
         before = plan.states.steps.copy()
@@ -77,26 +79,29 @@ def _train(
             trained = engine.train(rates, training, epochs)
         finally:
             plan.optimizer.join(members, plan.states)
-        last = _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
+        done += epochs
+        _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
+        if bar or one_by_one:
+            last: dict[str, Any] = {"epoch": done} | {key: values[-1] for key, values in history.items()}
         if bar:
             bar.advance(epochs, _median(last))
         if one_by_one:
             _observe(population, plan, history, patience, training, last)
             rates = MemberRates(plan.optimizer.lr, members)  # a callback may have changed it
         elif bar.budget < np.inf:
-            most = int(bar.budget / max(last["seconds"], 1e-9))
+            most = int(bar.budget / max(trained[1], 1e-9))
 
 
 def _rates_of(
     rates: MemberRates, plan: Plan, before: NDArray[np.uint64], epochs: int, training: NDArray[np.bool_]
-) -> list[NDArray[np.float64]]:
-    """The rate of the last step of each of these epochs, (members,)."""
+) -> NDArray[np.float64]:
+    """The rate of the last step of each of these epochs, (epochs, members)."""
     if not rates.scheduled:
-        return epochs * [np.broadcast_to(rates.constant, len(before))]
+        return np.broadcast_to(rates.constant.copy(), (epochs, len(before)))
     last_steps = [before + np.uint64((epoch + 1) * plan.steps - 1) for epoch in range(epochs)]
-    return [rates.of_steps(training, done, 1)[:, 0] for done in last_steps]
+    return np.stack([rates.of_steps(training, done, 1)[:, 0] for done in last_steps])
 
 
 def _extend(
@@ -104,30 +109,35 @@ def _extend(
     population: Members,
     plan: Plan,
     trained: tuple[dict[str, NDArray[np.float64]], float],
-    rates: list[NDArray[np.float64]],
-) -> dict[str, Any]:
-    """Adds an engine's figures, (epochs, members) each, and seconds an epoch to the history; the last epoch's
-    figures."""
-    columns: dict[str, Any] = dict(trained[0])
-    seconds, epochs = trained[1], len(columns["loss"])
-    columns["lr"] = rates
-    if plan.quality.name == "r2":
-        own, held_out = plan.spreads
-        columns["r2"] = _r2(columns["loss"], own)
-        if plan.held_out is not None:
-            columns["validation_r2"] = _r2(columns["validation_loss"], held_out)
+    rates: NDArray[np.float64],
+) -> None:
+    """Adds an engine's figures, (epochs, members) each, and seconds an epoch to the history."""
+    columns = trained[0] | {"lr": rates, "seconds": np.broadcast_to(trained[1], len(rates))}
     if plan.norms:
         norms = np.linalg.norm(population.parameters.astype(np.float64), axis=1)
         columns["weight_norm"] = norms[np.newaxis]
-    if plan.samples.mask is not None:
+    spreads = plan.spreads if plan.quality.name == "r2" else None
+    add_later(history, partial(_complete, columns, spreads, plan.samples.mask is not None))
+
+
+def _complete(
+    columns: dict[str, NDArray[np.float64]], spreads: tuple[Any, Any] | None, masked: bool
+) -> dict[str, NDArray[np.float64]]:
+    """With what follows from an engine's figures, and nothing known of members that rest or have diverged."""
+    columns = dict(columns)
+    if spreads is not None:
+        columns["r2"] = _r2(columns["loss"], spreads[0])
+        if "validation_loss" in columns:
+            columns["validation_r2"] = _r2(columns["validation_loss"], spreads[1])
+    if masked:
         columns["accuracy"] = np.full_like(columns["loss"], np.nan)
     known = np.isfinite(columns["loss"])
-    if not known.all():  # of members that rest, or have just diverged, nothing is
-        columns = {key: np.where(known, column, np.nan) for key, column in columns.items()}
-    for key, values in history.items():
-        every: list[Any] = values
-        every.extend(epochs * [seconds] if key == "seconds" else columns[key])
-    return {"epoch": history.epochs} | {key: values[-1] for key, values in history.items()}
+    if known.all():
+        return columns
+    return {
+        key: np.where(known, column, np.nan) if key != "seconds" else column
+        for key, column in columns.items()
+    }
 
 
 def _r2(losses: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:

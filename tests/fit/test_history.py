@@ -1,15 +1,21 @@
 """History: lists by name, a table, a dict, a plot; and the callbacks that see the same figures."""
 
+import copy
+import gc
 import json
 import math
+import pickle
 import sys
+import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 from conftest import make_data, make_network
 
 import backprop as bp
+from backprop._columns import add_later
 from backprop.callbacks import EarlyStopping
 
 
@@ -131,6 +137,103 @@ def test_to_dict_is_plain_and_apart():
     assert json.loads(json.dumps(plain)) == plain == dict(history)
     plain["loss"].append(0.0)
     assert history.epochs == 2
+
+
+LOOKS = {
+    "dict": dict,
+    "stars": lambda history: {**history},
+    "items": lambda history: dict(history.items()),
+    "values": lambda history: dict(zip(history.keys(), history.values(), strict=True)),
+    "get": lambda history: {key: history.get(key) for key in history},
+    "[]": lambda history: {key: history[key] for key in ("loss", "lr")},
+    "|": lambda history: history | {},
+    "| of another": lambda history: {} | history,
+    "update": lambda history: plain({}, history),
+    "copy": lambda history: history.copy(),
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "pickle": lambda history: pickle.loads(pickle.dumps(history)),
+    "json": lambda history: json.loads(json.dumps(history)),
+    "pop": lambda history: {key: history.pop(key) for key in list(history)},
+    "popitem": lambda history: dict(history.popitem() for _ in range(2)),
+    "setdefault": lambda history: {key: history.setdefault(key, None) for key in history},
+    "to_dict": lambda history: history.to_dict(),
+}
+
+
+def plain(to, history):
+    to.update(history)
+    return to
+
+
+def unread(rows=3):
+    """A history of two times so many epochs that nobody has looked at."""
+    history = bp.History(["loss", "lr"])
+    for first in (0, rows):
+        losses = np.arange(first, first + rows, dtype=float)
+        figures = {"loss": losses, "lr": np.broadcast_to(0.5, rows), "r2": losses}
+        add_later(history, lambda figures=figures: figures)
+    return history
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_whoever_looks_first_sees_all_epochs(look):
+    """Figures become entries of the lists when the history is read, by whatever method that is."""
+    expected = {"loss": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "lr": [0.5] * 6}
+    seen = look(unread())
+    assert seen == expected
+    assert all(type(value) is float for values in seen.values() for value in values)
+
+
+def test_changing_an_unread_history_changes_what_it_holds():
+    history = unread()
+    history["loss"] = [1.0]
+    assert history == {"loss": [1.0], "lr": [0.5] * 6}
+    history = unread()
+    history |= {"lr": []}
+    del history["loss"]
+    assert history == {"lr": []}
+    history = unread()
+    history.clear()
+    assert dict(history) == {}
+    assert unread() == unread()
+    assert unread() != unread(2)
+    assert unread().epochs == 6
+    assert len(str(unread()).splitlines()) == 7
+
+
+def test_several_threads_may_look_first():
+    """Who comes second waits for all entries, and adds none."""
+    history, start = bp.History(["loss"]), threading.Barrier(4)
+    seen = []
+
+    def figures():
+        time.sleep(0.01)
+        return {"loss": np.arange(3.0)}
+
+    def look():
+        start.wait()
+        seen.append(list(history["loss"]))
+
+    add_later(history, figures)
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == 4 * [[0.0, 1.0, 2.0]]
+
+
+@pytest.mark.parametrize("members", [0, 3])
+def test_an_unread_history_keeps_no_samples(members):
+    x, y = np.zeros((8, 2), "f4"), np.zeros((8, 1), "f4")
+    net = bp.Population.dense(2, 3, 1, members=members) if members else bp.Network.dense(2, 3, 1)
+    history = net.fit(x, y, bp.SGD(0.1), epochs=3)
+    gone = [weakref.ref(x), weakref.ref(y), weakref.ref(net)]
+    del x, y, net
+    gc.collect()
+    assert [ref() is None for ref in gone] == [True, True, True]
+    assert len(history["loss"]) == 3
 
 
 def test_plot():

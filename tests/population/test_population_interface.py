@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import backprop as bp
+from backprop import _core
 
 R = np.random.default_rng(0)
 X, Y = R.normal(size=(24, 3)), R.uniform(size=(24, 2))
@@ -262,6 +263,39 @@ def test_an_optimizer_is_of_a_population_or_of_a_network():
         bp.SGD([0.1, 0.2], momentum=[0.5, 0.5, 0.5])
     with pytest.raises(ValueError, match=r"lr\[1\] must be greater than 0"):
         bp.SGD([0.1, 0])
+
+
+@pytest.mark.parametrize("way", ["one by one", "in lanes"])
+def test_the_engine_says_what_is_not_known(way):
+    """The record of those that are trained is written as a whole, NaN from where one diverges."""
+    x, y = np.ones((6, 2), "f4"), np.ones((6, 1), "f4")
+    pop = bp.Population.dense(2, 3, 1, members=20, hidden="identity", output="identity", seed=1)
+    numbers = np.tile([0.01, 0, 0, 0, 0, 0, np.inf, np.inf], (20, 1))
+    numbers[[3, 7], 0] = 1e6
+    active = np.ones(20, bool)
+    active[5] = False
+    record = [np.full((9, 20), 123.0) if key in ("loss", "accuracy") else None for key in _core.figures]
+    pop.prototype._train_population(
+        parameters=pop.parameters,
+        states=(),
+        steps=np.zeros(20, np.uint64),
+        active=active,
+        optimizer=bp.SGD(0.01),
+        numbers=numbers,
+        x=x,
+        y=y,
+        epochs=9,
+        batch_size=1,
+        record=tuple(record),
+        way=way,
+    )
+    assert np.flatnonzero(~active).tolist() == [3, 5, 7]
+    for figures in (figures for figures in record if figures is not None):
+        assert (figures[:, 5] == 123).all()
+        trained = np.delete(figures, 5, axis=1)
+        assert not (trained == 123).any()
+        assert np.isnan(figures[-1, [3, 7]]).all()
+        assert np.isfinite(figures[:, [0, 1, 2, 4, 19]]).all()
 
 
 def test_one_member_diverges_and_the_others_go_on():

@@ -30,6 +30,8 @@ def public():
                 yield f"{module.__name__}.{name}", item
             methods = {method for kind in item.__mro__ if kind.__module__.startswith("backprop")
                        for method in vars(kind)}  # fmt: skip
+            if issubclass(item, dict):
+                methods -= set(vars(dict))  # which Python documents
             for method in sorted(methods - CALLED_BY_FIT):
                 if not method.startswith("_") and callable(getattr(item, method)):
                     yield f"{module.__name__}.{name}.{method}", getattr(item, method)

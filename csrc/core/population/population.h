@@ -65,8 +65,9 @@ struct bp_population {
         bool alike;                 /* a guess: all will draw the same; the bits do not depend on it */
     } random;
     enum bp_way way;
-    double *record[BP_FIGURES];  /* [epochs][members] each, or NULL where it is not wanted; nothing is written
-                                    to an epoch in which a member diverged, nor after it, nor to BP_SECONDS by blocks */
+    double *record[BP_FIGURES];  /* [epochs][members] each, or NULL where it is not wanted; NaN is written
+                                    of members that are active, for the epoch in which one diverged and all later ones.
+                                    Blocks know nothing of BP_SECONDS and BP_GRADIENT_NORM */
     struct bp_settings settings; /* threads: members are divided among them; no budget */
     struct bp_poll poll;
 };

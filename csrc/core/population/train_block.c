@@ -155,7 +155,7 @@ are_finite(size_t count, const double *x)
     return carried >> 63 == 0;
 }
 
-/* The means of the sums, of `samples`, where these are finite or `all` are wanted. */
+/* The means of the sums, of `samples`, where these are finite or `all` are wanted; else NaN. */
 static void
 write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figure right, size_t samples,
             bool all)
@@ -174,12 +174,11 @@ write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figu
     }
     for (size_t i = 0; i < block->count; i++) {
         const struct lane *lane = &block->lane[i];
-        if (!lane->alive || !(all || isfinite(sums[i])))
-            continue;
+        const bool known = lane->alive && (all || isfinite(sums[i]));
         if (losses)
-            losses[lane->member] = sums[i] / weights[i];
+            losses[lane->member] = known ? sums[i] / weights[i] : NAN;
         if (parts)
-            parts[lane->member] = (double)block->sums.right[i] / (double)samples;
+            parts[lane->member] = known ? (double)block->sums.right[i] / (double)samples : NAN;
     }
 }
 
