@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_THREADS_ASKED = 2**20  # the engine starts no more than can have a share
 
 SHORTEST_STEP = 3e6  # operations that a step has at least, for more threads than one
+MANY_PARAMETERS = 1e5  # or it has so many: half of them stay in the cache of a core that all would not
+LONG_TRAINING = 3e8  # operations that such a training has at least: to find out what pays takes milliseconds
 LONG_STEP = 3e7  # operations from which on all threads begin at once, 0.3 to 1 ms on one
 SHORTEST_TRAINING = 3e7  # operations that a training has at least for each thread, about 0.3 ms
 
@@ -52,10 +54,13 @@ def suitable_threads(
 
     Else all that are usable, counted only then: the engine finds out how many of them pay, while it trains.
     """
-    if operations(parameters, batch) < SHORTEST_STEP:
+    work = operations(parameters, 1) * samples
+    if operations(parameters, batch) < SHORTEST_STEP and (
+        parameters < MANY_PARAMETERS or work < LONG_TRAINING
+    ):
         return 1
     usable = count_usable()
-    return max(1, min(usable, int(min(operations(parameters, 1) * samples / SHORTEST_TRAINING, usable))))
+    return max(1, min(usable, int(min(work / SHORTEST_TRAINING, usable))))
 
 
 def usable_threads() -> int:

@@ -18,6 +18,9 @@ from backprop.fit import threads
         (238_510, 32, 16, 32, 1),  # one step
         (238_510, 32, 16, 100, 4),
         (238_510, 32, 1, math.inf, 1),
+        (238_510, 1, 16, 1000, 16),
+        (238_510, 1, 16, 100, 1),  # over before it is known what pays
+        (23_860, 10, 16, math.inf, 1),  # as many operations a step, but all of W stays in the nearest caches
     ],
 )
 def test_a_short_training_and_a_short_step_take_one_thread(parameters, batch, usable, samples, count):
