@@ -77,7 +77,7 @@ vectors_passing(const struct bp_population *p, const struct block_plan *plan)
 static size_t
 rows_of_part(const struct bp_population *p, const struct block_plan *plan)
 {
-    enum { PASSING = 2048, LEAST = 16, TILE = 4 };
+    enum { PASSING = 8192, LEAST = 16, TILE = 4 };
     const size_t rows = PASSING / vectors_of_sample(p, plan) / TILE * TILE;
     const size_t most = rows < LEAST ? LEAST : rows;
 
