@@ -72,8 +72,8 @@ vectors_passing(const struct bp_population *p, const struct block_plan *plan)
     return bp_size_product(vectors_of_sample(p, plan), plan->rows);
 }
 
-/* Samples of a step that are loaded at a time: the sums over them go on from part to part, so that the
- * bits are the same. Weights are added up over a whole step before. */
+/* Samples of a step that are loaded at a time, as many in each part as can be: the sums over them go on from
+ * part to part, so that the bits are the same. Weights are added up over a whole step before. */
 static size_t
 rows_of_part(const struct bp_population *p, const struct block_plan *plan)
 {
@@ -81,32 +81,52 @@ rows_of_part(const struct bp_population *p, const struct block_plan *plan)
     const size_t rows = PASSING / vectors_of_sample(p, plan) / TILE * TILE;
     const size_t most = rows < LEAST ? LEAST : rows;
 
-    return plan->chain || p->data.of->weights || most >= plan->together ? plan->together : most;
+    if (plan->chain || p->data.of->weights || most >= plan->together)
+        return plan->together;
+    const size_t parts = bp_quotient_up(plan->together, most);
+    return bp_quotient_up(bp_quotient_up(plan->together, parts), TILE) * TILE;
+}
+
+/* How many times sooner a full block of a network of so many `nodes` is done than its members one after the other. */
+struct gain {
+    size_t nodes;
+    double of_short, of_long; /* of vectors of fewer than 16 lanes, and of others; 0 for slower */
+};
+
+/* A row for each size, until the first that is large enough; 0 where none is. */
+static double
+gain_in(const struct gain *rows, size_t count, size_t nodes, bool is_long)
+{
+    for (size_t i = 0; i < count; i++)
+        if (nodes <= rows[i].nodes)
+            return is_long ? rows[i].of_long : rows[i].of_short;
+    return 0;
 }
 
 /* How many times sooner a full block is done than its members one after the other, cautiously; 0 where it
- * is not. benchmarks/populations.py measures what these numbers are from: how large a network may be for
- * its numbers, a vector each, to come from a cache fast enough, which a batch uses the more often the
- * larger it is. */
+ * is not. benchmarks/populations.py --grid measures what these numbers are from: a network's numbers, a vector
+ * each, must come from a cache fast enough. A sample that all have is not spread over the lanes, and alone
+ * softmax and its loss take longer, as a row of few classes fills no vector. */
 static double
 gain_of(const struct bp_population *p, const struct block_plan *plan)
 {
-    enum { ONE = 4500, ONE_OF_SHORT = 1500, FEW = 5500, MANY = 4500, SHARING = 7000 };
-    enum { LONG = 16, FEW_SAMPLES = 8, MOST_PASSING = 16384, TINY = 50, SMALL = 500, MEDIUM = 1500 };
-    const size_t one = p->net->kernels->lanes >= LONG ? ONE : ONE_OF_SHORT;
-    const size_t most = plan->plain && plan->batch == 1 ? one
-                        : plan->sharing                 ? SHARING
-                        : plan->batch <= FEW_SAMPLES    ? FEW
-                                                        : MANY;
+    static const struct gain own[] = {{50, 3, 3},         {500, 1.4, 1.8}, {1500, 1.2, 1.5}, {3000, 1.15, 1.25},
+                                      {4500, 1.05, 1.12}, {8000, 0, 1.05}};
+    static const struct gain shared[] = {{50, 3, 3},       {500, 1.5, 2.2}, {1500, 1.35, 1.7}, {3000, 1.3, 1.45},
+                                         {5000, 1.1, 1.3}, {8000, 1.05, 1.25}};
+    static const struct gain online[] = {{50, 3, 3}, {500, 1.7, 1.7}, {1500, 1.05, 1.25}, {3000, 0, 1.12}};
+    enum { ROWS = sizeof(own) / sizeof(*own), ROWS_ONLINE = sizeof(online) / sizeof(*online) };
+    enum { LONG = 16, MOST_PASSING = 16384 };
+    const double of_softmax = p->net->fused && p->net->loss == BP_CROSS_ENTROPY ? 1.15 : 1;
+    const bool is_long = p->net->kernels->lanes >= LONG;
 
-    if (plan->nodes > most || vectors_passing(p, plan) > MOST_PASSING)
+    if (vectors_passing(p, plan) > MOST_PASSING)
         return 0;
-    return plan->vectors > BP_BLOCK_VECTORS ? 13
-           : plan->vectors > 1                   ? 10
-           : plan->nodes <= TINY                 ? 3
-           : plan->nodes <= SMALL                ? 1.7
-           : plan->nodes <= MEDIUM               ? 1.25
-                                                  : 1.12;
+    if (plan->vectors > 1)
+        return plan->vectors > BP_BLOCK_VECTORS ? 13 : 10;
+    if (plan->plain && plan->batch == 1)
+        return gain_in(online, ROWS_ONLINE, plan->nodes, is_long);
+    return of_softmax * gain_in(plan->sharing ? shared : own, ROWS, plan->nodes, is_long);
 }
 
 /* About how long it takes, a member alone taking 1; sets who is in a block. */
