@@ -124,3 +124,28 @@ def test_each_member_has_the_bits_of_its_own_fit(number):
     network, members, seed, x, y, optimizer, settings, penalties, own_y = a_case(number)
     population = bp.Population(network, members, seed, **penalties)
     assert_like_alone(population, network, seed, x, y, optimizer, settings, penalties, own_y)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("of_folds", [(37, 5, 16, 30), (70, 1, 1)])
+def test_members_of_folds_have_the_bits_of_their_own_fit(of_folds, dtype, threads):
+    """The settings of a search: equal seeds, and the same rows in the same order on each fold, so that some
+    blocks share samples, some are not full, and what is left of the folds is side by side or alone."""
+    r = np.random.default_rng(len(of_folds))
+    members, n = sum(of_folds), 23
+    network = bp.Network.dense(
+        20, 22, 4, hidden="relu", output="softmax", loss="cross_entropy", dtype=dtype, seed=0
+    )
+    x, y = r.normal(size=(40, 20)).astype(dtype), r.integers(0, 4, 40)
+    folds = [r.choice(40, n, replace=False) for _ in of_folds]
+    which = r.permutation(np.repeat(np.arange(len(of_folds)), of_folds))
+    settings = {
+        "epochs": 2,
+        "batch_size": 9,
+        "samples": np.array([folds[i] for i in which]),
+        "threads": threads,
+    }
+    population = bp.Population(network, members, [7] * members)
+    optimizer = bp.Adam(r.uniform(0.001, 0.03, members))
+    assert_like_alone(population, network, [7] * members, x, y, optimizer, settings, {}, False)

@@ -25,7 +25,8 @@ struct lane {
 /* How the members of a population are trained in blocks. */
 struct block_plan {
     size_t vectors, group;
-    size_t blocks;     /* the first members are in these, the others alone */
+    double cost;       /* of a block of members with the same rows, a member alone being 1 */
+    double cost_apart; /* of another block; INFINITY where it is not worth while */
     size_t samples;    /* of an epoch */
     size_t batch;      /* samples of a step */
     size_t together;   /* samples whose losses are added up together */
@@ -33,7 +34,7 @@ struct block_plan {
     size_t rows;       /* samples there is room for */
     size_t nodes;      /* numbers of parameters, pads included, of a member */
     bool own;          /* each member may train on rows of its own, or in an order of its own */
-    bool sharing;      /* most blocks load samples once for all their members */
+    bool sharing;      /* blocks of members with the same rows load samples once for all of them */
     bool roomy;        /* there is room for rows of each member */
     bool plain, chain; /* as bp_train would do it */
 };

@@ -108,7 +108,7 @@ gain_in(const struct gain *rows, size_t count, size_t nodes, bool is_long)
  * each, must come from a cache fast enough. A sample that all have is not spread over the lanes, and alone
  * softmax and its loss take longer, as a row of few classes fills no vector. */
 static double
-gain_of(const struct bp_population *p, const struct block_plan *plan)
+gain_of(const struct bp_population *p, const struct block_plan *plan, bool sharing)
 {
     static const struct gain own[] = {{50, 3, 3},         {500, 1.4, 1.8}, {1500, 1.2, 1.5}, {3000, 1.15, 1.25},
                                       {4500, 1.05, 1.12}, {8000, 0, 1.05}};
@@ -126,21 +126,23 @@ gain_of(const struct bp_population *p, const struct block_plan *plan)
         return plan->vectors > BP_BLOCK_VECTORS ? 13 : 10;
     if (plan->plain && plan->batch == 1)
         return gain_in(online, ROWS_ONLINE, plan->nodes, is_long);
-    return of_softmax * gain_in(plan->sharing ? shared : own, ROWS, plan->nodes, is_long);
+    return of_softmax * gain_in(sharing ? shared : own, ROWS, plan->nodes, is_long);
 }
 
-/* About how long it takes, a member alone taking 1; sets who is in a block. */
+/* About how long it takes, a member alone taking 1. */
 static double
 time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
 {
-    const double gain = gain_of(p, plan), block = (double)plan->group / gain;
+    const double gain = gain_of(p, plan, plan->sharing), gain_apart = gain_of(p, plan, false);
     const size_t threads = p->settings.threads, left = active % plan->group;
 
     if (gain == 0)
         return INFINITY;
-    plan->blocks = active / plan->group + ((double)left > block);
-    const size_t alone = (double)left > block ? 0 : left;
-    return (double)bp_quotient_up(plan->blocks, threads) * block + (double)bp_quotient_up(alone, threads);
+    plan->cost = (double)plan->group / gain;
+    plan->cost_apart = gain_apart == 0 ? INFINITY : (double)plan->group / gain_apart;
+    const size_t alone = (double)left > plan->cost ? 0 : left;
+    const size_t blocks = active / plan->group + (left > alone);
+    return (double)bp_quotient_up(blocks, threads) * plan->cost + (double)bp_quotient_up(alone, threads);
 }
 
 /* How members are trained in blocks of so many vectors. */
@@ -194,7 +196,7 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
     for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
         const size_t vectors = widths[i];
         const size_t group = vectors * p->net->kernels->lanes;
-        const bool sharing = one_order && !p->data.own && 2 * choices * group <= active;
+        const bool sharing = one_order && !p->data.own && choices * group <= active;
         struct block_plan other = plan_of(p, vectors, sharing);
         const bool online = other.plain && other.batch == 1; /* which has no use for more registers */
         if ((vectors > 1 && p->net->parameters > MOST_PARAMETERS) || (vectors > BP_BLOCK_VECTORS && !online))
@@ -206,6 +208,6 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
         }
     }
     if (p->way == BP_IN_LANES)
-        plan->blocks = bp_quotient_up(active, plan->group);
-    return plan->blocks > 0;
+        plan->cost = plan->cost_apart = 0;
+    return plan->group > 0;
 }
