@@ -44,33 +44,45 @@ class MemberWatch:
         members = len(watches)
         self._tol = np.array([watch.estimator.tol for watch in watches], np.float64)
         self._patience = np.array([watch.patience for watch in watches])
+        self._rules = np.array([watch.estimator.learning_rate for watch in watches])
+        self._verbose = any(watch.estimator.verbose for watch in watches)
         self._waited = np.zeros(members, np.int64)
         self._best = np.full(members, -np.inf)
         self._has_score = np.array([watch.score is not None for watch in watches])
         self.training = np.ones(members, np.bool_)
-        self._begun_with, self._begun_penalty = population.parameters.copy(), penalties(population)
-        self._kept = population.parameters.copy()
+        self._losses: list[NDArray[np.float64]] = []  # of each epoch, (members,)
+        self._seen = np.zeros(members, np.int64)  # of these, the first ones of each member
+        self._squares = np.empty_like(population.parameters)
+        self._begun_penalty = penalties(population, self._squares)
+        self._begun_with, self._kept = list(population.parameters.copy()), list(population.parameters.copy())
         self._sgd = isinstance(optimizer, SGD)
 
     def __call__(self, population: Population, record: dict[str, Any]) -> NDArray[np.bool_]:
         """Takes one epoch's record; which members are to stop."""
         training = self.training & ~population.diverged
-        penalty = penalties(population)
         losses = record["loss"] + self._begun_penalty
-        values = self._note(population, losses, training)
+        self._losses.append(losses)
+        self._seen += training
+        values = self._values(population, losses, training)
         with np.errstate(invalid="ignore"):
             gained, better = values >= self._best + self._tol, training & (values > self._best)
         self._waited = np.where(training, np.where(gained, 0, self._waited + 1), self._waited)
         self._best[better] = values[better]
-        of_before = better & ~self._has_score
-        self._kept[of_before] = self._begun_with[of_before]
-        self._kept[better & self._has_score] = population.parameters[better & self._has_score]
-        for i in np.flatnonzero(training).tolist():  # those that rest keep what they ended with
-            self._watches[i].begun_penalty = float(penalty[i])
-        self._begun_with, self._begun_penalty = population.parameters.copy(), penalty
+        self._keep(population.parameters, training, better)
+        self._begun_penalty = penalties(population, self._squares)
         stop = self._set_rates(training)
         self.training = training & ~stop
         return stop
+
+    def _keep(self, parameters: NDArray[Any], training: NDArray[np.bool_], better: NDArray[np.bool_]) -> None:
+        """Keeps the parameters of members that got better, and of all that train what they go on with."""
+        kept, begun_with = self._kept, self._begun_with
+        for i in np.flatnonzero(better & ~self._has_score).tolist():
+            kept[i], begun_with[i] = begun_with[i], kept[i]
+        for i in np.flatnonzero(better & self._has_score).tolist():
+            kept[i][:] = parameters[i]
+        for i in np.flatnonzero(training).tolist():
+            begun_with[i][:] = parameters[i]
 
     def drop(self, members: NDArray[np.bool_]) -> None:
         """Ends the training of these, (members,)."""
@@ -78,23 +90,27 @@ class MemberWatch:
         self.training &= ~members
 
     def finish(self, population: Population) -> None:
-        """Tells the watches what they would have kept."""
+        """Tells the watches what they would have seen and kept so far."""
+        losses = np.array(self._losses).reshape(-1, len(self._watches))
         for i, watch in enumerate(self._watches):
+            watch.losses = losses[: self._seen[i], i].tolist()
+            watch.begun_penalty = float(self._begun_penalty[i])
             watch.waited, watch.best = int(self._waited[i]), float(self._best[i])
             if watch.best > -np.inf:
                 watch.parameters = self._kept[i]
 
-    def _note(
+    def _values(
         self, population: Population, losses: NDArray[np.float64], training: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """Adds to the watches' figures; what is to rise, (members,)."""
+        """What is to rise, (members,)."""
         values = -losses
-        network = copy.deepcopy(population.prototype) if self._has_score.any() else None
+        if not (self._verbose or self._has_score.any()):
+            return values
+        network = copy.deepcopy(population.prototype)
         for i in np.flatnonzero(training).tolist():
             watch = self._watches[i]
-            watch.losses.append(float(losses[i]))
-            text = f"Iteration {len(watch.losses)}, loss = {losses[i]:.8f}"
-            if watch.score is not None and network is not None:
+            text = f"Iteration {self._seen[i]}, loss = {losses[i]:.8f}"
+            if watch.score is not None:
                 network.parameters[:] = population.parameters[i]
                 values[i] = watch.score(network)
                 watch.scores.append(float(values[i]))
@@ -110,11 +126,10 @@ class MemberWatch:
             self._stop(late)
             return late
         rates = np.array(self._optimizer.lr)
-        rules = np.array([watch.estimator.learning_rate for watch in self._watches])
-        for i in np.flatnonzero(training & ~late & (rules == "invscaling")).tolist():
+        for i in np.flatnonzero(training & ~late & (self._rules == "invscaling")).tolist():
             watch = self._watches[i]
-            rates[i] = rate_after(watch.estimator, watch.before + len(watch.losses) * watch.samples)
-        lowered = late & (rules == "adaptive") & (rates > LEAST_RATE)
+            rates[i] = rate_after(watch.estimator, watch.before + int(self._seen[i]) * watch.samples)
+        lowered = late & (self._rules == "adaptive") & (rates > LEAST_RATE)
         rates[lowered] /= 5
         self._waited[lowered] = 0
         self._optimizer.lr = rates
@@ -127,11 +142,13 @@ class MemberWatch:
             self._watches[i].stopped = True
 
 
-def penalties(population: Population) -> NDArray[np.float64]:
-    """½ l2 Σ w² over all layers of each member, (members,); with the bits of `stopping.penalty`."""
+def penalties(population: Population, squares: NDArray[Any]) -> NDArray[np.float64]:
+    """½ l2 Σ w² over all layers of each member, (members,), with the bits of `stopping.penalty`; `squares` is
+    room for as many numbers as there are parameters."""
     total = np.zeros(len(population))
+    rooms = arrays_of(population.layers, squares)
     arrays = arrays_of(population.layers, population.parameters)
-    for number, (weights, _) in enumerate(arrays):
-        flat = weights.swapaxes(-1, -2).reshape(len(population), -1)
-        total += 0.5 * population.l2[:, number] * np.square(flat).sum(axis=1).astype(np.float64)
+    for number, ((weights, _), (room, _)) in enumerate(zip(arrays, rooms, strict=True)):
+        stored = np.square(weights.swapaxes(-1, -2), out=room.swapaxes(-1, -2)).reshape(len(population), -1)
+        total += 0.5 * population.l2[:, number] * stored.sum(axis=1).astype(np.float64)
     return total

@@ -92,13 +92,13 @@ divide(struct bp_division *d, uint64_t *keys)
 enum bp_status
 bp_divide(const struct bp_population *p, struct bp_division *d)
 {
-    const size_t count = p->members.count;
+    const size_t count = p->members.count, ends = count + 1;
     uint64_t *keys = bp_allocate(count, sizeof(*keys));
     size_t choices;
 
     *d = (struct bp_division){
         .members = bp_allocate(count, sizeof(*d->members)),
-        .first = bp_allocate(count + 1, sizeof(*d->first)),
+        .first = bp_allocate(ends, sizeof(*d->first)),
     };
     if (keys && d->members && d->first) {
         d->active = list_members(p, keys, &choices);
