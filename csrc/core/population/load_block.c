@@ -121,6 +121,19 @@ load_weights(struct block *block, const struct source *sources, bool own, size_t
     }
 }
 
+/* Rows of x that need no conversion, side by side */
+static void
+copy_rows(const struct bp_network *net, const struct source *source, size_t first, size_t count, bp_real *x)
+{
+    const struct bp_array *array = &source->data->x;
+    uint32_t index[LOADED_ROWS];
+
+    (void)rows_of(source, first, count, index);
+    for (size_t n = 0; n < count; n++)
+        memcpy(bp_at(net, x, n * array->columns), array->data + (ptrdiff_t)index[n] * array->row_stride,
+               array->columns * net->kernels->size);
+}
+
 /* x of at most LOADED_ROWS rows, to sample n of the loaded ones. */
 static void
 load_x(struct block *block, const struct source *sources, bool own, size_t n, size_t first,
@@ -133,6 +146,10 @@ load_x(struct block *block, const struct source *sources, bool own, size_t n, si
 
     if (own && block->loaded.plain_x) {
         interleave_rows(block, sources, false, first, count, x);
+        return;
+    }
+    if (block->loaded.plain_x) {
+        copy_rows(net, &sources[0], first, count, x);
         return;
     }
     for (size_t i = 0; i < (own ? block->count : 1); i++) {
