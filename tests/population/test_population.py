@@ -128,7 +128,7 @@ def test_each_member_has_the_bits_of_its_own_fit(number):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("of_folds", [(37, 5, 16, 30), (70, 1, 1)])
+@pytest.mark.parametrize("of_folds", [(37, 5, 16, 30), (70, 1, 1), (7, 17), (17, 7), (15, 33), (33, 15)])
 def test_members_of_folds_have_the_bits_of_their_own_fit(of_folds, dtype, threads):
     """The settings of a search: equal seeds, and the same rows in the same order on each fold, so that some
     blocks share samples, some are not full, and what is left of the folds is side by side or alone."""

@@ -198,20 +198,35 @@ bp_leader_of(const struct block *block)
     return 0;
 }
 
-bool
-bp_lane_is_finite(const struct block *block, size_t i)
+/* Whether every group-th number is finite, from `at` on, `count` of them. */
+static bool
+are_finite(const struct bp_network *net, const bp_real *numbers, size_t at, size_t group, size_t count)
 {
-    const size_t group = block->plan->group, count = block->plan->nodes * group;
-    const bp_real *numbers = block->lanes.parameters;
-
-    if (block->population->net->kernels->dtype == BP_FLOAT32) {
-        for (size_t at = i; at < count; at += group)
-            if (!isfinite(((const float *)numbers)[at]))
+    if (net->kernels->dtype == BP_FLOAT32) {
+        for (size_t i = 0; i < count; i++)
+            if (!isfinite(((const float *)numbers)[at + i * group]))
                 return false;
     }
     else
-        for (size_t at = i; at < count; at += group)
-            if (!isfinite(((const double *)numbers)[at]))
+        for (size_t i = 0; i < count; i++)
+            if (!isfinite(((const double *)numbers)[at + i * group]))
                 return false;
     return true;
+}
+
+bool
+bp_lane_is_finite(const struct block *block, size_t i)
+{
+    const struct bp_network *net = block->population->net;
+    const size_t group = block->plan->group;
+    bool finite = true;
+
+    for (size_t l = 0; l < net->count && finite; l++) {
+        const struct bp_block_layer *layer = &block->lanes.layers[l];
+        const size_t rows = layer->inputs + layer->bias; /* the bias lies behind the last row of W */
+        for (size_t k = 0; k < rows && finite; k++)
+            finite = are_finite(net, block->lanes.parameters, (layer->weights_at + k * layer->row) * group + i,
+                                group, layer->outputs);
+    }
+    return finite;
 }

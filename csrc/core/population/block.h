@@ -100,7 +100,7 @@ bp_out_of_lanes(const struct block *, const bool *wanted, const bp_real *lanes, 
 size_t
 bp_leader_of(const struct block *);
 
-/* Whether the parameters of lane i are finite. */
+/* Whether the parameters of lane i are finite; what lies between rows of W does not count. */
 bool
 bp_lane_is_finite(const struct block *, size_t i);
 

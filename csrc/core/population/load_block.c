@@ -319,7 +319,7 @@ step_of(const struct block *block, size_t i)
     return step;
 }
 
-/* The numbers of lane i's step, and of the lanes after it up to `last` */
+/* The numbers of lane i's step, for the lanes from it to before `last` */
 static void
 put_numbers(const struct block *block, size_t i, size_t last)
 {
@@ -352,9 +352,10 @@ ready_rule(struct block *block)
 
     if (block->lanes.step.numbers && !adam && !block->lane[0].rates)
         return;
-    for (size_t i = 0; i < (block->alike ? 1 : block->count); i++) {
+    const size_t last = block->alike ? 0 : block->count - 1; /* and it is done so in the lanes without a member */
+    for (size_t i = 0; i <= last; i++) {
         block->lane[i].rule = step_of(block, i);
-        put_numbers(block, i, block->alike ? block->count : i + 1);
+        put_numbers(block, i, i == last ? block->plan->group : i + 1);
     }
     block->lanes.step.numbers = block->loaded.numbers;
     block->lanes.step.rule = first->rule;
