@@ -188,7 +188,7 @@ def _compare_rates(rates: Rates, ranks: Alone, first: int, count: int) -> None:
 def _rates_of_epochs(rates: Rates, before: int, after: int, epochs: int) -> NDArray[np.float64]:
     """The rate of the last step of each of these epochs, between two numbers of steps."""
     if not rates.scheduled:
-        return np.broadcast_to(rates.at([before]), epochs)
+        return np.full(epochs, rates.at([before])[0])
     steps = (after - before) // epochs
     return np.array(rates.at([before + (epoch + 1) * steps - 1 for epoch in range(epochs)]))
 

@@ -1,5 +1,5 @@
 /* kernels.h: the arithmetic on vectors and matrices, one table of it per instruction set and
- * precision. Depends on block_step.h, names.h and libc. Nothing here knows of layers, allocates, or
+ * precision. Depends on block_step.h, chain.h, names.h and libc. Nothing here knows of layers, allocates, or
  * can fail.
  *
  * Matrices lie in panels: [columns / P][rows][P] with P = 64 bytes of numbers, so that a row of a
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "block_step.h"
+#include "chain.h"
 #include "names.h"
 
 enum { BP_PANEL_BYTES = 64 };
@@ -145,32 +146,6 @@ struct bp_descent {
     bp_real *z;
 };
 
-/* A layer at most a panel wide; P numbers of each, pads included. */
-struct bp_link {
-    size_t inputs, outputs;
-    enum bp_activation activation;
-    bp_real *w;      /* [inputs][P] */
-    bp_real *turned; /* [outputs][P], the same weights; NULL for the first link, which may have
-                        more than P inputs */
-    bp_real *bias;   /* [P] or NULL */
-    bp_real *w_state[BP_STATES], *bias_state[BP_STATES]; /* like w and bias; NULL without a state */
-    bp_real *z, *a, *delta; /* of a sample; z and a of the last link: of each, [samples][P] */
-};
-
-struct bp_chain {
-    size_t count, widest; /* links; most outputs of any */
-    const struct bp_link *links;
-    enum bp_loss loss;
-    bool fused;
-    const bp_real *x, *y; /* panels of [samples][P]: y one of them, x `stride` apart */
-    size_t stride;
-    struct {
-        enum bp_rule rule;
-        bool nesterov;
-        bp_real *numbers; /* [samples][BP_RULE_NUMBERS], or NULL for plain descent */
-    } by;
-};
-
 struct bp_optimizer_step {
     enum bp_rule rule;
     bool nesterov;
@@ -234,6 +209,9 @@ struct bp_kernels {
         /* For each of `count` samples in turn, forward, backward and w_jk += a_k delta_j, delta of the
          * last link times the sample's factor; or, with a rule's numbers, its step by a_k delta_j. */
         void (*chain_steps)(const struct bp_chain *, size_t count, const double *factors);
+
+        /* to = from, rows of a panel, of which the first `widest` numbers are copied, or more; whether these are finite */
+        bool (*chain_copy)(size_t widest, size_t rows, const bp_real *from, bp_real *to);
     };
 
     struct { /* matrices and vectors */

@@ -153,6 +153,7 @@ MUTANTS = [
     ),
     *in_file(
         "kernels/bodies/loss.inc",
+        ("the class of the last of equals", "if (x > most) {", "if (x >= most) {"),
         ("squared error' without factor 2", "return d + d;", "return d;"),
         ("error with the sign turned", "const vec d = a - y, one = NAME(set)(1);\n    switch (loss) {\n"
          "    case BP_BINARY_CROSS_ENTROPY:\n        return NAME(quotient)", "const vec d = y - a, one = NAME(set)(1);"
@@ -209,6 +210,9 @@ MUTANTS = [
         ("chain by a rule: gradient of another sample", "const vec g = NAME(fma)(factor, NAME(load)(delta + v * LANES), NAME(set)(0));",
          "const vec g = NAME(load)(delta + v * LANES);"),
         ("chain: the recursion of the first node", "const vec share = NAME(set)(delta[j]);", "const vec share = NAME(set)(delta[0]);"),
+        ("chain: classes of the first sample", "&chain->of.classes[n]", "&chain->of.classes[0]"),
+        ("chain: the loss of another sample", "&chain->of.losses[n]", "&chain->of.losses[n > 0 ? n - 1 : 0]"),
+        ("chain: an infinity is put aside", "            zero = NAME(fma)(NAME(set)(0), x, zero);\n", ""),
         ("chain: the rate squared", "NAME(set)((REAL)factor) * NAME(load)(delta", "NAME(set)((REAL)(factor * factor)) * NAME(load)(delta"),
     ),
     *in_file(
@@ -242,7 +246,6 @@ MUTANTS = [
     *in_file(
         "kernels/bodies/rearrange.inc",
         ("every row has the factor of the first", "NAME(set)((REAL)factors[n])", "NAME(set)((REAL)factors[0])"),
-        ("the class of the last of equals", "if (x > most) {", "if (x >= most) {"),
         ("an infinity is finite", "NAME(fma)(NAME(set)(0), NAME(load)(x + i + u * LANES), zero[u]);", "NAME(set)(0);"),
     ),
     *in_file(
@@ -447,15 +450,19 @@ MUTANTS = [
         "core/train/methods/chain.c",
         ("chain: uphill", "own->chain.by.numbers ? 1 : -optimizer.rate;", "own->chain.by.numbers ? 1 : optimizer.rate;"),
         ("chain: a sample without weight moves", "!counts ? 0 : own->chain.by.numbers", "own->chain.by.numbers"),
-        ("chain: few samples in their own order", "rows.order ? rows.order[rows.first + n] : rows.first + n;", "rows.first + n;"),
+        ("chain: few samples in their own order", "rows->order ? rows->order + rows->first : NULL;", "NULL;"),
+        ("chain: a batch of the rows before", "    worker->pass.rows = rows->count;\n", ""),
+        ("chain: what is put aside is never looked at", "    run->vectors.good.finite =\n        net", "    run->vectors.good.finite = true;\n    (void)net"),
+        ("chain: what is remembered is not put aside", "for (size_t s = 0; s < BP_STATES && run->vectors.state[s]; s++)", "for (size_t s = 0; false; s++)"),
+        ("chain: an interrupt takes the epoch back", "if (next->count == 0 || run->verdict.stop)", "if (next->count == 0)"),
         ("chain by a rule: one step's corrections", "run->applied.first_step + worker->step + n);", "run->applied.first_step + worker->step);"),
-        ("chain by a rule: losses without weights", "const double loss = weight * ws->losses[n];", "const double loss = ws->losses[n];"),
+        ("chain by a rule: losses without weights", "loss += weight * ws->losses[n];", "loss += ws->losses[n];"),
         ("chain: what diverges in the first steps is not undone", "    bp_copy_beside(run, run->steps > 0 ?", "    if (run->steps > 0)\n        bp_copy_beside(run, run->steps > 0 ?"),
         ("chain: what diverges is not undone", "    bp_copy_beside(run, run->steps > 0 ?", "    if (run->steps == 0)\n        bp_copy_beside(run, run->steps > 0 ?"),
     ),
     *in_file(
         "core/train/methods/online.c",
-        ("online: uphill", "bp_turn_round(worker, rows, -rate)", "bp_turn_round(worker, rows, rate)"),
+        ("online: uphill", "bp_turn_round(worker, *rows, -rate)", "bp_turn_round(worker, *rows, rate)"),
     ),
     *in_file(
         "core/train/figures.c",

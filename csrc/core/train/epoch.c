@@ -7,6 +7,7 @@
 #include "core/network/functions.h"
 #include "feed.h"
 #include "figures.h"
+#include "methods/method.h"
 #include "ranks/epoch.h"
 #include "ranks/figures.h"
 #include "ranks/rows.h"
@@ -96,9 +97,32 @@ finish(struct run *run, size_t epoch, struct sums *sums, struct bp_results *vali
     verdict->keep = true;
 }
 
+/* An epoch that is one call of the method: what any other asks on its way takes as long as a step. */
+static bool
+one_call(struct worker *worker)
+{
+    struct run *run = worker->run;
+    struct verdict *verdict = &run->verdict;
+
+    worker->sums = (struct sums){0};
+    if (!bp_next_block(worker, true))
+        return false;
+    const struct bp_rows rows = bp_batch_at(run, 0);
+    if (!run->applied.method->step(worker, &rows, &(struct bp_rows){0}))
+        return false;
+    verdict->not_finite = !bp_finite_share(run, 0, 1);
+    finish(run, worker->epoch, &worker->sums, NULL);
+    if (verdict->keep)
+        bp_commit_share(run, 0, 1);
+    verdict->keep = false;
+    return bp_goes_on(run);
+}
+
 bool
 bp_epoch(struct worker *worker)
 {
+    if (worker->run->applied.one_call)
+        return one_call(worker);
     struct run *run = worker->run;
     const struct bp_training *t = run->asked;
     struct verdict *verdict = &run->verdict;

@@ -64,6 +64,8 @@ open_workspaces(struct run *run)
                          (t->net->dropout ? BP_DROPOUT : 0) | (t->settings.mixed ? BP_ROUNDED : 0));
 
     run->applied.together = rows;
+    run->applied.one_call = a->method->one_thread && !a->method->finish && rows == samples && !t->stream &&
+                            !t->ranks && !t->validation && !t->net->dropout;
     if (status != BP_OK || !t->validation)
         return status;
     return bp_workspace_for(&run->held_out, t->net, t->validation,

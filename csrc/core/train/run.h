@@ -16,6 +16,7 @@
 struct applied {
     size_t batch, threads;
     size_t together; /* rows that a method is given at a time, but for whole blocks of a stream */
+    bool one_call; /* of the method, on one thread, is all of an epoch */
     bool in_place; /* on the vectors that users see, which are not packed */
     const struct method *method;
     bool settles; /* its step settles the order of samples: bp_settle_order() */
@@ -33,6 +34,8 @@ struct vectors {
     bool moved;    /* in place: since they were kept; thread 0's alone */
     struct {       /* of the smallest networks: what stays, before users see it */
         bp_real *numbers; /* parameters, then states, packed; NULL where users see them at once */
+        bp_real *next;    /* what the method puts there after the last step of a block, or before it ends */
+        bool finite;      /* these parameters are */
         size_t steps;     /* since users saw them last */
         bool waits;       /* users have not seen them */
     } good;

@@ -121,20 +121,20 @@ bp_train_block(struct worker *worker)
     struct run *run = worker->run;
     const struct method *method = run->applied.method;
     const struct bp_pass *pass = &worker->pass;
-    struct bp_rows rows = worker->joins ? worker->rows : bp_batch_at(run, 0);
+    struct bp_rows turn[2] = {worker->joins ? worker->rows : bp_batch_at(run, 0)}; /* this batch, and the next */
     bool going = true;
 
     worker->joins = false;
     const bool timed = pass->me == 0 && run->stretches.team; /* a clock is a part of the smallest epochs */
     if (timed)
         resume_clock(&run->stretches);
-    while (rows.count > 0 && going) {
-        const struct bp_rows next = bp_batch_at(run, rows.first + rows.count);
-        if (run->stretches.team && worker->left == 0 && !go_on(worker, rows))
+    for (size_t i = 0; turn[i].count > 0 && going; i = 1 - i) {
+        const struct bp_rows *rows = &turn[i];
+        turn[1 - i] = bp_batch_at(run, rows->first + rows->count);
+        if (run->stretches.team && worker->left == 0 && !go_on(worker, *rows))
             return false;
         worker->left--;
-        going = method->step(worker, rows, next);
-        rows = next;
+        going = method->step(worker, rows, &turn[1 - i]);
     }
     if (method->finish) { /* it writes what others may still read */
         bp_meet(pass->team);

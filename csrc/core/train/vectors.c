@@ -64,6 +64,7 @@ bp_vectors_close(struct run *run)
     }
     bp_free(v->kept);
     bp_free(v->good.numbers);
+    bp_free(v->good.next);
     bp_free(v->gradient);
 }
 
@@ -146,7 +147,8 @@ bool
 bp_set_aside(struct run *run)
 {
     run->vectors.good.numbers = bp_room_beside(run);
-    return run->vectors.good.numbers != NULL;
+    run->vectors.good.next = bp_room_beside(run);
+    return run->vectors.good.numbers && run->vectors.good.next;
 }
 
 void
@@ -187,15 +189,16 @@ bp_commit_share(struct run *run, size_t me, size_t shares)
 {
     const struct bp_training *t = run->asked;
 
-    const bool another = run->trained->epochs_done < t->settings.epochs;
-
     if (run->vectors.good.numbers) {
-        bp_copy_beside(run, run->vectors.good.numbers, false);
+        bp_real *last = run->vectors.good.numbers;
+        run->vectors.good.numbers = run->vectors.good.next;
+        run->vectors.good.next = last;
         run->vectors.good.steps += run->steps;
         run->vectors.good.waits = true;
         run->steps = 0;
         return;
     }
+    const bool another = run->trained->epochs_done < t->settings.epochs;
     if (!run->applied.in_place) {
         bp_unpack(t->net, run->vectors.parameters, t->parameters, me, shares);
         for (size_t s = 0; s < bp_state_count(t->optimizer); s++)
@@ -229,6 +232,8 @@ bp_take_back(struct run *run)
 bool
 bp_finite_share(const struct run *run, size_t me, size_t shares)
 {
+    if (run->vectors.good.numbers)
+        return run->vectors.good.finite;
     const struct bp_network *net = run->asked->net;
     const size_t panel = net->kernels->panel;
     const size_t all = run->applied.in_place ? net->parameters : net->packed;

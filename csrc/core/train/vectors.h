@@ -38,7 +38,7 @@ bp_room_beside(const struct run *);
 void
 bp_copy_beside(struct run *, bp_real *beside, bool back);
 
-/* From now on what stays is put aside; false where memory is short. */
+/* From now on what stays is put aside, and the method puts it at good.next; false where memory is short. */
 bool
 bp_set_aside(struct run *);
 

@@ -46,7 +46,7 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
 }
 
 static bool
-step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
@@ -54,12 +54,12 @@ step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
     const bool plain = !run->vectors.gradient && bp_is_plain(pass->net, &optimizer);
 
     optimizer.rate = bp_rate_of(run, worker->step);
-    if (!bp_load_or_stop(worker, &run->ws, rows))
+    if (!bp_load_or_stop(worker, &run->ws, *rows))
         return false;
-    bp_fetch_in_backward(pass, &run->feed.data, next);
+    bp_fetch_in_backward(pass, &run->feed.data, *next);
     bp_forward(pass);
     bp_meet(pass->team);
-    if (!bp_turn_round(worker, rows, plain ? -optimizer.rate : 1))
+    if (!bp_turn_round(worker, *rows, plain ? -optimizer.rate : 1))
         return false;
     if (pass->me == 0)
         bp_note_move(run);

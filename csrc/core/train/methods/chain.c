@@ -6,7 +6,6 @@
 #include "core/base/memory.h"
 #include "core/passes/forward.h"
 #include "core/passes/input_layer.h"
-#include "core/passes/losses.h"
 #include "core/train/feed.h"
 #include "core/train/figures.h"
 #include "core/train/methods/links.h"
@@ -111,57 +110,60 @@ close(struct run *run)
     bp_free(own);
 }
 
+/* All samples, once. */
 static void
-load(struct worker *worker, struct bp_rows rows)
+keep_samples(struct worker *worker)
 {
     struct run *run = worker->run;
     struct own *own = run->own;
     const struct bp_data *data = &run->feed.data;
     const struct bp_network *net = run->asked->net;
-    const size_t panel = net->kernels->panel, stride = run->ws.stride;
-    const size_t panels = bp_panels(net, net->layers[0].inputs);
-    struct bp_pass *pass = &worker->pass;
+    const size_t stride = run->ws.stride;
 
-    pass->rows = rows.count;
-    if (!own->samples.x) {
-        bp_load_batch(pass, data, &rows, true);
+    worker->pass.rows = data->x.rows;
+    bp_load_batch(&worker->pass, data, &(struct bp_rows){NULL, 0, data->x.rows}, true);
+    for (size_t q = 0; q < bp_panels(net, net->layers[0].inputs); q++)
+        memcpy(bp_at(net, own->samples.x, q * stride), bp_at(net, run->ws.x, q * stride),
+               data->x.rows * BP_PANEL_BYTES);
+    memcpy(own->samples.y, run->ws.y, data->x.rows * BP_PANEL_BYTES);
+    own->samples.there = true;
+}
+
+/* Where the chain finds these rows: among all samples, or gathered. */
+static void
+ready_rows(struct worker *worker, const struct bp_rows *rows)
+{
+    struct run *run = worker->run;
+    struct own *own = run->own;
+    const size_t first = rows->first * run->asked->net->kernels->panel;
+
+    if (own->samples.x) {
+        if (!own->samples.there)
+            keep_samples(worker);
+        own->chain.order = rows->order ? rows->order + rows->first : NULL;
+        own->chain.x = bp_at(run->asked->net, own->samples.x, rows->order ? 0 : first);
+        own->chain.y = bp_at(run->asked->net, own->samples.y, rows->order ? 0 : first);
         return;
     }
-    if (!own->samples.there) {
-        pass->rows = data->x.rows;
-        bp_load_batch(pass, data, &(struct bp_rows){NULL, 0, data->x.rows}, true);
-        for (size_t q = 0; q < panels; q++)
-            memcpy(bp_at(net, own->samples.x, q * stride), bp_at(net, run->ws.x, q * stride),
-                   data->x.rows * BP_PANEL_BYTES);
-        memcpy(own->samples.y, run->ws.y, data->x.rows * BP_PANEL_BYTES);
-        own->samples.there = true;
-        pass->rows = rows.count;
-    }
-    for (size_t n = 0; n < rows.count; n++) {
-        const size_t row = rows.order ? rows.order[rows.first + n] : rows.first + n;
-        for (size_t q = 0; q < panels; q++)
-            memcpy(bp_at(net, run->ws.x, q * stride + n * panel),
-                   bp_at(net, own->samples.x, q * stride + row * panel), BP_PANEL_BYTES);
-        memcpy(bp_at(net, run->ws.y, n * panel), bp_at(net, own->samples.y, row * panel),
-               BP_PANEL_BYTES);
-    }
+    worker->pass.rows = rows->count;
+    bp_load_batch(&worker->pass, &run->feed.data, rows, true);
 }
 
 /* What delta of each sample is multiplied by, and what the rule's numbers are in its step. */
 static void
-ready_steps(const struct worker *worker, struct bp_rows rows)
+ready_steps(const struct worker *worker, const struct bp_rows *rows)
 {
     const struct run *run = worker->run;
     struct own *own = run->own;
     const struct bp_kernels *kernels = run->asked->net->kernels;
     const bool alike = !run->feed.rates && !run->feed.data.weights && !own->chain.by.numbers;
-    struct bp_optimizer optimizer = *run->asked->optimizer;
 
-    if (alike && own->ready >= rows.count)
+    if (alike && own->ready >= rows->count)
         return;
-    own->ready = alike ? rows.count : 0;
-    for (size_t n = 0; n < rows.count; n++) {
-        const bool counts = bp_weight_of(&run->feed.data, rows, n) != 0;
+    struct bp_optimizer optimizer = *run->asked->optimizer;
+    own->ready = alike ? rows->count : 0;
+    for (size_t n = 0; n < rows->count; n++) {
+        const bool counts = bp_weight_of(&run->feed.data, *rows, n) != 0;
         optimizer.rate = bp_rate_of(run, worker->step + n);
         run->ws.factors[n] = !counts ? 0 : own->chain.by.numbers ? 1 : -optimizer.rate;
         if (!own->chain.by.numbers)
@@ -174,9 +176,9 @@ ready_steps(const struct worker *worker, struct bp_rows rows)
 }
 
 /* Goes back to before the first of `rows` whose loss is not finite, as if its step, and those of
- * the rows after it, had not been done; false where there is one. */
-static bool
-undo_bad_steps(struct worker *worker, struct bp_rows rows)
+ * the rows after it, had not been done. */
+static void
+undo_bad_steps(struct worker *worker, const struct bp_rows *rows)
 {
     struct run *run = worker->run;
     struct own *own = run->own;
@@ -184,65 +186,89 @@ undo_bad_steps(struct worker *worker, struct bp_rows rows)
     struct bp_pass *pass = &worker->pass;
     size_t good = 0;
 
-    while (good < rows.count &&
-           isfinite(bp_weight_of(&run->feed.data, rows, good) * pass->ws->losses[good]))
+    while (good < rows->count &&
+           isfinite(bp_weight_of(&run->feed.data, *rows, good) * pass->ws->losses[good]))
         good++;
-    if (good == rows.count)
-        return true;
+    run->verdict.status = BP_DIVERGED;
+    if (good == rows->count) { /* the sum alone is not */
+        run->trained->bad_layer = net->count - 1;
+        return;
+    }
     bp_copy_beside(run, run->steps > 0 ? own->before : run->vectors.good.numbers, true);
     bp_turn_chain(net, &own->chain);
     net->kernels->chain_steps(&own->chain, good, pass->ws->factors);
-    load(worker, (struct bp_rows){rows.order, rows.first + good, 1});
+    pass->rows = 1;
+    bp_load_batch(pass, &run->feed.data, &(struct bp_rows){rows->order, rows->first + good, 1}, true);
     bp_forward(pass);
     run->trained->bad_layer = bp_first_bad_layer(run, pass->ws, 1);
-    run->verdict.status = BP_DIVERGED;
-    return false;
 }
 
-/* As batches of one sample are added up, one after the other. */
-static void
-add_up_each(struct worker *worker, struct bp_rows rows)
+/* Adds up the losses of plain descent as of one batch, and those of a rule one after the other; false where
+ * they are not finite. */
+static bool
+add_up(struct worker *worker, const struct bp_rows *rows)
 {
     struct run *run = worker->run;
+    const struct own *own = run->own;
     const struct bp_workspace *ws = worker->pass.ws;
     struct sums *sums = &worker->sums;
+    const double before = own->chain.by.numbers ? 0 : sums->loss;
+    double loss = sums->loss - before;
 
-    for (size_t n = 0; n < rows.count; n++) {
-        const double weight = bp_weight_of(&run->feed.data, rows, n);
-        const double loss = weight * ws->losses[n];
-        sums->loss += loss;
+    for (size_t n = 0; n < rows->count; n++) {
+        const double weight = bp_weight_of(&run->feed.data, *rows, n);
+        loss += weight * ws->losses[n];
         sums->weight += weight;
         sums->right += ws->classes[n] == ws->wanted[n];
-        bp_note_loss(run, loss, weight);
     }
-    sums->samples += rows.count;
+    sums->samples += rows->count;
+    sums->loss = before + loss;
+    for (size_t n = 0; run->asked->settings.losses && n < rows->count; n++) {
+        const double weight = bp_weight_of(&run->feed.data, *rows, n);
+        bp_note_loss(run, weight * ws->losses[n], weight);
+    }
+    return isfinite(loss);
+}
+
+/* What is trained, to good.next: rows of a panel, as no layer is wider. */
+static void
+put_aside(struct run *run)
+{
+    const struct bp_network *net = run->asked->net;
+    const struct own *own = run->own;
+    const size_t rows = net->packed / net->kernels->panel;
+    bp_real *to = run->vectors.good.next;
+
+    run->vectors.good.finite =
+        net->kernels->chain_copy(own->chain.widest, rows, run->vectors.parameters, to);
+    for (size_t s = 0; s < BP_STATES && run->vectors.state[s]; s++)
+        (void)net->kernels->chain_copy(own->chain.widest, rows, run->vectors.state[s],
+                                       bp_at(net, to, (s + 1) * net->packed));
 }
 
 static bool
-step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
 {
     struct run *run = worker->run;
     struct own *own = run->own;
-    struct bp_pass *pass = &worker->pass;
 
-    (void)next;
     run->verdict.stop = bp_asked_to_stop(run);
-    if (run->verdict.stop)
-        return false;
-    load(worker, rows);
-    ready_steps(worker, rows);
-    if (run->steps > 0)
-        bp_copy_beside(run, own->before, false);
-    run->asked->net->kernels->chain_steps(&own->chain, rows.count, pass->ws->factors);
-    bp_losses(pass);
-    if (!undo_bad_steps(worker, rows))
-        return false;
-    worker->step += rows.count;
-    run->steps += rows.count;
-    if (!own->chain.by.numbers)
-        return bp_add_up(worker, pass->ws, rows);
-    add_up_each(worker, rows);
-    return true;
+    if (!run->verdict.stop) {
+        ready_rows(worker, rows);
+        ready_steps(worker, rows);
+        if (run->steps > 0)
+            bp_copy_beside(run, own->before, false);
+        run->asked->net->kernels->chain_steps(&own->chain, rows->count, run->ws.factors);
+        if (!add_up(worker, rows)) {
+            undo_bad_steps(worker, rows);
+            return false;
+        }
+        worker->step += rows->count;
+        run->steps += rows->count;
+    }
+    if (next->count == 0 || run->verdict.stop)
+        put_aside(run);
+    return !run->verdict.stop;
 }
 
 const struct method bp_chain = {

@@ -345,23 +345,23 @@ move(struct worker *worker, const struct bp_optimizer *optimizer, bool plain, si
 }
 
 static bool
-step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
     struct bp_optimizer optimizer = *run->asked->optimizer;
     const bool plain = !run->vectors.gradient && bp_is_plain(pass->net, &optimizer);
 
-    if (is_ordinary(run, rows.count))
+    if (is_ordinary(run, rows->count))
         return bp_batches.step(worker, rows, next);
     optimizer.rate = bp_rate_of(run, worker->step);
-    bp_begin_batch(worker, &run->ws, rows);
+    bp_begin_batch(worker, &run->ws, *rows);
     if (pass->me == 0)
         run->verdict.stop = bp_asked_to_stop(run) || !bp_settle_order(run);
     const struct batch batch = {
-        .rows = rows,
-        .group = bp_grouping_of(pass->net, rows.count).group,
-        .weight = weight_of(&run->feed.data, rows),
+        .rows = *rows,
+        .group = bp_grouping_of(pass->net, rows->count).group,
+        .weight = weight_of(&run->feed.data, *rows),
         .sign = plain ? -optimizer.rate : 1,
         .moving = bp_forgets(&optimizer),
     };

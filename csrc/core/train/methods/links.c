@@ -66,6 +66,7 @@ bp_make_chain(const struct run *run, struct bp_chain *chain, void **memory)
         .x = ws->x,
         .y = ws->y,
         .stride = ws->stride,
+        .of = {ws->losses, ws->classes, ws->wanted},
     };
     for (size_t l = 0; l < net->count; l++) {
         links[l] = link_of(run, l, l > 0 ? bp_at(net, turned, l * square) : NULL);

@@ -21,7 +21,7 @@ struct method {
      * BP_TOO_LARGE. NULL: it needs none. */
     enum bp_status (*open)(struct run *);
     /* The steps of `rows`, which `next` follow; false when training ends here. */
-    bool (*step)(struct worker *, struct bp_rows rows, struct bp_rows next);
+    bool (*step)(struct worker *, const struct bp_rows *rows, const struct bp_rows *next);
     /* A step that was put off. Then bp_meet(). NULL: it puts none off. */
     void (*finish)(struct worker *);
     /* Gives back what open took, also where that failed. NULL: nothing. */

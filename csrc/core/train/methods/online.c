@@ -45,18 +45,18 @@ close(struct run *run)
 }
 
 static bool
-step(struct worker *worker, struct bp_rows rows, struct bp_rows next)
+step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
     const double rate = bp_rate_of(run, worker->step);
 
-    if (!bp_load_or_stop(worker, turn_of(run, worker->step), rows))
+    if (!bp_load_or_stop(worker, turn_of(run, worker->step), *rows))
         return false;
-    bp_fetch_batch(pass, &run->feed.data, next);
+    bp_fetch_batch(pass, &run->feed.data, *next);
     bp_single_forward(pass, worker->pending);
     bp_meet(pass->team);
-    if (!bp_turn_round(worker, rows, -rate))
+    if (!bp_turn_round(worker, *rows, -rate))
         return false;
     bp_single_backward(pass);
     worker->pending = pass->ws;

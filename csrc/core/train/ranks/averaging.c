@@ -101,7 +101,7 @@ bp_steps_alone(struct worker *worker)
                 (void)bp_ready_rates(worker->run, step, 1);
             going = bp_decided(worker) && going; /* all meet, also once it is decided */
             if (rows.count > 0 && going) {
-                going = run->applied.method->step(worker, rows, (struct bp_rows){0});
+                going = run->applied.method->step(worker, &rows, &(struct bp_rows){0});
                 if (!going) /* some may still be adding up this block, which the next replaces */
                     bp_meet(worker->pass.team);
             }
