@@ -2,7 +2,8 @@
 
 Prints the winner of both, whether all scores are the same, and the processor time of both, of all their
 processes: on two cores that nobody else uses, half of it is what the user waits, but for what cannot be
-shared. ``python benchmarks/search.py [HIDDEN [BATCH [EPOCHS [HALVING]]]]``.
+shared. ``python benchmarks/search.py [HIDDEN [BATCH [EPOCHS [HALVING [DTYPE]]]]]``;
+DTYPE, that of X, is also that of the networks.
 """
 
 import os
@@ -38,9 +39,11 @@ def measured(search, x, y):
 def main():
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
-    defaults = ("100", "0", "200", "0")
-    hidden, batch, epochs, halving = (int(a) for a in (*sys.argv[1:], *defaults[len(sys.argv) - 1 :]))
+    defaults = ("100", "0", "200", "0", "float64")
+    *numbers, dtype = (*sys.argv[1:], *defaults[len(sys.argv) - 1 :])
+    hidden, batch, epochs, halving = map(int, numbers)
     x, y = load_digits(return_X_y=True)
+    x = x.astype(dtype)
     grid = {"learning_rate_init": list(RATES), "alpha": PENALTIES}
     estimator = bp.sklearn.BackpropClassifier(
         (hidden,), batch_size=batch or "auto", max_iter=epochs, random_state=0
@@ -51,7 +54,9 @@ def main():
     compared = mine.cv_results_.get("finished", np.ones(len(mine.cv_results_["params"]), bool))
     scores = [each.cv_results_["mean_test_score"][compared] for each in (mine, theirs)]
     same = np.array_equal(*scores)
-    print(f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs, halving {halving or None}")
+    print(
+        f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs, halving {halving or None}, {dtype}"
+    )
     print("winners ", mine.best_params_, theirs.best_params_)
     print(f"all {compared.sum()} scores are the same:", same)
     print(f"PopulationSearchCV  processor {mine_processor:6.1f} s   wall {mine_wall:6.1f} s")
