@@ -54,9 +54,8 @@ def main():
     compared = mine.cv_results_.get("finished", np.ones(len(mine.cv_results_["params"]), bool))
     scores = [each.cv_results_["mean_test_score"][compared] for each in (mine, theirs)]
     same = np.array_equal(*scores)
-    print(
-        f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs, halving {halving or None}, {dtype}"
-    )
+    size = f"64-{hidden}-10, batch {batch or 'auto'}, at most {epochs} epochs"
+    print(f"{size}, halving {halving or None}, {dtype}")
     print("winners ", mine.best_params_, theirs.best_params_)
     print(f"all {compared.sum()} scores are the same:", same)
     print(f"PopulationSearchCV  processor {mine_processor:6.1f} s   wall {mine_wall:6.1f} s")
