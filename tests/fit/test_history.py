@@ -94,6 +94,20 @@ def test_loss_is_the_mean_over_samples_as_trained_on():
     assert np.allclose(net.parameters, other.parameters, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("samples", [7, 150])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("kind", [bp.SGD, bp.Adam])
+def test_loss_and_accuracy_of_one_sample_a_step(kind, outputs, samples):
+    """Where hardly anything moves they are the network's own, whatever the order of the samples."""
+    net = make_network((3, 4, outputs), ("tanh", "sigmoid"))
+    x, y = make_data(net, samples)
+    y = y > np.median(y, axis=0)
+    history = net.fit(x, y, kind(1e-30), epochs=2, batch_size=1)
+    assert 0 < net.accuracy(x, y) < 1
+    assert history["accuracy"] == [net.accuracy(x, y)] * 2
+    assert history["loss"] == pytest.approx([net.loss(x, y)] * 2, rel=1e-6)
+
+
 def test_callbacks_change_no_bit():
     plain = train(epochs=5)
     watched = train(epochs=5, callbacks=[lambda net, record: None])

@@ -103,3 +103,17 @@ def test_class_weights_need_one_class_a_sample(task):
     y[8] = 1
     with pytest.raises(ValueError, match=r"y\[8\] is \[1.0, 1.0\].*sample_weight"):
         net.fit(x, y, bp.SGD(0.01), class_weight="balanced")
+
+
+@pytest.mark.parametrize("samples", [1, 70])
+@pytest.mark.parametrize("momentum", [False, True])
+def test_infinite_weights_whose_losses_are_finite_are_a_divergence(momentum, samples):
+    """What a rule remembers moves the weights on where the gradient is 0, as the sigmoid's is far out."""
+    net = bp.Network(bp.Layer(1, 1, "sigmoid"), seed=0)
+    optimizer = bp.SGD(3e38, momentum=0.9) if momentum else bp.Adam(3e38)
+    x, y = np.ones((samples, 1), "f4"), np.zeros((samples, 1), "f4")
+    with pytest.raises(bp.DivergenceError) as error:
+        net.fit(x, y, optimizer, epochs=50, batch_size=1, shuffle=False)
+    assert np.isfinite(net.parameters).all()
+    assert optimizer.steps == (error.value.epoch - 1) * samples
+    assert np.isfinite(net.losses(x, y)).all()

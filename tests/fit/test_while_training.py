@@ -4,6 +4,7 @@ import array
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -312,3 +313,25 @@ def test_fork_while_another_thread_trains(net, threads):
         training.wait()
     assert exit_code == 0
     assert np.isfinite(net.parameters).all()
+
+
+@pytest.mark.parametrize("kind", [bp.SGD, bp.Adam])
+def test_an_interrupt_of_the_smallest_networks_leaves_whole_steps(kind):
+    """The weights are those after so many steps as the optimizer counts, in the middle of an epoch too."""
+    samples = 6400
+    x, y = np.random.default_rng(0).random((2, samples, 1), "f4")
+    net, optimizer = bp.Network.dense(1, 3, 1, seed=0), kind(0.01)
+    timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, optimizer, epochs=1_000_000, batch_size=1, shuffle=False)
+    timer.join()
+    same, again = bp.Network.dense(1, 3, 1, seed=0), kind(0.01)
+    epochs, rest = divmod(optimizer.steps, samples)
+    if epochs:
+        same.fit(x, y, again, epochs=epochs, batch_size=1, shuffle=False)
+    if rest:
+        same.fit(x[:rest], y[:rest], again, epochs=1, batch_size=1, shuffle=False)
+    assert again.steps == optimizer.steps > 0
+    assert net.parameters.tobytes() == same.parameters.tobytes()
+    assert [state.tobytes() for state in optimizer.state] == [state.tobytes() for state in again.state]

@@ -45,7 +45,7 @@ FIRST = {
     "population_online": ("populations",), "population": ("populations",), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
     **dict.fromkeys(("lbfgs", "line_search", "levenberg", "bayesian", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
     "pace": ("pace",), "crowding": ("crowding",), "core": ("cores",), "pieces": ("pieces",), "team": ("pieces",),
-    "chain": ("determinism",), "single": ("determinism",), "online": ("determinism",),
+    "chain": ("history", "not_finite", "while_training", "determinism"), "single": ("determinism",), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
     "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients", "sparse_fit", "freedom"), "gradient": ("gradients",),
 }  # fmt: skip
