@@ -36,7 +36,7 @@ bp_take_piece(struct bp_pieces *pieces, size_t *first, size_t *last)
         const size_t whose = (pieces->me + pieces->from) % pieces->threads;
         size_t begin, end;
 
-        bp_share(pieces->count, pieces->threads, whose, &begin, &end);
+        bp_share(pieces->count, pieces->threads / pieces->groups, whose / pieces->groups, &begin, &end);
         const size_t there = pieces_of(bp_quotient_up(end - begin, pieces->grain));
         const size_t i = bp_team_take(pieces->team, whose, there);
         if (i == there)
@@ -44,6 +44,7 @@ bp_take_piece(struct bp_pieces *pieces, size_t *first, size_t *last)
         find_piece(end - begin, pieces->grain, i, first, last);
         *first += begin;
         *last += begin;
+        pieces->group = whose % pieces->groups;
         return true;
     }
     return false;

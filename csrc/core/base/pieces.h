@@ -10,16 +10,19 @@
 
 /* Things [0, count), as a thread sees them */
 struct bp_pieces {
-    struct bp_team *team; /* NULL: there is one piece */
+    struct bp_team *team; /* NULL: there is one piece, of the only group */
     size_t count, threads, me;
-    size_t grain; /* pieces are multiples of it, but for the last of a share */
-    size_t from;  /* whose share it takes from, counted from its own */
+    size_t grain;  /* pieces are multiples of it, but for the last of a share */
+    size_t groups; /* things are to be done once for each of these, a divisor of `threads`: thread t's share is of
+                      group t % groups, and one of threads / groups shares of all things */
+    size_t group;  /* of the last piece */
+    size_t from;   /* whose share it takes from, counted from its own */
 };
 
 /* The next piece of several threads' work */
 bool bp_take_piece(struct bp_pieces *, size_t *first, size_t *last);
 
-/* The next piece [*first, *last) for this thread; false where none is left. */
+/* The next piece [*first, *last) for this thread, of pieces->group; false where none is left. */
 static inline bool
 bp_next_piece(struct bp_pieces *pieces, size_t *first, size_t *last)
 {

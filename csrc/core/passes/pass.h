@@ -50,6 +50,7 @@ bp_divide(const struct bp_pass *pass, size_t count, size_t grain)
         .threads = pass->threads,
         .me = pass->me,
         .grain = grain,
+        .groups = 1,
     };
 }
 
