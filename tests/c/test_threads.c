@@ -1,5 +1,5 @@
 /* test_threads: every way of training and evaluating that divides its work among threads, on samples enough
- * that it does. The bits of two and of three threads are those of one; ranks, each a thread that has threads
+ * that it does. The bits of several threads are those of one; ranks, each a thread that has threads
  * of its own, end with the same bits. For ThreadSanitizer above all: test_core.c has at most 40 samples.
  *
  * .ci/core-checks builds and runs it; from_bytes.c has what it draws with. */
@@ -17,7 +17,7 @@
 #include "from_bytes.h"
 #include "kernels/isa/bf16.h"
 
-enum { LAYERS = 3, EPOCHS = 2, MEMBERS = 5, MOST_RANKS = 3, BLOCK = 70 };
+enum { LAYERS = 3, EPOCHS = 2, MEMBERS = 5, MOST_RANKS = 3, TEAMS = 3, BLOCK = 70 };
 
 enum {
     SHUFFLE = 1,
@@ -33,6 +33,7 @@ enum {
     SHARDED = 1024,
     SHARED = 2048, /* memory in common */
     SINGLE = 4096, /* float32 */
+    BLOCKS = 8192, /* a layer is owned in blocks: teams of 4 and of 16 in the place of 2 and 3 */
 };
 
 struct way {
@@ -59,10 +60,14 @@ static const struct way ways[] = {
     {"sparse, Adam", {300, 40, 20, 5}, 150, 32, BP_ADAM, SPARSE | SHUFFLE | SINGLE, 0, 0},
     {"sparse, lazy", {300, 40, 20, 5}, 150, 32, BP_ADAM, SPARSE | LAZY | SHUFFLE, 0, 0},
     {"sparse, narrow", {30, 20, 16, 5}, 1300, 600, BP_ADAM, SPARSE | SHUFFLE, 0, 0},
+    {"blocks", {9, 1024, 1051, 5}, 50, 5, BP_ADAM, BLOCKS | SINGLE | SHUFFLE | DROPOUT | VALIDATION, 0, 0},
+    {"blocks, all of the gradient", {9, 1037, 1024, 5}, 40, 8, BP_SGD, BLOCKS | NORMS, 0, 0},
+    {"blocks, a sample a step", {9, 1061, 1051, 5}, 12, 1, BP_SGD, BLOCKS | SINGLE, 0, 0},
     {"stream", {70, 50, 40, 9}, 150, 32, BP_ADAM, STREAM | SHUFFLE, 0, 0},
     {"stream of batches", {70, 50, 40, 9}, 150, 32, BP_ADAM, STREAM | WHOLE, 0, 0},
     {"sparse stream", {300, 40, 20, 5}, 150, 32, BP_ADAM, STREAM | SPARSE | LAZY, 0, 0},
     {"ranks", {70, 50, 40, 9}, 150, 32, BP_ADAM, SHUFFLE | DROPOUT | VALIDATION, 3, 0},
+    {"ranks, blocks", {9, 1024, 1051, 5}, 30, 10, BP_ADAM, BLOCKS | SINGLE, 2, 0},
     {"ranks, bfloat16", {70, 50, 40, 9}, 150, 32, BP_SGD, MIXED | SINGLE, 2, 0},
     {"ranks, sparse", {300, 40, 20, 5}, 150, 32, BP_ADAM, SPARSE, 2, 0},
     {"ranks with rows in common", {70, 50, 40, 9}, 150, 32, BP_ADAM, SHARED | SHUFFLE, 3, 0},
@@ -411,12 +416,14 @@ static void
 check_way(const struct way *way)
 {
     const size_t count = way->ranks ? way->ranks : 1;
-    struct rank ranks[3][MOST_RANKS];
+    const size_t few[TEAMS] = {1, 2, 3}, many[TEAMS] = {1, 4, 16};
+    struct rank ranks[TEAMS][MOST_RANKS];
     struct world world;
 
     make_world(&world, way);
-    for (size_t threads = 1; threads <= 3; threads++) {
-        struct rank *now = ranks[threads - 1];
+    for (size_t i = 0; i < TEAMS; i++) {
+        const size_t threads = way->flags & BLOCKS ? many[i] : few[i];
+        struct rank *now = ranks[i];
         for (size_t r = 0; r < count; r++)
             now[r] = (struct rank){.way = way, .world = &world, .me = r, .threads = threads};
         if (way->ranks)
@@ -428,7 +435,7 @@ check_way(const struct way *way)
             compare(&ranks[0][r], &now[r], true);
         }
     }
-    for (size_t i = 0; i < 3 * count; i++) {
+    for (size_t i = 0; i < TEAMS * count; i++) {
         struct rank *rank = &ranks[i / count][i % count];
         free(rank->parameters);
         for (size_t s = 0; s < BP_STATES; s++)
@@ -552,6 +559,6 @@ main(void)
             check_population(way);
         }
     }
-    printf("%zu ways to train on 1, 2 and 3 threads, and %zu others\n", count, others);
+    printf("%zu ways to train on one thread and on several, and %zu others\n", count, others);
     return 0;
 }

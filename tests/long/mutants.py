@@ -45,9 +45,9 @@ FIRST = {
     "population_online": ("populations",), "population": ("populations",), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
     **dict.fromkeys(("lbfgs", "line_search", "levenberg", "bayesian", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
     "pace": ("pace",), "crowding": ("crowding",), "core": ("cores",), "pieces": ("pieces",), "team": ("pieces",),
-    "chain": ("history", "not_finite", "while_training", "determinism"), "single": ("determinism",), "online": ("determinism",),
+    "chain": ("history", "not_finite", "while_training", "determinism"), "single": ("determinism", "large_layers"), "division": ("division", "large_layers"), "grid": ("division", "large_layers"), "quarters": ("large_layers",), "workspace": ("large_layers",), "plan": ("large_layers", "populations"), "online": ("determinism",),
     "rearrange": ("kernels", "numbers"), "together": ("mpi",), "averaging": ("mpi",), "common_memory": ("mpi",), "whole_gradient": ("optimizers", "fit_options", "freedom"), "feed": ("fit_options",), "batches": ("schedules", "training", "sparse_fit"), "figures": ("training",),
-    "forward": ("gradients",), "backward": ("gradients", "precision"), "update": ("gradients", "sparse_fit", "freedom"), "gradient": ("gradients",),
+    "forward": ("gradients", "large_layers"), "backward": ("gradients", "precision", "large_layers"), "update": ("gradients", "sparse_fit", "freedom"), "gradient": ("gradients",),
 }  # fmt: skip
 
 
@@ -124,6 +124,8 @@ MUTANTS = [
     *in_file(
         "core/base/pieces.c",
         ("nobody takes from others' shares", "pieces->from < pieces->threads", "pieces->from < 1"),
+        ("all pieces are of the first group", "pieces->group = whose % pieces->groups;", "pieces->group = 0;"),
+        ("groups have the same share", "whose / pieces->groups, &begin", "whose % (pieces->threads / pieces->groups), &begin"),
         ("the first piece is the whole share", "(begun + (grains + 1) / 2) * grain", "(begun + grains) * grain"),
     ),
     *in_file(
@@ -380,7 +382,46 @@ MUTANTS = [
     ),
     *in_file(
         "core/passes/forward.c",
-        ("forward: the bias of the first panel", "weights.bias ? bp_at(net, weights.bias, first * kernels->panel) : NULL", "weights.bias"),
+        ("forward: the bias of the first panel", "weights.bias ? bp_at(net, weights.bias, first * panel) : NULL", "weights.bias"),
+        ("forward: parts of others are not added", "bp_add_places(pass->net, parts, places, last - first, pass->rows);", ""),
+        ("forward: each part has the whole sum", "(struct bp_part_of_sum){parts, pieces.group}", "(struct bp_part_of_sum){1, 0}"),
+        ("forward: parts of the layer's first panels", "ws->stride, at);\n}", "ws->stride, 0);\n}"),
+    ),
+    *in_file(
+        "core/network/quarters.h",
+        ("the first layer is large, too", "return l > 0 && net", "return net"),
+        ("layers are large whose outputs are", "net->layers[l].inputs >= BP_LARGE && ", ""),
+        ("layers are large whose inputs are", " && net->layers[l].outputs >= BP_LARGE;", ";"),
+    ),
+    *in_file(
+        "core/passes/division.c",
+        ("quarters are added in order", "for (size_t apart = 1; apart < count; apart *= 2)\n            for (size_t i = 0; i < count; i += 2 * apart) {", "for (size_t apart = 1; apart < count; apart++)\n            for (size_t i = 0; i < 1; i++) {"),
+        ("only two quarters are added", "apart < count; apart *= 2)", "apart < 2 && apart < count; apart *= 2)"),
+        ("each quarter has the bias", "        if (s > 0)\n            product.start = NULL;\n", ""),
+        ("each quarter is of the first inputs", "bp_const_at(net, whole->a, begin * whole->a_stride)", "whole->a"),
+        ("each quarter is of the first weights", "bp_const_at(net, whole->b, begin * panel * whole->b_row)", "whole->b"),
+    ),
+    *in_file(
+        "core/passes/division.h",
+        ("parts are of their first quarter", "bp_quarter(panels, division->quarters, end - 1, &other, last);", "bp_quarter(panels, division->quarters, begin, &other, last);"),
+        ("parts have one place", "(number - 1) * parts->common_each + at", "at"),
+        ("mates of a block have the same rows", "(row * grid->mates + mate) * grid->columns + column", "(row * grid->mates) * grid->columns + column"),
+        ("backward, blocks are others' than forward", "        pieces.me = (row * grid->mates + mate) * grid->columns + column;\n", "        (void)row, (void)column, (void)mate;\n"),
+        ("the sums of a large layer are in order on one thread", "return (struct bp_division){BP_QUARTERS, bp_grid_of(pass->threads)};", "return (struct bp_division){pass->threads == 1 ? 1 : BP_QUARTERS, bp_grid_of(pass->threads)};"),
+    ),
+    *in_file(
+        "core/passes/grid.h",
+        ("the grid is one row too few", "grid.mates % 2 == 0 && grid.rows < BP_QUARTERS", "grid.mates % 2 == 0 && grid.rows <= BP_QUARTERS"),
+        ("mates are not counted", "        grid.mates /= 2;\n", "        grid.mates /= 4;\n"),
+    ),
+    *in_file(
+        "core/passes/workspace.c",
+        ("no room for several parts", "take(block, bp_most_parts(threads) - 1,", "take(block, 0,"),
+        ("one place for the quarters of all threads", "take(block, threads * (BP_QUARTERS - 1),", "take(block, BP_QUARTERS - 1,"),
+    ),
+    *in_file(
+        "core/population/plan.c",
+        ("large layers in lanes", "!bp_has_large(net) && ", ""),
     ),
     *in_file(
         "core/passes/losses.c",
@@ -390,7 +431,10 @@ MUTANTS = [
         "core/passes/backward.c",
         ("backward: slope dropped", "multiply_by_slope(pass, before->l, first, last,", "if (0) multiply_by_slope(pass, before->l, first, last,"),
         ("backward: rows are not scaled", "net->kernels->scale_rows(own.count, panels, ws->factors + own.first, delta, ws->stride);", ";"),
-        ("backward: nothing is carried", "propagate(pass, way->l, first, last);", ";"),
+        ("backward: nothing is carried", "propagate(pass, way->l, division, part, first, last);", ";"),
+        ("backward: parts of others are not added", "bp_add_places(net, parts, places, bp_panels(net, pass->rows), k_end - k);", ""),
+        ("backward: parts of the layer's first rows", "bp_padded(net->layers[l].inputs) * panel, k * panel);", "bp_padded(net->layers[l].inputs) * panel, 0);"),
+        ("backward: blocks update all columns", "if (part.count > 1)\n        bp_panels_of_part(", "if (0)\n        bp_panels_of_part("),
         ("backward: the delta is not turned round", "else if (way->carry)\n        turn_round(", "else if (0)\n        turn_round("),
         ("backward: bfloat16's delta is not carried", "bp_rounded_delta_sums(pass, way->l, first, last);", ";"),
         ("dropout is forgotten on the way back", "if (bp_drops(pass, l))\n        bp_drop_nodes(pass, l, first,", "if (0)\n        bp_drop_nodes(pass, l, first,"),
@@ -410,7 +454,10 @@ MUTANTS = [
         "core/train/methods/single.c",
         ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
-        ("online: the input of this sample", ".a_last = bp_input_of(last, l)", ".a_last = bp_input_of(l == 0 ? ws : last, l)"),
+        ("online: the input of this sample", ".a_last = bp_const_at(net, bp_input_of(last, l), k)", ".a_last = bp_const_at(net, bp_input_of(l == 0 ? ws : last, l), k)"),
+        ("online: large layers are summed in order", "division->quarters;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_quarter(bp_panels(net, layer->inputs)", "1;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_quarter(bp_panels(net, layer->inputs)"),
+        ("online: what pads of the quarters are left in", "(panels * panel - (end - k)) * net->kernels->size);", "0);"),
+        ("online: large layers are carried back in order", "bp_add_places(net, quarters, places, panels, 1);", "bp_add_places(net, 1, places, panels, 1);"),
     ),
     *in_file(
         "core/passes/alone.c",

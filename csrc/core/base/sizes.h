@@ -1,4 +1,4 @@
-/* sizes.h: the smaller of two sizes, and a quotient rounded up. Depends on libc only. */
+/* sizes.h: the smaller and the larger of two sizes, and a quotient rounded up. Depends on libc only. */
 #ifndef BP_SIZES_H
 #define BP_SIZES_H
 
@@ -8,6 +8,12 @@ static inline size_t
 bp_smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static inline size_t
+bp_larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 /* a / b, rounded up */

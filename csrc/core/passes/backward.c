@@ -1,6 +1,7 @@
 #include "backward.h"
 
 #include "core/network/functions.h"
+#include "division.h"
 #include "rounded.h"
 #include "sparse_layer.h"
 
@@ -94,10 +95,22 @@ turn_round(const struct bp_pass *pass, size_t l, size_t first, size_t last)
                                 ws->turned.stride);
 }
 
-/* ∂C/∂a_k^(l-1) = Σ_j delta_j w_jk for the nodes k in panels [first, last) of the layer before,
- * turned round: [rows / P][k][P] */
+/* ∂C/∂a_k of some nodes of the layer before l from k on, turned round, [rows / P][k][P]: part `number` of it */
+static struct bp_place
+place_of_turned(const struct bp_pass *pass, size_t l, size_t number, size_t k)
+{
+    const struct bp_network *net = pass->net;
+    const struct bp_turned *turned = &pass->ws->turned;
+    const size_t panel = net->kernels->panel;
+    const struct bp_place sum = {bp_at(net, turned->dC_da, k * panel), turned->stride};
+
+    return bp_place_of_part(pass, number, sum, bp_padded(net->layers[l].inputs) * panel, k * panel);
+}
+
+/* A part of ∂C/∂a_k^(l-1) = Σ_j delta_j w_jk for the nodes k in panels [first, last) of the layer before. */
 static void
-propagate(const struct bp_pass *pass, size_t l, size_t first, size_t last)
+propagate(const struct bp_pass *pass, size_t l, const struct bp_division *division,
+          struct bp_part_of_sum part, size_t first, size_t last)
 {
     const struct bp_network *net = pass->net;
     const struct bp_layer *layer = &net->layers[l];
@@ -107,21 +120,36 @@ propagate(const struct bp_pass *pass, size_t l, size_t first, size_t last)
     const size_t k_end = bp_end_of(net, last, layer->inputs);
 
     /* some rows of W at a time: all of their columns then stay cached for every panel of samples */
-    for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS)
-        bp_product_over_depth(pass,
-                              &(struct bp_product){
-                                  .rows = k_end - k < BP_CHUNK_ROWS ? k_end - k : BP_CHUNK_ROWS,
-                                  .columns = pass->rows,
-                                  .depth = layer->outputs,
-                                  .a = bp_at(net, weights.w, k * weights.row),
-                                  .a_row = weights.row,
-                                  .a_stride = weights.stride,
-                                  .b = ws->turned.delta[l % 2],
-                                  .b_row = panel,
-                                  .b_stride = ws->turned.stride,
-                                  .c = bp_at(net, ws->turned.dC_da, k * panel),
-                                  .c_stride = ws->turned.stride,
-                              });
+    for (size_t k = first * panel; k < k_end; k += BP_CHUNK_ROWS) {
+        const struct bp_place place = place_of_turned(pass, l, part.number, k);
+        bp_sum_part(pass, division, part,
+                    &(struct bp_product){
+                        .rows = bp_smaller(k_end - k, BP_CHUNK_ROWS),
+                        .columns = pass->rows,
+                        .depth = layer->outputs,
+                        .a = bp_at(net, weights.w, k * weights.row),
+                        .a_row = weights.row,
+                        .a_stride = weights.stride,
+                        .b = ws->turned.delta[l % 2],
+                        .b_row = panel,
+                        .b_stride = ws->turned.stride,
+                        .c = place.numbers,
+                        .c_stride = place.stride,
+                    });
+    }
+}
+
+/* These sums, when their parts are there */
+static void
+add_parts(const struct bp_pass *pass, size_t l, size_t parts, size_t first, size_t last)
+{
+    const struct bp_network *net = pass->net;
+    const size_t k = first * net->kernels->panel, k_end = bp_end_of(net, last, net->layers[l].inputs);
+    struct bp_place places[BP_QUARTERS];
+
+    for (size_t i = 0; i < parts; i++)
+        places[i] = place_of_turned(pass, l, i, k);
+    bp_add_places(net, parts, places, bp_panels(net, pass->rows), k_end - k);
 }
 
 /* Turns panels [first, last) of the `nodes` nodes in dC_da_turned back, [k / P][rows][P]. */
@@ -167,32 +195,67 @@ prepare_delta(const struct bp_pass *pass, const struct way *way, size_t first, s
         turn_round(pass, way->l, first, last);
 }
 
-/* Rows k of W, in panels [first, last), whole: ∂C/∂a of these nodes, then the update of their weights, then their
- * delta, as the layer before takes it. */
+/* Rows k of W, in panels [first, last): a part of ∂C/∂a of these nodes, then the update of the weights that it
+ * was computed from. */
 static void
-carry_past_rows(const struct bp_pass *pass, const struct way *way, const struct way *before,
-                size_t first, size_t last, const struct bp_update *update)
+carry_past_rows(const struct bp_pass *pass, const struct way *way, const struct bp_division *division,
+                struct bp_part_of_sum part, size_t first, size_t last, const struct bp_update *update)
 {
-    const struct bp_network *net = pass->net;
-    const struct bp_layer *layer = &net->layers[way->l];
-    const struct bp_workspace *ws = pass->ws;
-    const bool sparse = way->l == 0 && ws->scratch.nonzeros;
+    const size_t panels = bp_panels(pass->net, pass->net->layers[way->l].outputs);
+    const bool sparse = way->l == 0 && pass->ws->scratch.nonzeros;
+    struct bp_part weights = {first, last, 0, panels};
 
     if (pass->mixed)
         bp_rounded_delta_sums(pass, way->l, first, last);
     else
-        propagate(pass, way->l, first, last);
+        propagate(pass, way->l, division, part, first, last);
+    if (part.count > 1)
+        bp_panels_of_part(division, part, panels, &weights.j_first, &weights.j_last);
     if (update->what != BP_NO_GRADIENT && !sparse)
-        bp_update_weights(pass, way->l,
-                          &(struct bp_part){first, last, 0, bp_panels(net, layer->outputs)},
-                          update);
+        bp_update_weights(pass, way->l, &weights, update);
+}
+
+/* When ∂C/∂a of the nodes in panels [first, last) is there: their delta, as the layer before takes it. */
+static inline void
+leave_delta(const struct bp_pass *pass, const struct way *way, const struct way *before, size_t first,
+            size_t last)
+{
+    const struct bp_workspace *ws = pass->ws;
+
     if (!pass->mixed)
-        turn_back(pass, layer->inputs, first, last,
+        turn_back(pass, pass->net->layers[way->l].inputs, first, last,
                   way->l > 0 ? ws->nodes[way->l - 1].dC_da : ws->dC_dx);
     if (!before)
         return;
     multiply_by_slope(pass, before->l, first, last, (struct bp_rows){NULL, 0, pass->rows});
     prepare_delta(pass, before, first, last);
+}
+
+/* The delta of a layer to the layer before, and its update */
+static void
+carry_back(const struct bp_pass *pass, const struct way *way, const struct way *before,
+           const struct bp_update *update)
+{
+    const struct bp_division division = bp_division_of(pass, way->l);
+    const size_t panels = bp_panels(pass->net, pass->net->layers[way->l].inputs);
+    const size_t parts = division.grid.columns;
+    struct bp_pieces pieces = bp_divide_backward(pass, &division, panels, ROWS_GRAIN);
+    size_t first, last;
+
+    while (bp_next_piece(&pieces, &first, &last)) {
+        const struct bp_part_of_sum part = {parts, pieces.group};
+        carry_past_rows(pass, way, &division, part, first, last, update);
+        if (parts == 1)
+            leave_delta(pass, way, before, first, last);
+    }
+    if (parts == 1)
+        return;
+    bp_meet(pass->team);
+    pieces = bp_divide(pass, panels, 1);
+    while (bp_next_piece(&pieces, &first, &last)) {
+        add_parts(pass, way->l, parts, first, last);
+        leave_delta(pass, way, before, first, last);
+    }
 }
 
 /* The update of weights that no delta is carried past: pieces of rows k, of these columns or of all */
@@ -227,11 +290,10 @@ backward_layer(const struct bp_pass *pass, const struct way *way, const struct w
 {
     const struct bp_network *net = pass->net;
     const size_t l = way->l;
-    struct bp_pieces pieces = bp_divide(pass, bp_panels(net, net->layers[l].inputs), ROWS_GRAIN);
     size_t first, last;
 
-    while (way->carry && bp_next_piece(&pieces, &first, &last))
-        carry_past_rows(pass, way, before, first, last, update);
+    if (way->carry)
+        carry_back(pass, way, before, update);
     if (update->what == BP_NO_GRADIENT)
         return;
     if (l == 0 && pass->ws->scratch.nonzeros) {

@@ -6,6 +6,7 @@
 #include "core/base/memory.h"
 #include "core/base/sizes.h"
 #include "core/data/sparse.h"
+#include "grid.h"
 
 /* For AddressSanitizer, which knows of the block as a whole only: 64 bytes after each buffer that
  * nobody may touch. */
@@ -82,6 +83,30 @@ take_rounded(struct block *block, const struct bp_network *net, size_t rows, siz
     rounded->pieces = take(block, threads, BP_PIECE * sizeof(bp_bfloat16));
 }
 
+/* For passes of `threads` threads at most. */
+static void
+take_sum_parts(struct block *block, const struct bp_network *net, const struct bp_workspace *ws, size_t threads,
+               bool backward, struct bp_sum_parts *parts)
+{
+    const size_t size = net->kernels->size, turned = bp_panels(net, ws->rows) * net->kernels->panel;
+    size_t layer = 0, own = BP_OWN_PANELS * ws->stride;
+
+    for (size_t l = 0; l < net->count; l++)
+        if (bp_is_large(net, l)) {
+            layer = bp_larger(layer, bp_panels(net, net->layers[l].outputs) * ws->stride);
+            if (backward)
+                layer = bp_larger(layer, bp_padded(net->layers[l].inputs) * turned);
+        }
+    if (layer == 0)
+        return;
+    if (backward)
+        own = bp_larger(own, bp_padded(BP_CHUNK_ROWS) * turned);
+    parts->own_each = own;
+    parts->common_each = layer;
+    parts->own = take(block, threads * (BP_QUARTERS - 1), bp_size_product(own, size));
+    parts->common = take(block, bp_most_parts(threads) - 1, bp_size_product(layer, size));
+}
+
 static void
 carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net, size_t threads,
       unsigned flags)
@@ -132,6 +157,8 @@ carve(struct bp_workspace *ws, struct block *block, const struct bp_network *net
         ws->scratch.partial_sums = take(block, parts, sizeof(*ws->scratch.partial_sums));
         ws->scratch.deltas = take_panels(block, net, net->layers[0].outputs, net->kernels->panel);
     }
+    if (!(flags & BP_ROUNDED))
+        take_sum_parts(block, net, ws, threads, !(flags & BP_FORWARD_ONLY), &ws->sum_parts);
     ws->losses = take(block, rows, sizeof(*ws->losses));
     ws->factors = take(block, rows, sizeof(*ws->factors));
     ws->classes = take(block, rows, sizeof(*ws->classes));

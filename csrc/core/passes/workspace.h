@@ -24,6 +24,13 @@ struct bp_turned {
     size_t stride;
 };
 
+/* What a large layer's sums are added up from, besides what lies where the sum will be (division.h): quarters,
+ * three for each thread, and parts of a whole layer, where several threads have parts. NULL without. */
+struct bp_sum_parts {
+    bp_real *own, *common;
+    size_t own_each, common_each; /* numbers of a quarter, of a part */
+};
+
 /* Factors rounded to bfloat16, as kernels/mixed.h says; two of each in turn, as others may still read
  * the last layer's. NULL without BP_ROUNDED. */
 struct bp_rounded {
@@ -61,6 +68,7 @@ struct bp_workspace {
     struct bp_nodes *nodes;  /* one per layer */
     struct bp_turned turned;
     struct bp_rounded rounded;
+    struct bp_sum_parts sum_parts;
     double *losses, *factors; /* one per row: C_0, and what its delta is multiplied by */
     int64_t *classes, *wanted;
     struct bp_scratch scratch;
@@ -79,6 +87,9 @@ enum {
 
 /* Rows of weights that are worked on at a time. */
 enum { BP_CHUNK_ROWS = 128 };
+
+/* Panels of outputs, whole tiles, whose quarters one thread sums at a time: they stay in its second cache. */
+enum { BP_OWN_PANELS = 12 };
 
 /* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it at most, and
  * panels enough for groups of two and of three. */

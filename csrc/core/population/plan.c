@@ -5,6 +5,7 @@
 #include "core/base/memory.h"
 #include "core/base/sizes.h"
 #include "core/network/grouping.h"
+#include "core/network/quarters.h"
 #include "core/train/methods/method.h"
 
 /* Whether all members take the same kind of step, with as many states. */
@@ -38,7 +39,7 @@ can(const struct bp_population *p, size_t batch)
 {
     const struct bp_network *net = p->net;
 
-    return !net->custom && !net->dropout && !net->restraint.rated && !net->restraint.masked &&
+    return !net->custom && !bp_has_large(net) && !net->dropout && !net->restraint.rated && !net->restraint.masked &&
            !p->settings.norms && !p->settings.mixed && !p->data.of->mask.data &&
            bp_grouping_of(net, batch).block == 0 && are_dense(p, &p->data) &&
            are_dense(p, &p->validation) && are_alike(p);
