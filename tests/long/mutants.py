@@ -42,7 +42,7 @@ FIRST = {
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes", "groups"), "groups": ("groups", "lanes"),
     "many": ("many_samples", "grouped_sums"), "many_gradients": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums", "groups"),
     "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
-    "population_online": ("populations",), "population": ("populations",), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "train_population": ("populations",),
+    "population_online": ("populations",), "population": ("population", "populations"), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "divide": ("population",),
     **dict.fromkeys(("lbfgs", "line_search", "levenberg", "bayesian", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
     "pace": ("pace",), "crowding": ("crowding",), "core": ("cores",), "pieces": ("pieces",), "team": ("pieces",),
     "chain": ("history", "not_finite", "while_training", "determinism"), "single": ("determinism", "large_layers"), "division": ("division", "large_layers"), "grid": ("division", "large_layers"), "quarters": ("large_layers",), "workspace": ("large_layers",), "plan": ("large_layers", "populations"), "online": ("determinism",),
@@ -577,8 +577,9 @@ MUTANTS = [
         ("lanes that are not wanted are written", "const bool moves = i < block->count ? !wanted || wanted[i] : !wanted;", "const bool moves = i < block->count || !wanted;"),
     ),
     *in_file(
-        "core/population/train_population.c",
+        "core/population/divide.c",
         ("members that rest are trained", "        if (p->members.active[i])\n", ""),
+        ("what is left of a fold is lost", "            keys[left++] = keys[i];", "            left += 0;"),
     ),
     *in_file(
         "kernels/bodies/population_online.inc",
@@ -594,6 +595,7 @@ MUTANTS = [
     *in_file(
         "kernels/bodies/population.inc",
         ("the first half's numbers", "part.b += BP_BLOCK_VECTORS * LANES;", "part.b += 0;"),
+        ("a deep product begins anew", "            part.start = p->c;", "            part.start = p->start;"),
     ),
     *in_file(
         "core/train/epoch.c",
@@ -841,7 +843,9 @@ def path_in(root, mutant):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--list", action="store_true", help="names only; whether each is found in the sources")
+    parser.add_argument(
+        "--list", action="store_true", help="names only; whether each is found in the sources"
+    )
     parser.add_argument("--work", help="a folder to build in, kept; else a temporary one")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()

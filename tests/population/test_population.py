@@ -149,3 +149,16 @@ def test_members_of_folds_have_the_bits_of_their_own_fit(of_folds, dtype, thread
     population = bp.Population(network, members, [7] * members)
     optimizer = bp.Adam(r.uniform(0.001, 0.03, members))
     assert_like_alone(population, network, [7] * members, x, y, optimizer, settings, {}, False)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_members_with_many_inputs_and_samples_a_step(dtype):
+    """Deep products, which go in parts, and steps that are loaded in parts."""
+    r = np.random.default_rng(0)
+    members, x, y = 17, r.normal(size=(300, 150)).astype(dtype), r.integers(0, 3, 300)
+    network = bp.Network.dense(
+        150, 9, 3, hidden="tanh", output="softmax", loss="cross_entropy", dtype=dtype, seed=0
+    )
+    population, optimizer = bp.Population(network, members, 3), bp.Adam(r.uniform(0.001, 0.03, members))
+    settings = {"epochs": 1, "batch_size": 270}
+    assert_like_alone(population, network, 3, x, y, optimizer, settings, {}, False)
