@@ -6,7 +6,7 @@
 #include "sparse_layer.h"
 
 /* Part `number` of z, in panels from `first` on and rows from `row` on */
-static struct bp_place
+static inline struct bp_place
 place_of_z(const struct bp_pass *pass, size_t l, size_t number, size_t first, size_t row)
 {
     const struct bp_network *net = pass->net;
@@ -62,17 +62,26 @@ activate_share(const struct bp_pass *pass, size_t l, size_t first, size_t last, 
         bp_round_input(pass, l + 1, first, last, *rows);
 }
 
-/* A part of z, in panels [first, last) and rows `rows` */
+/* z, each sum whole and in order, in panels [first, last) and rows `rows` */
 static inline void
+sum_in_order(const struct bp_pass *pass, size_t l, size_t first, size_t last, const struct bp_rows *rows)
+{
+    struct bp_product sums =
+        sums_of(pass, l, first, last, rows, place_of_z(pass, l, 0, first, rows->first));
+
+    bp_product_over_depth(pass, &sums);
+}
+
+/* A part of z of a large layer, in panels [first, last) and rows `rows` */
+static void
 sum_share(const struct bp_pass *pass, size_t l, const struct bp_division *division,
           struct bp_part_of_sum part, size_t first, size_t last, const struct bp_rows *rows)
 {
-    const size_t most = bp_panels_at_once(division, last - first);
-
-    for (size_t q = first; q < last; q += most) {
+    for (size_t q = first; q < last; q += BP_OWN_PANELS) {
         const struct bp_place place = place_of_z(pass, l, part.number, q, rows->first);
-        struct bp_product sums = sums_of(pass, l, q, bp_smaller(last, q + most), rows, place);
-        bp_sum_part(pass, division, part, &sums);
+        const size_t end = bp_smaller(last, q + BP_OWN_PANELS);
+        const struct bp_product sums = sums_of(pass, l, q, end, rows, place);
+        bp_sum_quarters(pass, division, part, &sums);
     }
 }
 
@@ -88,6 +97,8 @@ forward_share(const struct bp_pass *pass, size_t l, const struct bp_division *di
                        place_of_z(pass, 0, 0, first, rows->first).numbers, ws->stride);
     else if (pass->mixed)
         bp_rounded_sums(pass, l, first, last, *rows);
+    else if (division->quarters == 1)
+        sum_in_order(pass, l, first, last, rows);
     else
         sum_share(pass, l, division, (struct bp_part_of_sum){1, 0}, first, last, rows);
     activate_share(pass, l, first, last, rows);
