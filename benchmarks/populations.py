@@ -1,9 +1,10 @@
 """A population in lanes, one member after the other, and fit alone: nanoseconds of a step of one network.
 
-``python benchmarks/populations.py`` compares the ways on the shapes of docs/decisions.md; what
-csrc/core/population/plan.c says of when lanes are worth while is from ``--grid``, the time one after the
-other over that in lanes. ``--jax`` compares with JAX, an epoch in lax.scan and networks in vmap, both with
-one thread and one order for all: set JAX_PLATFORMS=cpu, and run it on one processor (taskset -c 0).
+``python benchmarks/populations.py`` compares the ways on shapes of docs/decisions.md. ``--grid`` checks what
+csrc/core/population/plan.c says of when lanes are worth while: the time one after the other over that in
+lanes, and over that of the way that is chosen. ``--jax`` compares with JAX, an epoch in lax.scan and networks
+in vmap, both with one thread and one order for all: set JAX_PLATFORMS=cpu, and run it on one processor
+(taskset -c 0).
 """
 
 import itertools
@@ -19,11 +20,13 @@ MEMBERS, ROUNDS = 256, 5
 CALL = 8  # times as many epochs beside JAX: a call of fit takes 0.3 ms, which is a part of short ones
 
 
-def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuffle=False, epochs=None):
+def step_times(
+    sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuffle=False, epochs=None, **network
+):
     """{way: nanoseconds}, processor time of one thread, the least of several interleaved rounds."""
     rng = np.random.default_rng(0)
-    x, y = rng.random((samples, sizes[0])).astype("f4"), rng.random((samples, sizes[-1])).astype("f4")
-    nets = [bp.Network.dense(*sizes, seed=i) for i in range(members)]
+    nets = [bp.Network.dense(*sizes, seed=i, **network) for i in range(members)]
+    x, y = (rng.random((samples, nodes)).astype(nets[0].dtype) for nodes in (sizes[0], sizes[-1]))
     parameters = np.stack([net.parameters for net in nets])
     steps = -(-samples // batch)
     epochs = epochs or max(1, 2000 // (steps * (1 + parameters.shape[1] * batch // 50)))
@@ -54,7 +57,7 @@ def step_times(sizes, batch, samples, optimizer="SGD", *, members=MEMBERS, shuff
                 way=way,
             )
             note(way, begun, epochs, members)
-        alone, own = bp.Network.dense(*sizes, seed=0), getattr(bp, optimizer)(0.01)
+        alone, own = bp.Network.dense(*sizes, seed=0, **network), getattr(bp, optimizer)(0.01)
         begun = time.thread_time()
         alone.fit(x, y, own, epochs=32 * epochs, batch_size=batch, shuffle=shuffle, threads=1, progress=False)
         note("fit", begun, 32 * epochs, 1)
@@ -146,13 +149,26 @@ def against_jax():
 
 
 def grid():
-    """From what size on lanes are slower."""
-    for optimizer in ("SGD", "Adam"):
-        for width in (8, 16, 24, 32, 48, 64, 96):
-            for batch in (1, 4, 8, 16, 32, 64, 128):
-                sizes = (width, width, 4)
-                times = step_times(sizes, batch, 256, optimizer, members=32, shuffle=True, epochs=8)
-                print(optimizer, width, batch, f"{times['one by one'] / times['in lanes']:.2f}", flush=True)
+    """Where lanes are slower, and whether the faster way is chosen; also with softmax, and in float64."""
+    kinds = {
+        "float32": {},
+        "float64": {"dtype": "float64"},
+        "softmax": {"output": "softmax", "loss": "cross_entropy"},
+    }
+    chosen = []
+    for kind, optimizer, shuffle in itertools.product(kinds, ("SGD", "Adam"), (False, True)):
+        for width, batch in itertools.product((8, 16, 32, 48, 64, 100, 256, 512), (1, 8, 32, 128)):
+            sizes, epochs = (width, width, 10), 8 if width < 256 else 1
+            given = {"members": 32, "shuffle": shuffle, "epochs": epochs, **kinds[kind]}
+            times = step_times(sizes, batch, 256, optimizer, **given)
+            lanes, best = (times["one by one"] / times[way] for way in ("in lanes", "fastest"))
+            chosen.append(best)
+            order = "own orders" if shuffle else "one order"
+            print(
+                f"{kind} {optimizer} {order} {width} {batch}: lanes {lanes:.2f}, chosen {best:.2f}",
+                flush=True,
+            )
+    print("least of what is chosen", np.sort(chosen)[:10].round(2))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ divide(struct bp_division *d, uint64_t *keys)
 }
 
 enum bp_status
-bp_divide(const struct bp_population *p, struct bp_division *d)
+bp_divide_members(const struct bp_population *p, struct bp_division *d)
 {
     const size_t count = p->members.count, ends = count + 1;
     uint64_t *keys = bp_allocate(count, sizeof(*keys));

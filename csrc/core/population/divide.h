@@ -13,7 +13,7 @@ struct bp_division {
 
 /* Divides the active members; BP_OK, or BP_NO_MEMORY. To be released in any case. */
 enum bp_status
-bp_divide(const struct bp_population *, struct bp_division *);
+bp_divide_members(const struct bp_population *, struct bp_division *);
 void
 bp_release_division(struct bp_division *);
 

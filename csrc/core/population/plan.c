@@ -104,10 +104,10 @@ gain_in(const struct gain *rows, size_t count, size_t nodes, bool is_long)
     return 0;
 }
 
-/* How many times sooner a full block is done than its members one after the other, cautiously; 0 where it
- * is not. benchmarks/populations.py --grid measures what these numbers are from: a network's numbers, a vector
- * each, must come from a cache fast enough. A sample that all have is not spread over the lanes, and alone
- * softmax and its loss take longer, as a row of few classes fills no vector. */
+/* How many times sooner a full block is done than its members one after the other, cautiously, as it was measured;
+ * 0 where it is not. benchmarks/populations.py --grid measures it again. A network's numbers, a vector each, must come
+ * from a cache fast enough. A sample that all have is not spread over the lanes, and alone softmax and its loss
+ * take longer, as a row of few classes fills no vector. */
 static double
 gain_of(const struct bp_population *p, const struct block_plan *plan, bool sharing)
 {

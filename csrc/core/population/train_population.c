@@ -79,7 +79,7 @@ train_span(struct part *part)
         if (drawn != BP_OK)
             return drawn;
     }
-    enum bp_status status = bp_divide(p, &part->division);
+    enum bp_status status = bp_divide_members(p, &part->division);
     const size_t blocks = part->division.blocks;
     const size_t tasks = status == BP_OK ? blocks + part->division.active - part->division.first[blocks] : 0;
     const size_t threads = p->settings.threads < tasks ? p->settings.threads : tasks;
