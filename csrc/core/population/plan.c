@@ -112,9 +112,9 @@ static double
 gain_of(const struct bp_population *p, const struct block_plan *plan, bool sharing)
 {
     static const struct gain own[] = {{50, 3, 3},        {500, 1.4, 1.8}, {1500, 1.2, 1.5}, {3000, 1.12, 1.3},
-                                      {4500, 1.05, 1.1}, {8000, 0, 1.05}, {10000, 0, 0}};
+                                      {4500, 1.05, 1.1}, {8000, 0, 1.05}, {12000, 0, 1}};
     static const struct gain shared[] = {{50, 3, 3},        {500, 1.5, 2.2},   {1500, 1.35, 1.7}, {3000, 1.3, 1.5},
-                                         {4500, 1.1, 1.25}, {8000, 1.05, 1.25}, {10000, 0, 1.1}};
+                                         {4500, 1.1, 1.25}, {8000, 1.05, 1.25}, {12000, 0, 1.15}};
     static const struct gain online[] = {{50, 3, 3}, {500, 1.7, 1.7}, {1500, 1.05, 1.25}, {3000, 0, 1.12}};
     enum { ROWS = sizeof(own) / sizeof(*own), ROWS_ONLINE = sizeof(online) / sizeof(*online) };
     enum { LONG = 16, MOST_PASSING = 16384 };
