@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import functools
+import math
 from _thread import RLock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _settling = RLock()
+
+
+def _numbers(column: NDArray[Any]) -> list[Any]:
+    """Python's numbers; all that are not known are one NaN, so that lists of equal figures are equal."""
+    numbers: list[Any] = column.tolist()
+    return (
+        [math.nan if number != number else number for number in numbers]
+        if np.isnan(column).any()
+        else numbers
+    )
 
 
 class Columns(dict[str, list[Any]]):
@@ -28,7 +41,7 @@ class Columns(dict[str, list[Any]]):
             for key, values in dict.items(self) if added else ():
                 for columns in added:
                     column = columns[key]
-                    values.extend(column.tolist() if column.ndim == 1 else column)
+                    values.extend(_numbers(column) if column.ndim == 1 else column)
             self._waiting = ()
 
 

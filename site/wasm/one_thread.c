@@ -25,6 +25,13 @@ bp_team_take(struct bp_team *team, size_t whose, size_t count)
     return count;
 }
 
+void
+bp_await_countdown(const atomic_size_t *left, size_t most)
+{
+    (void)left;
+    (void)most;
+}
+
 double
 bp_waited(const struct bp_team *team)
 {

@@ -1,7 +1,7 @@
 #include "team.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -41,6 +41,16 @@ struct bp_team {
     struct member *members;
 };
 
+static inline void
+pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* Whether that round of the barrier ends while it looks `looks` times. */
 static bool
 ends_soon(const struct bp_team *team, unsigned round, int looks)
@@ -48,7 +58,7 @@ ends_soon(const struct bp_team *team, unsigned round, int looks)
     for (int i = 0; i < looks; i++) {
         if (atomic_load_explicit(&team->round, memory_order_acquire) != round)
             return true;
-        bp_pause_briefly();
+        pause_briefly();
     }
     return false;
 }
@@ -104,6 +114,19 @@ bp_team_take(struct bp_team *team, size_t whose, size_t count)
         if (atomic_compare_exchange_weak_explicit(taken, &seen, begun + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
             return (size_t)(begun - now);
+    }
+}
+
+void
+bp_await_countdown(const atomic_size_t *left, size_t most)
+{
+    for (int looks = 0; atomic_load_explicit(left, memory_order_acquire) > most; looks++) {
+        if (looks < LOOKS)
+            pause_briefly();
+        else { /* the other perhaps has no core */
+            sched_yield();
+            looks = 0;
+        }
     }
 }
 

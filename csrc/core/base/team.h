@@ -3,6 +3,7 @@
 #ifndef BP_TEAM_H
 #define BP_TEAM_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "status.h"
@@ -44,20 +45,12 @@ void bp_meet(struct bp_team *);
  * `count`. Whoever asks has it. */
 size_t bp_team_take(struct bp_team *, size_t whose, size_t count);
 
+/* Returns when *left, which another thread counts down, is at most `most`: what that wrote before is seen after. */
+void bp_await_countdown(const atomic_size_t *left, size_t most);
+
 /* Seconds that threads have spent in bp_meet so far, all of them together; short waits are left out.
  * 0 for team NULL. */
 double bp_waited(const struct bp_team *);
-
-/* In a loop that looks for what another thread writes */
-static inline void
-bp_pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 /* The share [*first, *last) of `me` when `count` things are divided among `parts`. */
 static inline void

@@ -1,6 +1,5 @@
 #include "feed.h"
 
-#include <sched.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -117,20 +116,6 @@ bp_settle_order(struct run *run)
     }
     bp_hold_random(random, false);
     return !run->verdict.stop;
-}
-
-void
-bp_await_order(const struct run *run, size_t first)
-{
-    enum { LOOKS = 1000 };
-
-    for (size_t looks = 0;
-         atomic_load_explicit(&run->feed.unsettled, memory_order_acquire) > first; looks++) {
-        if (looks < LOOKS)
-            bp_pause_briefly();
-        else
-            sched_yield(); /* perhaps to thread 0 */
-    }
 }
 
 /* Thread 0: room for the losses of the steps of this block; false where memory is short. */

@@ -15,8 +15,11 @@ bool
 bp_settle_order(struct run *);
 
 /* Returns when the order is settled from place `first` on: thread 0 is at it, or has been. */
-void
-bp_await_order(const struct run *, size_t first);
+static inline void
+bp_await_order(const struct run *run, size_t first)
+{
+    bp_await_countdown(&run->feed.unsettled, first);
+}
 
 /* Thread 0: learning rates for `count` steps from this one on; false where the verdict says why.
  */
