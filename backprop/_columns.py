@@ -8,8 +8,6 @@ from _thread import RLock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,11 +17,9 @@ _settling = RLock()
 def _numbers(column: NDArray[Any]) -> list[Any]:
     """Python's numbers; all that are not known are one NaN, so that lists of equal figures are equal."""
     numbers: list[Any] = column.tolist()
-    return (
-        [math.nan if number != number else number for number in numbers]
-        if np.isnan(column).any()
-        else numbers
-    )
+    if not math.isnan(sum(numbers)):
+        return numbers
+    return [math.nan if math.isnan(number) else number for number in numbers]
 
 
 class Columns(dict[str, list[Any]]):
