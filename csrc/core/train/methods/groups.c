@@ -356,8 +356,10 @@ step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *ne
         return bp_batches.step(worker, rows, next);
     optimizer.rate = bp_rate_of(run, worker->step);
     bp_begin_batch(worker, &run->ws, *rows);
-    if (pass->me == 0)
-        run->verdict.stop = bp_asked_to_stop(run) || !bp_settle_order(run);
+    if (pass->me == 0) { /* the order in any case: the others wait for it */
+        const bool settled = bp_settle_order(run);
+        run->verdict.stop = bp_asked_to_stop(run) || !settled;
+    }
     const struct batch batch = {
         .rows = *rows,
         .group = bp_grouping_of(pass->net, rows->count).group,
