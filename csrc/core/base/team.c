@@ -69,8 +69,9 @@ bp_meet(struct bp_team *team)
     if (!team)
         return;
     const unsigned round = atomic_load_explicit(&team->round, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 ==
-        atomic_load_explicit(&team->size, memory_order_relaxed)) {
+    /* before it arrives: as soon as it has, the last one may change the size */
+    const size_t size = atomic_load_explicit(&team->size, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == size) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&team->size, team->next_size, memory_order_relaxed);
         /* sequentially consistent, like the sleeper's steps: one of the two sees the other */
