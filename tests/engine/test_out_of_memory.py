@@ -1,5 +1,6 @@
 """Memory running out at every request: out_of_memory.py, which a crash would end, as a process."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_a_thread_that_is_refused_is_said(dtype):
 
 
 def test_requests_are_refused_once():
+    gc.collect()  # networks of other tests
     blocks = _core._allocations()
     _core._refuse_request(2)
     first = bp.Network.dense(2, 2)
