@@ -4,6 +4,7 @@
 
 #include "poll.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,8 @@ bp_hold_random(const struct bp_random *random, bool held)
  * the poll, which is asked now and then, says to stop. */
 bool bp_shuffle(const struct bp_random *, size_t count, uint32_t *order, struct bp_poll);
 
-/* A part of a shuffle of what stands in order[0 ... end - 1]: what comes to stand from `first` on stays. A whole one is
- * made of parts that follow each other from the last place down to 0; the random numbers are held. */
-void bp_shuffle_places(const struct bp_random *, uint32_t *order, size_t first, size_t end);
+/* Shuffles what stands in order[0 ... *unsettled - 1], the last place first, and counts *unsettled down: what stands from
+ * there on stays, and may be read by others. It is 0 in the end; false where the poll says to stop. */
+bool bp_settle(const struct bp_random *, uint32_t *order, atomic_size_t *unsettled, struct bp_poll);
 
 #endif

@@ -96,25 +96,12 @@ begin_order(struct run *run)
 bool
 bp_settle_order(struct run *run)
 {
-    enum { AT_A_TIME = 256, UNTIL_A_POLL = 1 << 16 }; /* a few milliseconds, as each may be a cache miss */
-    const struct bp_random *random = run->asked->random;
-    atomic_size_t *unsettled = &run->feed.unsettled;
-    size_t left = atomic_load_explicit(unsettled, memory_order_relaxed);
+    struct feed *feed = &run->feed;
+    const struct bp_poll poll = {bp_poll_if_due, run};
 
-    if (left == 0)
-        return true;
-    bp_hold_random(random, true);
-    while (left > 0) {
-        const size_t first = (left - 1) / AT_A_TIME * AT_A_TIME;
-        bp_shuffle_places(random, run->feed.order, first, left);
-        left = first;
-        if (left > 0 && left % UNTIL_A_POLL == 0 && bp_poll_if_due(run)) {
-            run->verdict.stop = true;
-            left = 0; /* nobody is to wait for more */
-        }
-        atomic_store_explicit(unsettled, left, memory_order_release);
-    }
-    bp_hold_random(random, false);
+    if (atomic_load_explicit(&feed->unsettled, memory_order_relaxed) > 0 &&
+        !bp_settle(run->asked->random, feed->order, &feed->unsettled, poll))
+        run->verdict.stop = true;
     return !run->verdict.stop;
 }
 
