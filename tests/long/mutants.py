@@ -403,7 +403,7 @@ MUTANTS = [
     ),
     *in_file(
         "core/passes/division.h",
-        ("parts are of their first quarter", "bp_quarter(panels, division->quarters, end - 1, &other, last);", "bp_quarter(panels, division->quarters, begin, &other, last);"),
+        ("parts are of their first quarter", "bp_share(panels, division->quarters, end - 1, &other, last);", "bp_share(panels, division->quarters, begin, &other, last);"),
         ("parts have one place", "(number - 1) * parts->common_each + at", "at"),
         ("mates of a block have the same rows", "(row * grid->mates + mate) * grid->columns + column", "(row * grid->mates) * grid->columns + column"),
         ("backward, blocks are others' than forward", "        pieces.me = (row * grid->mates + mate) * grid->columns + column;\n", "        (void)row, (void)column, (void)mate;\n"),
@@ -455,7 +455,7 @@ MUTANTS = [
         ("online: the bias stands still", "if (weights.bias)\n            net->kernels->column_sums", "if (0)\n            net->kernels->column_sums"),
         ("online: the last step is lost", "for (size_t l = 0; last && l < net->count; l++)", "for (size_t l = 0; 0 && l < net->count; l++)"),
         ("online: the input of this sample", ".a_last = bp_const_at(net, bp_input_of(last, l), k)", ".a_last = bp_const_at(net, bp_input_of(l == 0 ? ws : last, l), k)"),
-        ("online: large layers are summed in order", "division->quarters;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_quarter(bp_panels(net, layer->inputs)", "1;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_quarter(bp_panels(net, layer->inputs)"),
+        ("online: large layers are summed in order", "division->quarters;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_share(bp_panels(net, layer->inputs)", "1;\n    struct bp_place places[BP_QUARTERS];\n\n    for (size_t s = 0; s < quarters; s++) {\n        size_t begin, stop;\n        bp_share(bp_panels(net, layer->inputs)"),
         ("online: what pads of the quarters are left in", "(panels * panel - (end - k)) * net->kernels->size);", "0);"),
         ("online: large layers are carried back in order", "bp_add_places(net, quarters, places, panels, 1);", "bp_add_places(net, 1, places, panels, 1);"),
     ),

@@ -1,11 +1,10 @@
 /* quarters.h: how the sums over a large layer's inputs, Σ_k w_jk a_k, and outputs, Σ_j delta_j w_jk, associate:
- * (q_0 + q_1) + (q_2 + q_3), each q_s the sum over a quarter of the terms, in order. The quarters are a matter
- * of the shape alone, so that whoever computes them, and on how many threads, the bits are the same. Other
- * layers' sums are one sum, in order. Depends on layout.h and base/team.h. */
+ * (q_0 + q_1) + (q_2 + q_3), each q_s the sum over a quarter of the terms, in order: share s of four of their
+ * panels, as bp_share() has it. The quarters are a matter of the shape alone, so that whoever computes them, and
+ * on how many threads, the bits are the same. Other layers' sums are one sum, in order. Depends on layout.h. */
 #ifndef BP_QUARTERS_H
 #define BP_QUARTERS_H
 
-#include "core/base/team.h"
 #include "layout.h"
 
 /* Layers with at least BP_LARGE inputs and outputs are large, but for the first: its inputs are the samples,
@@ -25,13 +24,6 @@ bp_has_large(const struct bp_network *net)
         if (bp_is_large(net, l))
             return true;
     return false;
-}
-
-/* Panels [*first, *last) of `panels` are part s of a sum in `parts` parts: BP_QUARTERS or 1. */
-static inline void
-bp_quarter(size_t panels, size_t parts, size_t s, size_t *first, size_t *last)
-{
-    bp_share(panels, parts, s, first, last);
 }
 
 #endif

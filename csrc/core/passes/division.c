@@ -27,7 +27,7 @@ bp_sum_quarters(const struct bp_pass *pass, const struct bp_division *division, 
     for (size_t s = first; s < last; s++) {
         struct bp_product product = *whole;
         size_t begin, end;
-        bp_quarter(panels, division->quarters, s, &begin, &end);
+        bp_share(panels, division->quarters, s, &begin, &end);
         places[s - first] =
             s == first ? (struct bp_place){whole->c, whole->c_stride}
                        : (struct bp_place){bp_own_place(pass, s - first - 1), bp_padded(whole->rows) * panel};

@@ -79,8 +79,8 @@ bp_panels_of_part(const struct bp_division *division, struct bp_part_of_sum part
     size_t begin, end, other;
 
     bp_quarters_of(division, part, &begin, &end);
-    bp_quarter(panels, division->quarters, begin, first, &other);
-    bp_quarter(panels, division->quarters, end - 1, &other, last);
+    bp_share(panels, division->quarters, begin, first, &other);
+    bp_share(panels, division->quarters, end - 1, &other, last);
 }
 
 /* Panels, `stride` from one to the next */

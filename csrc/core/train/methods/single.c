@@ -43,7 +43,7 @@ descend_share(const struct bp_pass *pass, const struct bp_workspace *last, size_
 
     for (size_t s = 0; s < quarters; s++) {
         size_t begin, stop;
-        bp_quarter(bp_panels(net, layer->inputs), quarters, s, &begin, &stop);
+        bp_share(bp_panels(net, layer->inputs), quarters, s, &begin, &stop);
         places[s] = place_of_quarter(pass, s, bp_at(net, ws->nodes[l].z, first * panel));
         const size_t k = begin * panel, w = first * weights.stride + k * panel;
         net->kernels->descend_and_sum(&(struct bp_descent){
@@ -74,7 +74,7 @@ turn_share(const struct bp_pass *pass, size_t l, const struct bp_division *divis
 
     for (size_t s = 0; s < quarters; s++) {
         size_t begin, stop;
-        bp_quarter(bp_panels(net, layer->outputs), quarters, s, &begin, &stop);
+        bp_share(bp_panels(net, layer->outputs), quarters, s, &begin, &stop);
         places[s] = place_of_quarter(pass, s, dC_da);
         net->kernels->turned_sum(end - k, bp_end_of(net, stop, layer->outputs) - begin * panel,
                                  bp_at(net, weights.w, begin * weights.stride + k * panel), weights.stride,
