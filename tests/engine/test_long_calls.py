@@ -66,6 +66,11 @@ CALLS = {
         "net.fit(x, y, optimizer, batch_size=900, **settings)",
         STEPS,
     ),
+    "lanes on threads, which wait for the order of samples": (
+        "x, y = np.tile(x, (3, 1)), np.tile(y, (3, 1))",
+        "net.fit(x, y, optimizer, batch_size=900, threads=2, **settings)",
+        STEPS,
+    ),
     "bfloat16": (
         "net = bp.Network.dense(8, 6, 3, dtype='float32', seed=1)",
         "net.fit(x, y, optimizer, precision='bfloat16-emulated', **settings)",

@@ -358,7 +358,7 @@ MUTANTS = [
         ("groups: the last block alone", "n += pass->rows, update.add = true)", "n += pass->rows)"),
         ("groups: dropout of the first block for all", "dropout.place = run->feed.place + part.first;", "dropout.place = run->feed.place + rows.first;"),
         ("groups: before their samples are drawn", "bp_await_order(worker->run, part.first);", ""),
-        ("groups: Ctrl-C is not looked for", "!run->verdict.stop && bp_poll_if_due(run)", "false"),
+        ("groups: Ctrl-C is not looked for", "(run->verdict.stop || bp_poll_if_due(run))", "run->verdict.stop"),
         ("groups: Ctrl-C does not end the groups", "return atomic_load_explicit(&own->halted, memory_order_relaxed);", "return false;"),
         ("groups: no room for a short last batch", "const size_t last = t->stream ? batch : bp_samples_of(t) % batch;", "const size_t last = 0;"),
     ),

@@ -121,13 +121,10 @@ bp_team_take(struct bp_team *team, size_t whose, size_t count)
 void
 bp_await_countdown(const atomic_size_t *left, size_t most)
 {
-    for (int looks = 0; atomic_load_explicit(left, memory_order_acquire) > most; looks++) {
-        if (looks < LOOKS)
-            pause_briefly();
-        else { /* the other perhaps has no core */
-            sched_yield();
-            looks = 0;
-        }
+    for (unsigned looks = 1; atomic_load_explicit(left, memory_order_acquire) > most; looks++) {
+        pause_briefly();
+        if (looks % LOOKS == 0)
+            sched_yield(); /* the other perhaps has no core */
     }
 }
 

@@ -148,10 +148,10 @@ halts(const struct worker *worker)
     struct run *run = worker->run;
     struct groups *own = run->own;
 
-    if (worker->pass.me == 0 && !run->verdict.stop && bp_poll_if_due(run))
+    if (worker->pass.me == 0 && (run->verdict.stop || bp_poll_if_due(run))) {
         run->verdict.stop = true;
-    if (worker->pass.me == 0 && run->verdict.stop)
         atomic_store_explicit(&own->halted, true, memory_order_relaxed);
+    }
     return atomic_load_explicit(&own->halted, memory_order_relaxed);
 }
 
