@@ -29,7 +29,7 @@ class Columns(dict[str, list[Any]]):
     A training whose epochs take less time than making Python's numbers of its figures need not wait for that.
     """
 
-    _waiting: Sequence[Callable[[], Mapping[str, NDArray[Any]]]] = ()
+    _waiting: Sequence[Callable[[], Mapping[str, NDArray[Any]]]] = ()  # or a list; changed under the lock
 
     def _settle(self) -> None:
         with _settling:
@@ -50,9 +50,10 @@ def add_later(to: Columns, columns: Callable[[], Mapping[str, NDArray[Any]]]) ->
     columns : callable
         What it returns must not depend on when it is called; other keys than those of the dict are left out.
     """
-    if not isinstance(to._waiting, list):
-        to._waiting = []
-    to._waiting.append(columns)
+    with _settling:
+        if not isinstance(to._waiting, list):
+            to._waiting = []
+        to._waiting.append(columns)
 
 
 def _settled_first(name: str) -> Callable[..., Any]:

@@ -216,6 +216,27 @@ def test_changing_an_unread_history_changes_what_it_holds():
     assert len(str(unread()).splitlines()) == 7
 
 
+def test_what_is_added_while_another_thread_looks_is_not_lost():
+    history, done, interval = bp.History(["loss"]), threading.Event(), sys.getswitchinterval()
+    figures = {"loss": np.ones(1)}
+
+    def look():
+        while not done.is_set():
+            history["loss"]
+
+    thread = threading.Thread(target=look)
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        for _ in range(20000):
+            add_later(history, lambda: figures)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert len(history["loss"]) == 20000
+
+
 def test_several_threads_may_look_first():
     """Who comes second waits for all entries, and adds none."""
     history, start = bp.History(["loss"]), threading.Barrier(4)
