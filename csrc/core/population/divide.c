@@ -57,7 +57,7 @@ end_of_run(const uint64_t *keys, size_t first, size_t active)
 /* Puts members keys[from .. end) into blocks behind those that there are, a last one that is not full only where
  * that takes less time than they would alone; where those begin that are left. `placed`: members so far. */
 static size_t
-fill_blocks(struct bp_division *d, const uint64_t *keys, size_t from, size_t end, double cost, size_t *placed)
+fill_blocks(struct bp_member_division *d, const uint64_t *keys, size_t from, size_t end, double cost, size_t *placed)
 {
     const size_t group = d->plan.group;
 
@@ -72,7 +72,7 @@ fill_blocks(struct bp_division *d, const uint64_t *keys, size_t from, size_t end
 
 /* Blocks of members with the same rows first, then of those that are left of each such run. */
 static void
-divide(struct bp_division *d, uint64_t *keys)
+divide(struct bp_member_division *d, uint64_t *keys)
 {
     size_t placed = 0, left = 0;
 
@@ -90,13 +90,13 @@ divide(struct bp_division *d, uint64_t *keys)
 }
 
 enum bp_status
-bp_divide_members(const struct bp_population *p, struct bp_division *d)
+bp_divide_members(const struct bp_population *p, struct bp_member_division *d)
 {
     const size_t count = p->members.count, ends = count + 1;
     uint64_t *keys = bp_allocate(count, sizeof(*keys));
     size_t choices;
 
-    *d = (struct bp_division){
+    *d = (struct bp_member_division){
         .members = bp_allocate(count, sizeof(*d->members)),
         .first = bp_allocate(ends, sizeof(*d->first)),
     };
@@ -110,7 +110,7 @@ bp_divide_members(const struct bp_population *p, struct bp_division *d)
 }
 
 void
-bp_release_division(struct bp_division *d)
+bp_release_member_division(struct bp_member_division *d)
 {
     bp_free(d->members);
     bp_free(d->first);

@@ -4,7 +4,7 @@
 
 #include "plan.h"
 
-struct bp_division {
+struct bp_member_division {
     struct block_plan plan;
     uint32_t *members; /* [active]: block by block, and then those that are trained alone */
     uint32_t *first;   /* [blocks + 1]: where each block begins among them, and those alone */
@@ -13,8 +13,8 @@ struct bp_division {
 
 /* Divides the active members; BP_OK, or BP_NO_MEMORY. To be released in any case. */
 enum bp_status
-bp_divide_members(const struct bp_population *, struct bp_division *);
+bp_divide_members(const struct bp_population *, struct bp_member_division *);
 void
-bp_release_division(struct bp_division *);
+bp_release_member_division(struct bp_member_division *);
 
 #endif

@@ -12,7 +12,7 @@ struct part {
     const struct bp_population *population;
     struct bp_span span;
     struct bp_draws draws; /* where all draw the same */
-    struct bp_division division;
+    struct bp_member_division division;
     struct block *blocks; /* one for each thread */
 };
 
@@ -33,7 +33,7 @@ train_task(void *context, size_t me, size_t i, struct bp_poll poll)
     struct bp_reading_draws reading = {.draws = &part->draws};
     const struct bp_random draws = bp_read_draws(&reading);
     const struct bp_random *same = part->population->random.one ? &draws : NULL;
-    const struct bp_division *d = &part->division;
+    const struct bp_member_division *d = &part->division;
 
     if (i >= d->blocks)
         return train_alone(part, d->members[d->first[d->blocks] + (i - d->blocks)], same, poll);
@@ -94,7 +94,7 @@ train_span(struct part *part)
             .poll = p->poll,
         });
     close_blocks(part, threads);
-    bp_release_division(&part->division);
+    bp_release_member_division(&part->division);
     return status;
 }
 
