@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,3 +45,9 @@ def new_record(epochs: int) -> NDArray[np.float64]:
 def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, NDArray[np.float64]]:
     """The columns of a record that have one of these names, a number an epoch: copies."""
     return {name: record[:, at].copy() for at, name in enumerate(_core.figures) if name in names}
+
+
+def norms_of(parameters: NDArray[Any]) -> NDArray[np.float64]:
+    """The 2-norm of each row, (rows,) of (rows, P), with bits that do not depend on the other rows."""
+    norms: NDArray[np.float64] = np.sqrt(np.square(parameters, dtype=np.float64).sum(axis=1))
+    return norms

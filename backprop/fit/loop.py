@@ -14,7 +14,7 @@ from backprop._columns import add_later
 from backprop._sparse import is_sparse
 from backprop._validate import finite_number, name_among, whole_number
 from backprop.fit import engine
-from backprop.fit.figures import columns_of, new_record, quantities
+from backprop.fit.figures import columns_of, new_record, norms_of, quantities
 from backprop.fit.observers import Observers
 from backprop.fit.plan import plan_of
 from backprop.fit.progress import Progress, is_watched
@@ -213,7 +213,7 @@ def _extend(
     for name, figure in own.items():
         columns[name] = np.array([figure])
     if plan.norms:
-        columns["weight_norm"] = np.array([np.linalg.norm(plan.network.parameters.astype(np.float64))])
+        columns["weight_norm"] = norms_of(plan.network.parameters[np.newaxis])
     if plan.samples is not None and plan.samples.mask is not None:
         columns["accuracy"] = np.full(len(record), np.nan)
     if is_masked(plan.held_out):

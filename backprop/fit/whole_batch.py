@@ -13,6 +13,7 @@ import numpy as np
 from backprop import _core
 from backprop._sparse import is_sparse
 from backprop._validate import whole_number
+from backprop.fit.figures import norms_of
 from backprop.fit.metrics import Metrics, metrics_of
 from backprop.fit.observers import Observers, callables
 from backprop.fit.precision import precision_of
@@ -282,7 +283,7 @@ def _extend(solving: Solving, history: History, record: NDArray[np.float64]) -> 
     columns = dict(zip(_core.solved_figures, record.T.tolist(), strict=True))
     columns |= {key: r2.tolist() for key, r2 in solving.quality.measured(columns).items()}
     if solving.norms:
-        columns["weight_norm"] = [float(np.linalg.norm(network.parameters.astype(np.float64)))]
+        columns["weight_norm"] = norms_of(network.parameters[np.newaxis]).tolist()
     if solving.samples.mask is not None:
         columns["accuracy"] = rows * [math.nan]
     if is_masked(solving.samples.held_out):

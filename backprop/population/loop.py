@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop._columns import add_later
+from backprop.fit.figures import norms_of
 from backprop.fit.progress import Progress, is_watched
 from backprop.population.engine import Engine
 from backprop.population.history import PopulationHistory
@@ -114,8 +115,7 @@ def _extend(
     """Adds an engine's figures, (epochs, members) each, and seconds an epoch to the history."""
     columns = trained[0] | {"lr": rates, "seconds": np.broadcast_to(trained[1], len(rates))}
     if plan.norms:
-        norms = np.linalg.norm(population.parameters.astype(np.float64), axis=1)
-        columns["weight_norm"] = norms[np.newaxis]
+        columns["weight_norm"] = norms_of(population.parameters)[np.newaxis]
     spreads = plan.spreads if plan.quality.name == "r2" else None
     add_later(history, partial(_complete, columns, spreads, plan.samples.mask is not None))
 
