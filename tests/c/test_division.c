@@ -6,7 +6,7 @@
 #include "core/passes/division.h"
 #include "kernels/kernels.h"
 
-enum { MOST = 64, PANELS = 131 };
+enum { MOST = 64, PANELS = 131, FEW = 1024, MANY = 1025 /* rows */ };
 
 static int failures;
 
@@ -46,14 +46,15 @@ has(const struct share *share, size_t at)
 }
 
 static void
-check(const struct bp_network *net, size_t threads)
+check(const struct bp_network *net, size_t threads, size_t rows)
 {
     struct share forward[MOST], backward[MOST];
-    struct bp_grid grid = bp_grid_of(threads);
+    struct bp_workspace ws = {.rows = rows};
+    struct bp_grid grid = bp_grid_of(threads, rows);
     size_t others = 0; /* weights whose owners are not even mates */
 
     for (size_t me = 0; me < threads; me++) {
-        const struct bp_pass pass = {.net = net, .me = me, .threads = threads};
+        const struct bp_pass pass = {.net = net, .ws = &ws, .me = me, .threads = threads};
         const struct bp_division division = bp_division_of(&pass, 1);
         forward[me] = share_of(&division, bp_divide_forward(&pass, &division, PANELS, 1));
         backward[me] = share_of(&division, bp_divide_backward(&pass, &division, PANELS, 1));
@@ -79,12 +80,14 @@ check(const struct bp_network *net, size_t threads)
 
 /* The threads that read a panel of a going forward, or of delta going backward, are a row or a column. */
 static void
-check_readers(const struct bp_network *net, size_t threads, size_t of_a, size_t of_delta)
+check_readers(const struct bp_network *net, size_t threads, size_t rows, size_t of_a, size_t of_delta)
 {
+    struct bp_workspace ws = {.rows = rows};
+
     for (size_t term = 0; term < PANELS; term++) {
         size_t readers[2] = {0};
         for (size_t me = 0; me < threads; me++) {
-            const struct bp_pass pass = {.net = net, .me = me, .threads = threads};
+            const struct bp_pass pass = {.net = net, .ws = &ws, .me = me, .threads = threads};
             const struct bp_division division = bp_division_of(&pass, 1);
             const struct share shares[] = {
                 share_of(&division, bp_divide_forward(&pass, &division, PANELS, 1)),
@@ -105,22 +108,26 @@ main(void)
                                  {.inputs = 16 * PANELS, .outputs = 16 * PANELS}};
     const struct bp_network net = {.kernels = &set, .count = 2, .layers = layers};
 
-    for (size_t threads = 1; threads <= MOST; threads++)
-        check(&net, threads);
-    check_readers(&net, 16, 4, 4);
-    check_readers(&net, 8, 4, 2);
-    check_readers(&net, 4, 2, 2);
-    check_readers(&net, 2, 2, 2);
-    check_readers(&net, 6, 6, 6);
-    check_readers(&net, 12, 6, 6);
-    check_readers(&net, 64, 16, 16);
-    check_readers(&net, 17, 17, 17);
     for (size_t threads = 1; threads <= MOST; threads++) {
-        const struct bp_grid grid = bp_grid_of(threads);
-        expect(grid.rows * grid.columns * grid.mates == threads, "a grid of all threads", threads);
-        expect(grid.rows <= bp_most_parts(threads) && grid.columns <= bp_most_parts(threads), "room for parts",
-               threads);
+        check(&net, threads, FEW);
+        check(&net, threads, MANY);
     }
+    check_readers(&net, 16, FEW, 4, 4);
+    check_readers(&net, 8, FEW, 4, 2);
+    check_readers(&net, 4, FEW, 2, 2);
+    check_readers(&net, 2, FEW, 2, 2);
+    check_readers(&net, 6, FEW, 6, 6);
+    check_readers(&net, 12, FEW, 6, 6);
+    check_readers(&net, 64, FEW, 16, 16);
+    check_readers(&net, 17, FEW, 17, 17);
+    check_readers(&net, 16, MANY, 8, 8);
+    for (size_t threads = 1; threads <= MOST; threads++)
+        for (size_t rows = FEW; rows <= MANY; rows++) {
+            const struct bp_grid grid = bp_grid_of(threads, rows);
+            const size_t most = bp_most_parts(threads, rows);
+            expect(grid.rows * grid.columns * grid.mates == threads, "a grid of all threads", threads);
+            expect(grid.rows <= most && grid.columns <= most, "room for parts", threads);
+        }
     fflush(stdout); /* the tests load it as a library, which does not end here */
     return failures > 0;
 }

@@ -77,6 +77,7 @@ TRAININGS = {
     "descent": (network, ("tanh", "softmax", "sigmoid"), 19, lambda: bp.SGD(0.05)),
     "momentum": (network, ("softmax", "gelu", "softmax"), 19, lambda: bp.SGD(0.05, 0.9, weight_decay=1e-3)),
     "clipped": (network, ("elu", "gelu", "softmax"), 19, lambda: bp.SGD(0.05, clip_norm=0.1)),
+    "many samples": (network, ("tanh", "softmax", "sigmoid"), 1100, lambda: bp.SGD(0.05)),
     "dropout": (network_that_drops, ("relu", "tanh", "sigmoid"), 40, lambda: bp.Adam(1e-3)),
 }
 
@@ -125,7 +126,7 @@ def test_a_sample_alone_has_the_bits_that_it_has_in_company(dtype, monkeypatch):
 def test_gradient_is_that_of_float64(dtype):
     """Beside NumPy's sums, within what rounding and 1100 terms allow."""
     net = make_network(SHAPES[0], "tanh", dtype=dtype)
-    x, y = make_data(net, 6)
+    x, y = make_data(net, 600)
     a, deltas = [x.astype("float64")], []
     for layer in net.layers:
         a.append(np.tanh(a[-1] @ layer.weights.T.astype("float64") + layer.bias))
@@ -134,8 +135,20 @@ def test_gradient_is_that_of_float64(dtype):
         deltas.insert(0, delta)
         delta = delta @ layer.weights.astype("float64") * (1 - before**2)
     for found, delta, before in zip(net.gradient(x, y).layers, deltas, a, strict=False):
-        expected = delta.T @ before / 6
+        expected = delta.T @ before / 600
         assert np.abs(found.weights - expected).max() <= 100 * np.finfo(dtype).eps * np.abs(expected).max()
+
+
+def test_a_step_of_many_samples_is_the_mean_of_steps_of_few(dtype):
+    """Whose sums are made at once, and those of so many rows are not."""
+    net = network("tanh", dtype)
+    x, y = make_data(net, 700)
+    parts = [slice(n, n + 100) for n in range(0, 700, 100)]
+    expected = np.mean([net.gradient(x[part], y[part]).parameters for part in parts], axis=0)
+    before = net.parameters.copy()
+    net.fit(x, y, bp.SGD(1), epochs=1, batch_size=700, shuffle=False, threads=1)
+    tolerance = np.finfo(dtype).eps * (np.abs(before).max() + 100 * np.abs(expected).max())
+    assert np.abs(before - net.parameters - expected).max() <= tolerance
 
 
 @pytest.mark.parametrize("way", ["fastest", "in lanes"])

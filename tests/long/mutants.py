@@ -407,16 +407,16 @@ MUTANTS = [
         ("parts have one place", "(number - 1) * parts->common_each + at", "at"),
         ("mates of a block have the same rows", "(row * grid->mates + mate) * grid->columns + column", "(row * grid->mates) * grid->columns + column"),
         ("backward, blocks are others' than forward", "        pieces.me = (row * grid->mates + mate) * grid->columns + column;\n", "        (void)row, (void)column, (void)mate;\n"),
-        ("the sums of a large layer are in order on one thread", "return (struct bp_division){BP_QUARTERS, bp_grid_of(pass->threads)};", "return (struct bp_division){pass->threads == 1 ? 1 : BP_QUARTERS, bp_grid_of(pass->threads)};"),
+        ("the sums of a large layer are in order on one thread", "return (struct bp_division){BP_QUARTERS, bp_grid_of(pass->threads, pass->ws->rows)};", "return (struct bp_division){pass->threads == 1 ? 1 : BP_QUARTERS, bp_grid_of(pass->threads, pass->ws->rows)};"),
     ),
     *in_file(
         "core/passes/grid.h",
-        ("the grid is one row too few", "grid.mates % 2 == 0 && grid.rows < BP_QUARTERS", "grid.mates % 2 == 0 && grid.rows <= BP_QUARTERS"),
+        ("the grid is one row too few", "grid.mates % 2 == 0 && grid.rows < most", "grid.mates % 2 == 0 && grid.rows <= most"),
         ("mates are not counted", "        grid.mates /= 2;\n", "        grid.mates /= 4;\n"),
     ),
     *in_file(
         "core/passes/workspace.c",
-        ("no room for several parts", "take(block, bp_most_parts(threads) - 1,", "take(block, 0,"),
+        ("no room for several parts", "take(block, bp_most_parts(threads, ws->rows) - 1,", "take(block, 0,"),
         ("one place for the quarters of all threads", "take(block, threads * (BP_QUARTERS - 1),", "take(block, BP_QUARTERS - 1,"),
     ),
     *in_file(

@@ -14,9 +14,10 @@ bp_add_places(const struct bp_network *net, size_t count, const struct bp_place 
             }
 }
 
-void
-bp_sum_quarters(const struct bp_pass *pass, const struct bp_division *division, struct bp_part_of_sum part,
-                const struct bp_product *whole)
+/* A part of sums that a thread has room for */
+static void
+sum_tile(const struct bp_pass *pass, const struct bp_division *division, struct bp_part_of_sum part,
+         const struct bp_product *whole)
 {
     const struct bp_network *net = pass->net;
     const size_t panels = bp_panels(net, whole->depth), panel = net->kernels->panel;
@@ -41,4 +42,25 @@ bp_sum_quarters(const struct bp_pass *pass, const struct bp_division *division, 
         bp_product_over_depth(pass, &product);
     }
     bp_add_places(net, last - first, places, bp_panels(net, whole->columns), whole->rows);
+}
+
+void
+bp_sum_quarters(const struct bp_pass *pass, const struct bp_division *division, struct bp_part_of_sum part,
+                const struct bp_product *whole)
+{
+    const struct bp_network *net = pass->net;
+    const size_t panel = net->kernels->panel, panels = bp_panels(net, whole->columns);
+    const size_t rows = bp_smaller(whole->rows, BP_OWN_ROWS), together = BP_OWN_ROOM / bp_padded(rows);
+
+    for (size_t q = 0; q < panels; q += together)
+        for (size_t r = 0; r < whole->rows; r += rows) {
+            struct bp_product tile = *whole;
+            tile.rows = bp_smaller(whole->rows - r, rows);
+            tile.columns = bp_smaller(whole->columns - q * panel, together * panel);
+            tile.a = bp_const_at(net, whole->a, r * whole->a_row);
+            tile.b = bp_const_at(net, whole->b, q * whole->b_stride);
+            tile.c = bp_at(net, whole->c, q * whole->c_stride + r * panel);
+            tile.start = whole->start ? bp_const_at(net, whole->start, q * panel) : NULL;
+            sum_tile(pass, division, part, &tile);
+        }
 }

@@ -24,7 +24,7 @@ bp_division_of(const struct bp_pass *pass, size_t l)
 {
     if (pass->mixed || !bp_is_large(pass->net, l))
         return (struct bp_division){1, {1, 1, pass->threads}};
-    return (struct bp_division){BP_QUARTERS, bp_grid_of(pass->threads)};
+    return (struct bp_division){BP_QUARTERS, bp_grid_of(pass->threads, pass->ws->rows)};
 }
 
 /* Forward, shares of a column follow each other, backward those of a row: a thread that has none left takes
@@ -90,7 +90,7 @@ struct bp_place {
 };
 
 /* Where this thread puts quarter i of those that it adds up itself, counted from its second: room for
- * BP_OWN_PANELS of a forward pass, or for BP_CHUNK_ROWS rows of W backward. */
+ * BP_OWN_ROOM rows of a panel. */
 static inline bp_real *
 bp_own_place(const struct bp_pass *pass, size_t i)
 {

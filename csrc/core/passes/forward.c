@@ -77,12 +77,10 @@ static void
 sum_share(const struct bp_pass *pass, size_t l, const struct bp_division *division,
           struct bp_part_of_sum part, size_t first, size_t last, const struct bp_rows *rows)
 {
-    for (size_t q = first; q < last; q += BP_OWN_PANELS) {
-        const struct bp_place place = place_of_z(pass, l, part.number, q, rows->first);
-        const size_t end = bp_smaller(last, q + BP_OWN_PANELS);
-        const struct bp_product sums = sums_of(pass, l, q, end, rows, place);
-        bp_sum_quarters(pass, division, part, &sums);
-    }
+    const struct bp_place place = place_of_z(pass, l, part.number, first, rows->first);
+    const struct bp_product sums = sums_of(pass, l, first, last, rows, place);
+
+    bp_sum_quarters(pass, division, part, &sums);
 }
 
 /* z and a of one layer: the share of it that lies in panels [first, last) and rows `rows` */

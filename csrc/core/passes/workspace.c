@@ -89,7 +89,7 @@ take_sum_parts(struct block *block, const struct bp_network *net, const struct b
                bool backward, struct bp_sum_parts *parts)
 {
     const size_t size = net->kernels->size, turned = bp_panels(net, ws->rows) * net->kernels->panel;
-    size_t layer = 0, own = BP_OWN_PANELS * ws->stride;
+    size_t layer = 0;
 
     for (size_t l = 0; l < net->count; l++)
         if (bp_is_large(net, l)) {
@@ -99,12 +99,10 @@ take_sum_parts(struct block *block, const struct bp_network *net, const struct b
         }
     if (layer == 0)
         return;
-    if (backward)
-        own = bp_larger(own, bp_padded(BP_CHUNK_ROWS) * turned);
-    parts->own_each = own;
+    parts->own_each = BP_OWN_ROOM * net->kernels->panel;
     parts->common_each = layer;
-    parts->own = take(block, threads * (BP_QUARTERS - 1), bp_size_product(own, size));
-    parts->common = take(block, bp_most_parts(threads) - 1, bp_size_product(layer, size));
+    parts->own = take(block, threads * (BP_QUARTERS - 1), bp_size_product(parts->own_each, size));
+    parts->common = take(block, bp_most_parts(threads, ws->rows) - 1, bp_size_product(layer, size));
 }
 
 static void

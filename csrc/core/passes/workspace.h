@@ -88,8 +88,9 @@ enum {
 /* Rows of weights that are worked on at a time. */
 enum { BP_CHUNK_ROWS = 128 };
 
-/* Panels of outputs, whole tiles, whose quarters one thread sums at a time: they stay in its second cache. */
-enum { BP_OWN_PANELS = 12 };
+/* What one thread sums at a time of quarters stays in its second cache: BP_OWN_PANELS panels, whole tiles, of
+ * BP_OWN_ROWS rows at most, or more panels of fewer rows; BP_OWN_ROOM rows of a panel with what pads them. */
+enum { BP_OWN_PANELS = 12, BP_OWN_ROWS = 256, BP_OWN_ROOM = BP_OWN_PANELS * (BP_OWN_ROWS + 2) };
 
 /* Rows and panels of weights whose gradient is computed and used at a time: 24 KiB of it at most, and
  * panels enough for groups of two and of three. */
