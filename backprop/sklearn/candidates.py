@@ -126,8 +126,10 @@ def train_candidates(
         for part, (transformed, (_, y, _), of_part) in enumerate(
             zip(before, parts, of_parts, strict=True)
         ):
+            candidate = clone(estimator).set_params(**clone(dict(each), safe=False))
+            if not isinstance(last_of(candidate), Estimator):
+                raise TypeError(f"every setting must leave one of ours as the last step, got {each}")
             try:
-                candidate = clone(estimator).set_params(**clone(dict(each), safe=False))
                 x, shared = transformed.by(candidate)
                 contender = contend(number, part, candidate) if contend else None
                 fits[len(results)] = Fit(last_of(candidate), x, y, of_part, shared, contender)

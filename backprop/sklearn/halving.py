@@ -81,25 +81,38 @@ def compete(contenders: Sequence[Contender], scores: Sequence[float]) -> None:
         contender.dropped = mean < least
 
 
-def scorer_of(estimator: Any, scoring: Any, refit: Any) -> Callable[..., Any]:
+def scorer_of(estimator: Any, scoring: Any, refit: Any, error_score: str | float) -> Callable[..., Any]:
     """What settings compete by: the score of the search, or of several the one that refit names.
+
+    Where a scorer fails, the score is `error_score`, unless that is "raise".
 
     Raises
     ------
     ValueError
         If there are several, and refit names none of them.
     """
+    scorer = scoring
     if scoring is None or isinstance(scoring, str):
-        scorer: Callable[..., Any] = check_scoring(estimator, scoring)
-        return scorer
-    if callable(scoring):
-        return scoring if not isinstance(refit, str) else lambda *given: _one_of(scoring(*given), refit)
-    names = list(scoring)
+        scorer = check_scoring(estimator, scoring)
+    elif not callable(scoring):
+        _check_name(refit, list(scoring))
+        scorer = check_scoring(estimator, scoring[refit] if isinstance(scoring, dict) else refit)
+
+    def score(*given: Any) -> Any:
+        try:
+            scores = scorer(*given)
+        except Exception:
+            if isinstance(error_score, str):
+                raise
+            return error_score
+        if not isinstance(scores, dict):
+            return scores
+        _check_name(refit, list(scores))
+        return scores[refit]
+
+    return score
+
+
+def _check_name(refit: Any, names: list[str]) -> None:
     if refit not in names:
         raise ValueError(f"halving goes by one score: refit must be one of {names}, got {refit!r}")
-    scorer = check_scoring(estimator, scoring[refit] if isinstance(scoring, dict) else refit)
-    return scorer
-
-
-def _one_of(scores: Any, name: str) -> Any:
-    return scores[name] if isinstance(scores, dict) else scores

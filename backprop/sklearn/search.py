@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,7 +28,7 @@ def _best_has(name: str) -> Callable[[PopulationSearchCV], bool]:
     """Whether the best estimator, or before fit the one that is searched, has a method."""
 
     def has(search: PopulationSearchCV) -> bool:
-        return hasattr(getattr(search, "best_estimator_", search.estimator), name)
+        return bool(search.refit) and hasattr(getattr(search, "best_estimator_", search.estimator), name)
 
     return has
 
@@ -144,13 +145,16 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
             self.
         """
         check_estimator(self.estimator, fit_params)
-        if self.threads is not None:
-            whole_number("threads", self.threads)
+        for name in ("n_iter", "threads"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name))
         if self.halving is not None and whole_number("halving", self.halving) < 2:
             raise ValueError(f"halving must be at least 2, got {self.halving}")
+        if y is None:
+            raise ValueError("y must be the labels or targets of X, got None")
         X, y = indexable(X, y)
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        folds = list(splitter.split(X, y, groups))
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in splitter.split(X, y, groups)]
         inner = _Inner.of(self, folds, X, y, fit_params)
         inner.fit(X, y, **fit_params)
         for name, value in vars(inner).items():
@@ -175,9 +179,10 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """The score of the best estimator, by the scorer of the search, or by that of refit of several."""
         best = self._best("score")
-        if self.multimetric_:
+        if isinstance(self.scorer_, dict):
             return float(self.scorer_[self.refit](best, X, y))
-        return float(self.scorer_(best, X, y))
+        score = self.scorer_(best, X, y)
+        return float(score[self.refit] if self.multimetric_ else score)
 
     @available_if(_best_has("predict"))  # type: ignore[untyped-decorator]
     def predict(self, X: ArrayLike) -> Any:
@@ -241,6 +246,11 @@ class _Inner(GridSearchCV):
         inner.search, inner.data, inner.fit_params = search, (X, y), fit_params
         return inner
 
+    def _validate_params(self) -> None:
+        """GridSearchCV's check of its arguments, in the name of the search."""
+        given = self.get_params(deep=False)
+        validate_parameter_constraints(self._parameter_constraints, given, type(self.search).__name__)
+
     def _run_search(self, evaluate_candidates: Callable[..., Any]) -> None:
         search = self.search
         if search.n_iter is None:
@@ -261,7 +271,8 @@ class _Inner(GridSearchCV):
 
     def _contend(self, factor: int) -> Callable[[int, int, Any], Contender]:
         """What a candidate competes as, from the numbers of its settings and its fold."""
-        scorer = scorer_of(self.search.estimator, self.search.scoring, self.search.refit)
+        search = self.search
+        scorer = scorer_of(search.estimator, search.scoring, search.refit, search.error_score)
         X, y = self.data
         tests = [(_safe_indexing(X, rows), _safe_indexing(y, rows)) for _, rows in self.cv]
 

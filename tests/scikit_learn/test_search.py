@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedEr
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, ShuffleSplit
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from backprop.sklearn import BackpropClassifier, BackpropRegressor, PopulationSearchCV
@@ -148,6 +148,27 @@ def test_a_fit_that_diverges_is_one_that_failed():
     assert mine.best_params_ == {"learning_rate_init": 1e-3}
 
 
+def two_scores(estimator, x, y):
+    return {"right": estimator.score(x, y), "wrong": 1 - estimator.score(x, y)}
+
+
+def test_a_scorer_may_return_several_scores():
+    theirs = GridSearchCV(CLASSIFIER, RATES, scoring=two_scores, refit="wrong", cv=3).fit(X, Y)
+    mine = PopulationSearchCV(CLASSIFIER, RATES, scoring=two_scores, refit="wrong", cv=3).fit(X, Y)
+    assert_same_search(mine, theirs)
+    assert mine.score(X, Y) == theirs.score(X, Y)
+
+
+def test_folds_may_be_lists_ranges_and_masks():
+    folds = [
+        (range(60), range(60, 91)),
+        ([*range(30, 91)], [*range(30)]),
+        (np.arange(91) > 9, np.arange(91) < 9),
+    ]
+    theirs = GridSearchCV(CLASSIFIER, RATES, cv=folds).fit(X, Y)
+    assert_same_search(PopulationSearchCV(CLASSIFIER, RATES, cv=iter(folds)).fit(X, Y), theirs)
+
+
 def test_without_refit_there_is_no_estimator():
     mine = PopulationSearchCV(CLASSIFIER, RATES, cv=3)
     with pytest.raises(NotFittedError):
@@ -156,6 +177,7 @@ def test_without_refit_there_is_no_estimator():
     assert mine.best_params_ in mine.cv_results_["params"]
     with pytest.raises(AttributeError, match="refit=False"):
         mine.score(X, Y)
+    assert not hasattr(mine, "predict")
 
 
 def test_a_search_is_copied_and_pickled():
@@ -171,17 +193,42 @@ def test_warnings_of_fits_that_have_not_converged():
         PopulationSearchCV(clone(CLASSIFIER).set_params(max_iter=2), {"alpha": [0.1]}, cv=3).fit(X, Y)
 
 
+OF_LAST_STEP = {"last": [CLASSIFIER, LogisticRegression()]}
+
+
 @pytest.mark.parametrize(
-    ("estimator", "given", "error", "text"),
+    ("estimator", "grid", "given", "error", "text"),
     [
-        (LogisticRegression(), {}, TypeError, "must be a BackpropClassifier or BackpropRegressor"),
-        (CLASSIFIER, {"weights": np.ones(91)}, TypeError, "groups and sample_weight, got 'weights'"),
-        (CLASSIFIER, {"sample_weight": np.ones(3)}, ValueError, r"shape \(91,\)|inconsistent"),
+        (
+            LogisticRegression(),
+            {"C": [1]},
+            {},
+            TypeError,
+            "must be a BackpropClassifier or BackpropRegressor",
+        ),
+        (Pipeline([("last", CLASSIFIER)]), OF_LAST_STEP, {}, TypeError, "as the last step, got .*Logistic"),
+        (CLASSIFIER, {"alhpa": [1]}, {}, ValueError, "Invalid parameter 'alhpa'"),
+        (CLASSIFIER, RATES, {"n_iter": 0}, ValueError, "n_iter must be at least 1, got 0"),
+        (CLASSIFIER, RATES, {"n_iter": 1.5}, TypeError, "n_iter must be a whole number, got float"),
+        (CLASSIFIER, RATES, {"scoring": "accurate"}, ValueError, "'scoring' parameter of PopulationSearchCV"),
     ],
 )
-def test_what_is_not_for_a_search(estimator, given, error, text):
+def test_what_is_not_for_a_search(estimator, grid, given, error, text):
     with pytest.raises(error, match=text):
-        PopulationSearchCV(estimator, {"C": [1]} if not given else {"alpha": [1]}, cv=3).fit(X, Y, **given)
+        PopulationSearchCV(estimator, grid, cv=3, **given).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"weights": np.ones(91)}, TypeError, "groups and sample_weight, got 'weights'"),
+        ({"sample_weight": np.ones(3)}, ValueError, r"shape \(91,\)|inconsistent"),
+        ({"y": None}, ValueError, "y must be the labels or targets of X, got None"),
+    ],
+)
+def test_what_fit_does_not_take(given, error, text):
+    with pytest.raises(error, match=text):
+        PopulationSearchCV(CLASSIFIER, {"alpha": [1]}, cv=3).fit(X, **({"y": Y} | given))
 
 
 HALVED = {"learning_rate_init": np.logspace(-4, 0, 9).tolist(), "alpha": [0.0, 1.0]}
@@ -239,11 +286,33 @@ def accuracy_of(estimator, x, y):
     [
         ({"halving": 1}, "halving must be at least 2, got 1"),
         ({"halving": 2, "scoring": ["accuracy", "f1_macro"], "refit": False}, "refit must be one of"),
+        ({"halving": 2, "scoring": two_scores, "refit": "neither"}, "refit must be one of"),
     ],
 )
 def test_halving_that_makes_no_sense(given, message):
     with pytest.raises(ValueError, match=message):
         PopulationSearchCV(CLASSIFIER, RATES, **given).fit(X, Y)
+
+
+@pytest.mark.parametrize("error_score", [-9, "raise"])
+def test_halving_where_a_scorer_fails(error_score):
+    def of_small_penalties(estimator, x, y):
+        if estimator.alpha == 1:
+            raise ArithmeticError("no score")
+        return estimator.score(x, y)
+
+    grid = {"alpha": [0.1, 1, 0.2, 0.3]}
+    search = PopulationSearchCV(
+        CLASSIFIER, grid, cv=3, scoring=of_small_penalties, halving=2, error_score=error_score
+    )
+    if error_score == "raise":
+        with pytest.raises(ArithmeticError, match="no score"):
+            search.fit(X, Y)
+        return
+    with pytest.warns(UserWarning, match="no score"):
+        search.fit(X, Y)
+    assert search.cv_results_["mean_test_score"][1] == error_score
+    assert not search.cv_results_["finished"][1]
 
 
 def test_halving_of_bags():
