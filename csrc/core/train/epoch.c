@@ -110,7 +110,8 @@ one_call(struct worker *worker)
     const struct bp_rows rows = bp_batch_at(run, 0);
     if (!run->applied.method->step(worker, &rows, &(struct bp_rows){0}))
         return false;
-    verdict->not_finite = !bp_finite_share(run, 0, 1);
+    if (!bp_finite_share(run, 0, 1))
+        verdict->not_finite = true;
     finish(run, worker->epoch, &worker->sums, NULL);
     if (verdict->keep)
         bp_commit_share(run, 0, 1);
