@@ -31,8 +31,15 @@ class MemberStates(NamedTuple):
 
 
 def is_of_members(value: object) -> bool:
-    """Whether it is a sequence with a number for each member."""
-    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    """Whether it is a sequence with a number for each member, be it a range or a column of a table."""
+    if isinstance(value, Sequence):
+        return not isinstance(value, (str, bytes))
+    return hasattr(value, "__array__") and getattr(value, "ndim", 0) == 1
+
+
+def list_of(values: Any) -> list[Any]:
+    """The entries of such a sequence; numbers of arrays as Python's."""
+    return values.tolist() if hasattr(values, "tolist") else list(values)
 
 
 def checked(check: Callable[[str, object], float], what: str, value: object) -> Any:
@@ -45,7 +52,7 @@ def checked(check: Callable[[str, object], float], what: str, value: object) -> 
     """
     if not is_of_members(value):
         return check(what, value)
-    numbers = value.tolist() if isinstance(value, np.ndarray) else list(value)  # type: ignore[call-overload]
+    numbers = list_of(value)
     array = np.array([check(f"{what}[{i}]", number) for i, number in enumerate(numbers)], np.float64)
     array.flags.writeable = False
     return array

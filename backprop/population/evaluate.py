@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from backprop.fit.threads import usable_threads
 from backprop.population.samples import inputs_of, samples_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from backprop.population.members import Members
@@ -19,7 +18,7 @@ LEAST_PRODUCTS = 20_000_000  # multiplications from which on more threads are wo
 
 def outputs_of(members: Members, x: ArrayLike) -> NDArray[Any]:
     """Outputs of all members, (members, n, outputs), or (members, outputs) for a 1-D x."""
-    inputs, own = (np.asarray(x), False) if np.ndim(x) == 1 else inputs_of(x, len(members))
+    inputs, own = inputs_of(x, len(members))
     return members.prototype._population_outputs(
         parameters=members.parameters, x=inputs, own_x=own, threads=_threads(members, inputs)
     )

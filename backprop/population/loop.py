@@ -179,6 +179,8 @@ def _called_back(population: Members, plan: Plan, record: dict[str, Any]) -> NDA
     stop = np.zeros(members, np.bool_)
     for callback in plan.callbacks:
         answer = callback(population, dict(record))
+        if isinstance(answer, list):
+            answer = np.asarray(answer)
         if isinstance(answer, (bool, np.bool_)):
             stop |= answer
         elif isinstance(answer, np.ndarray) and answer.dtype == np.bool_:

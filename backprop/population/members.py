@@ -10,7 +10,7 @@ import numpy as np
 
 from backprop import _core
 from backprop._initial import draw_weights
-from backprop._of_members import is_of_members
+from backprop._of_members import is_of_members, list_of
 from backprop._validate import not_negative, whole_number
 from backprop.layer import arrays_of, like, parts_of
 from backprop.network import Network
@@ -35,8 +35,7 @@ def generators_of(seed: Any, members: int | None) -> list[np.random.Generator]:
             raise ValueError(f"seed must be one seed, or one for each of {count} members; got {len(seed)}")
         if count == 0:
             raise ValueError("a Population takes at least one seed, got none")
-        seeds: Sequence[Any] = seed.tolist() if isinstance(seed, np.ndarray) else seed
-        rngs = [np.random.default_rng(each) for each in seeds]
+        rngs = [np.random.default_rng(each) for each in list_of(seed)]
         if len({id(rng.bit_generator) for rng in rngs}) < count:
             raise ValueError("seed must have a generator for each member, but some are the same one")
         return rngs
@@ -148,7 +147,7 @@ def copies_of(networks: Sequence[Network]) -> tuple[Any, ...]:
     """
     import copy
 
-    networks = list(networks)
+    networks = [] if isinstance(networks, Network) else list(networks)
     if not networks or not all(isinstance(network, Network) for network in networks):
         raise TypeError("Population.of takes a sequence of at least one Network")
     first = networks[0]

@@ -188,10 +188,14 @@ class Population(KnownAttributes, Asked):
                 raise IndexError(f"there is no member {number}; the population has {len(self)}")
             return self.network(number % len(self))
         if not isinstance(which, slice):
-            which = np.asarray(which)
-            if which.dtype.kind not in "iub":
-                raise TypeError(f"members are whole numbers or a mask, got an array of {which.dtype}")
-        return self._some(np.arange(len(self))[which])
+            which = np.asarray(which) if len(which) else np.zeros(0, np.intp)  # NumPy's [] is of float64
+            if which.dtype.kind not in "iub" or which.ndim != 1:
+                got = f"an array of {which.dtype} of shape {which.shape}"
+                raise TypeError(f"members are a list of whole numbers or a mask, got {got}")
+        chosen = np.arange(len(self))[which]
+        if chosen.size == 0:
+            raise ValueError("a Population has at least one member, but none is chosen")
+        return self._some(chosen)
 
     def __iter__(self) -> Iterator[Network]:
         """Each member as a network of its own."""

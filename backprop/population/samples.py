@@ -92,9 +92,13 @@ def samples_of(
     """
     xs, own_x = inputs_of(x, members, what)
     ys = as_array(f"{what}y", y)
+    mask = None if target_mask is None else as_array("target_mask", target_mask)
+    if xs.ndim == 1:  # one sample
+        xs, ys = xs[np.newaxis], ys[np.newaxis]
+        mask = None if mask is None else mask[np.newaxis]
+        sample_weight = None if sample_weight is None else np.atleast_1d(sample_weight)
     n = xs.shape[1] if own_x else xs.shape[0]
     own_y = _has_own_targets(ys, members, n, targets, what)
-    mask = None if target_mask is None else as_array("target_mask", target_mask)
     if mask is not None and mask.shape != ys.shape:
         raise ValueError(f"target_mask must have the shape of y, {ys.shape}, got {mask.shape}")
     chosen = None if samples is None else _choice(samples, members, n, own_x or own_y)
@@ -115,7 +119,7 @@ def inputs_of(x: ArrayLike, members: int, what: str = "") -> tuple[NDArray[Any],
     Raises
     ------
     TypeError, ValueError
-        If it is neither (n, inputs) nor (members, n, inputs).
+        If it is neither (n, inputs), or (inputs,) for one sample, nor (members, n, inputs).
     """
     if hasattr(x, "toarray"):
         raise TypeError(f"a Population takes no sparse {what}x; give x.toarray()")
@@ -124,10 +128,10 @@ def inputs_of(x: ArrayLike, members: int, what: str = "") -> tuple[NDArray[Any],
     array = as_array(f"{what}x", x)
     if array.ndim == 3 and len(array) != members:
         raise ValueError(f"{what}x of each member must have shape ({members}, n, inputs), got {array.shape}")
-    if array.ndim not in (2, 3):
+    if array.ndim not in (1, 2, 3):
         raise ValueError(
-            f"{what}x must have shape (n, inputs) for all members, or ({members}, n, inputs), got "
-            f"{array.shape}"
+            f"{what}x must have shape (n, inputs), or (inputs,) for one sample, of all members, or "
+            f"({members}, n, inputs), got {array.shape}"
         )
     return array, array.ndim == 3
 

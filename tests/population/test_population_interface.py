@@ -36,6 +36,25 @@ def test_one_seed_spawns_a_seed_for_each_member():
     assert len(make(members=None, seed=[0, 0])) == 2
 
 
+@pytest.mark.parametrize("seeds", [range(3, 6), (3, 4, 5), np.array([3, 4, 5])])
+def test_any_sequence_has_a_seed_for_each_member(seeds):
+    for members in (None, 3):
+        of_each = make(members=members, seed=seeds)
+        alone = bp.Network.dense(3, 4, 2, seed=4)
+        np.testing.assert_array_equal(of_each.parameters[1], alone.parameters)
+
+
+def test_numbers_of_members_may_be_a_column_of_a_table():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"lr": [0.1, 0.2, 0.3], "seed": [3, 4, 5], "l2": [0, 0.1, 0]}, index=[7, 5, 9])
+    population = make(members=None, seed=table["seed"], l2=table["l2"])
+    twin = make(members=None, seed=[3, 4, 5], l2=[0, 0.1, 0])
+    population.fit(X, Y, bp.SGD(table["lr"]))
+    twin.fit(X, Y, bp.SGD([0.1, 0.2, 0.3]))
+    np.testing.assert_array_equal(population.parameters, twin.parameters)
+    assert bp.SGD(range(1, 3)).lr.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("members", "seed", "error", "text"),
     [
@@ -81,6 +100,13 @@ def test_some_members_are_a_population_of_copies(which):
     assert len(population[[2, 2]]) == 2
     with pytest.raises(IndexError):
         population[[9]]
+    for nobody in ([], slice(2, 2), np.zeros(5, bool)):
+        with pytest.raises(ValueError, match="none is chosen"):
+            population[nobody]
+    with pytest.raises(TypeError, match=r"a list of whole numbers or a mask, got .* \(1, 1\)"):
+        population[[[0]]]
+    with pytest.raises(TypeError, match="a sequence of at least one Network"):
+        bp.Population.of(population[0])
 
 
 def test_parameters_are_live():
@@ -109,6 +135,9 @@ def test_what_members_are_asked_has_the_bits_of_their_networks():
         assert losses[i] == net.loss(X, Y)
         assert weighted[i] == net.loss(X, Y, sample_weight=weights, target_mask=mask)
         assert population.accuracy(X, labels)[i] == net.accuracy(X, labels)
+        one = {"sample_weight": 2, "target_mask": mask[0]}
+        assert population.loss(X[0], Y[0], **one)[i] == net.loss(X[0], Y[0], **one)
+        assert population.accuracy(X[0], 1)[i] == net.accuracy(X[0], 1)
 
 
 def test_losses_of_data_that_are_not_finite_are_nan():
@@ -332,6 +361,9 @@ def test_members_stop_when_a_callback_or_the_target_says_so():
     assert {"target", "epochs"} == set(history.stopped)
     with pytest.raises(ValueError, match=r"mask must have shape \(5,\)"):
         make().fit(X, Y, bp.SGD(0.1), callbacks=[lambda *_: np.ones(3, bool)])
+    mask = [True, False, False, False, True]
+    history = make().fit(X, Y, bp.SGD(0.1), epochs=2, callbacks=[lambda *_: mask])
+    assert history.stopped.tolist() == ["callback", "epochs", "epochs", "epochs", "callback"]
 
 
 def test_an_interrupt_leaves_members_that_go_on():
@@ -367,7 +399,8 @@ def test_rates_may_be_changed_in_a_callback():
 
 
 WRONG = [
-    ({"x": X[0]}, ValueError, "x must have shape"),
+    ({"x": X[0]}, ValueError, "y must have one of the shapes"),
+    ({"x": X[:, :, None, None]}, ValueError, "x must have shape"),
     ({"x": np.zeros((4, 24, 3))}, ValueError, r"must have shape \(5, n, inputs\)"),
     ({"y": Y[:3]}, ValueError, "y must have one of the shapes"),
     ({"y": np.full((24, 2), np.nan)}, ValueError, "y must be finite"),
