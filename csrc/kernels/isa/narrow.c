@@ -16,6 +16,8 @@
 #define FMA_F64(a, b, c) (vec) _mm_fmadd_pd((__m128d)(a), (__m128d)(b), (__m128d)(c))
 #define SQRT_F32(x) (vec) _mm_sqrt_ps((__m128)(x))
 #define SQRT_F64(x) (vec) _mm_sqrt_pd((__m128d)(x))
+#define LANE_F32(x, k) (vec) _mm_permutevar_ps((__m128)(x), _mm_set1_epi32((int)(k)))
+#define LANE_F64(x, k) (vec) _mm_permutevar_pd((__m128d)(x), _mm_set1_epi64x((long long)(k) << 1))
 #define BODIES "chain_alone.inc"
 #pragma GCC diagnostic ignored "-Wunused-function" /* of the bodies, only what the chain calls is kept */
 BEGIN_TARGET("avx2,fma")
