@@ -207,7 +207,8 @@ class Network(Explainable, Exportable):
             When the loss stops being finite; the network keeps the last finite epoch's weights. So does the
             optimizer its state; after a sparse x it is as new.
         KeyboardInterrupt
-            On Ctrl-C, within 100 ms or a step; the network stays consistent.
+            On Ctrl-C, within 100 ms or so. A longer step is left undone, or brought to its end where it
+            moves the weights already; the network stays consistent.
         ImportError
             If comm is given and mpi4py is missing.
         RuntimeError

@@ -358,8 +358,7 @@ MUTANTS = [
         ("groups: the last block alone", "n += pass->rows, update.add = true)", "n += pass->rows)"),
         ("groups: dropout of the first block for all", "dropout.place = run->feed.place + part.first;", "dropout.place = run->feed.place + rows.first;"),
         ("groups: before their samples are drawn", "bp_await_order(worker->run, part.first);", ""),
-        ("groups: Ctrl-C is not looked for", "(run->verdict.stop || bp_poll_if_due(run))", "run->verdict.stop"),
-        ("groups: Ctrl-C does not end the groups", "return atomic_load_explicit(&own->halted, memory_order_relaxed);", "return false;"),
+        ("groups: Ctrl-C does not end the groups", "return bp_halts(&worker->run->halt, worker->pass.me == 0);", "return false;"),
         ("groups: no room for a short last batch", "const size_t last = t->stream ? batch : bp_samples_of(t) % batch;", "const size_t last = 0;"),
     ),
     *in_file(
@@ -490,7 +489,17 @@ MUTANTS = [
         ("weights of samples are left out", "sum == 0 ? 0 : sign * bp_weight_of(data, rows, n) / sum;", "sum == 0 ? 0 : sign / (double)batch.count;"),
     ),
     *in_file(
+        "core/train/stop.c",
+        ("Ctrl-C amid a step is not looked for", "run->verdict.stop |= bp_poll_if_due(run);", ""),
+    ),
+    *in_file(
+        "core/train/open.c",
+        ("no step is long", "seconds_of_step(t, a.batch) > short_step", "false"),
+    ),
+    *in_file(
         "core/train/methods/batches.c",
+        ("steps before one that is given up are lost", "(run->steps == 0 && !run->applied.in_place)", "true"),
+        ("a gradient that was given up moves the weights", "    if (bp_gave_up(run))\n        return;\n", ""),
         ("the rate of the step before", "optimizer.rate = bp_rate_of(run, worker->step);", "optimizer.rate = bp_rate_of(run, worker->step - (worker->step > 0));"),
     ),
     *in_file(

@@ -2,6 +2,7 @@
 #ifndef BP_POLL_H
 #define BP_POLL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "clock.h"
@@ -18,6 +19,21 @@ struct bp_watch {
     double asked; /* when it was last */
     bool stopped;
 };
+
+/* Work of a team that is given up on its way where the caller asks for it: what is done of it is then of no use. */
+struct bp_halt {
+    struct bp_poll poll;
+    atomic_bool halted;
+};
+
+/* Whether it is given up; with `asks`, on the caller's thread, the caller is asked. */
+static inline bool
+bp_halts(struct bp_halt *halt, bool asks)
+{
+    if (asks && halt->poll.ask(halt->poll.context))
+        atomic_store_explicit(&halt->halted, true, memory_order_relaxed);
+    return atomic_load_explicit(&halt->halted, memory_order_relaxed);
+}
 
 /* Whether to stop; asks a hundred times a second at most. */
 static inline bool

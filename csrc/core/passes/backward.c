@@ -238,15 +238,18 @@ carry_back(const struct bp_pass *pass, const struct way *way, const struct way *
 {
     const struct bp_division division = bp_division_of(pass, way->l);
     const size_t panels = bp_panels(pass->net, pass->net->layers[way->l].inputs);
-    const size_t parts = division.grid.columns;
+    const size_t parts = division.grid.columns, together = bp_until_a_look(pass, ROWS_GRAIN, panels);
     struct bp_pieces pieces = bp_divide_backward(pass, &division, panels, ROWS_GRAIN);
     size_t first, last;
 
     while (bp_next_piece(&pieces, &first, &last)) {
         const struct bp_part_of_sum part = {parts, pieces.group};
-        carry_past_rows(pass, way, &division, part, first, last, update);
-        if (parts == 1)
-            leave_delta(pass, way, before, first, last);
+        for (size_t q = first; q < last && !bp_is_given_up(pass); q += together) {
+            const size_t end = bp_smaller(last, q + together);
+            carry_past_rows(pass, way, &division, part, q, end, update);
+            if (parts == 1)
+                leave_delta(pass, way, before, q, end);
+        }
     }
     if (parts == 1)
         return;

@@ -129,8 +129,10 @@ forward_by_columns(const struct bp_pass *pass, size_t l, const struct bp_divisio
     size_t first, last;
 
     if (parts == 1) {
+        const size_t together = bp_until_a_look(pass, BP_OWN_PANELS, panels);
         while (bp_next_piece(&pieces, &first, &last))
-            forward_share(pass, l, division, first, last, &all);
+            for (size_t q = first; q < last && !bp_is_given_up(pass); q += together)
+                forward_share(pass, l, division, q, bp_smaller(last, q + together), &all);
         return;
     }
     while (bp_next_piece(&pieces, &first, &last))

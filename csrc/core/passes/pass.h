@@ -25,6 +25,7 @@ struct bp_pass {
     struct bp_grouping sums;          /* how sums over them associate */
     const struct bp_dropout *dropout; /* while training; NULL leaves out nothing */
     const struct bp_mixed *mixed;     /* products of rounded factors; NULL for exact ones */
+    struct bp_halt *halt; /* what this is a part of, and is looked at between products; or NULL: it goes on to its end */
     bool masked; /* some targets are missing, as data.mask says; ws: with BP_MASK */
     /* rows of the next batch that bp_backward asks for, and bytes of a number in them */
     const char *const *ahead;
@@ -84,6 +85,20 @@ void
 bp_fill_missing(const struct bp_pass *, struct bp_rows own, const bp_real *m, double fill,
                 bp_real *out);
 
+/* Whether all this is given up: products need not be made any more. */
+static inline bool
+bp_is_given_up(const struct bp_pass *pass)
+{
+    return pass->halt && bp_halts(pass->halt, pass->me == 0);
+}
+
+/* Of `count` panels, those that are worked on before the next look whether it is given up: `few`, or all. */
+static inline size_t
+bp_until_a_look(const struct bp_pass *pass, size_t few, size_t count)
+{
+    return pass->halt ? few : count;
+}
+
 /* Products run over this many terms at a time, whole panels of them: a block of a panel, 16 KiB,
  * then stays in the nearest cache while all rows pass by. */
 enum { BP_DEPTH_BLOCK = 256 };
@@ -99,7 +114,7 @@ bp_product_over_depth(const struct bp_pass *pass, struct bp_product *p)
     const size_t blocks = bp_quotient_up(depth, BP_DEPTH_BLOCK),
                  panel = net->kernels->panel;
 
-    for (size_t i = 0; i < blocks; i++) {
+    for (size_t i = 0; i < blocks && !bp_is_given_up(pass); i++) {
         size_t first, last;
         bp_share(panels, blocks, i, &first, &last);
         p->depth = bp_end_of(net, last, depth) - first * panel;

@@ -157,7 +157,7 @@ product_by_pieces(const struct bp_pass *pass, const struct bp_mixed_product *who
 
     p.b = piece_of(pass);
     p.b_stride = pass->mixed->piece_depth * P;
-    for (bool more = go_on(pass->mixed, whole, &next); more;) {
+    for (bool more = go_on(pass->mixed, whole, &next); more && !bp_is_given_up(pass);) {
         piece = next;
         more = go_on(pass->mixed, whole, &next);
         p.columns = piece.columns;

@@ -181,6 +181,39 @@ sum_outer(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct
         bp_sum_outer(pass, outer, spare);
 }
 
+/* Columns of `whole` from panel q on, `panels` panels of them or what is left */
+static struct bp_outer
+columns_of(const struct bp_network *net, const struct bp_outer *whole, size_t q, size_t panels)
+{
+    const size_t panel = net->kernels->panel, left = whole->columns - q * panel;
+    struct bp_outer outer = *whole;
+
+    outer.columns = bp_smaller(left, panels * panel);
+    outer.delta = bp_const_at(net, whole->delta, q * whole->delta_stride);
+    outer.c = bp_at(net, whole->c, q * whole->c_stride);
+    outer.ahead = left <= panels * panel ? whole->ahead : NULL; /* once */
+    return outer;
+}
+
+/* `whole`, rows k ... and panels q ... of layer l's weights or of their gradient, where it is to be: at once, or,
+ * where it may be given up, some panels at a time. */
+static void
+sum_in_place(const struct bp_pass *pass, size_t l, size_t k, size_t q, const struct bp_outer *whole,
+             bp_real *const spare[2])
+{
+    const struct bp_network *net = pass->net;
+    const size_t panels = bp_panels(net, whole->columns);
+    const size_t together = bp_until_a_look(pass, BP_GRADIENT_PANELS, panels);
+
+    for (size_t i = 0; i < panels && !bp_is_given_up(pass); i += together) {
+        const struct bp_outer outer = columns_of(net, whole, i, together);
+        sum_outer(pass, l, k, q + i, &outer, spare);
+        if (net->layers[l].freedom.mask)
+            bp_mask_part(net, l, k, outer.rows, (q + i) * net->kernels->panel, outer.columns,
+                         (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
+    }
+}
+
 void
 bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *part,
                   const struct bp_update *update)
@@ -217,10 +250,7 @@ bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *pa
     if (update->moving && net->layers[l].freedom.rate == 0)
         return;
     if (update->what != BP_OPTIMIZE && pass->sums.block == 0) {
-        sum_outer(pass, l, first, part->j_first, &outer, spare);
-        if (net->layers[l].freedom.mask)
-            bp_mask_part(net, l, first, outer.rows, part->j_first * panel, outer.columns,
-                         (struct bp_weights){outer.c, outer.c_row, outer.c_stride, NULL});
+        sum_in_place(pass, l, first, part->j_first, &outer, spare);
         return;
     }
     /* chunk by chunk, so that the gradient never leaves the nearest cache */
@@ -236,7 +266,7 @@ bp_update_weights(const struct bp_pass *pass, size_t l, const struct bp_part *pa
         clear_pads(net, outer.c, outer.columns, outer.c_stride);
         if (pass->sums.block > 0)
             clear_pads(net, spare[1], outer.columns, outer.c_stride);
-        for (size_t k = first; k < k_end; k += BP_GRADIENT_ROWS) {
+        for (size_t k = first; k < k_end && !bp_is_given_up(pass); k += BP_GRADIENT_ROWS) {
             outer.ahead_at = k * pass->ahead_bytes;
             outer.rows = k_end - k < BP_GRADIENT_ROWS ? k_end - k : BP_GRADIENT_ROWS;
             outer.a = bp_const_at(net, a_prev, k / panel * ws->stride);

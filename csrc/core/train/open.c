@@ -5,12 +5,27 @@
 #include "core/base/sizes.h"
 #include "methods/method.h"
 #include "ranks/common_memory.h"
+#include "stop.h"
 #include "vectors.h"
 
 enum {
     LOOK_SECONDS_INVERSE = 20000,
     VALIDATION_ROWS = 128, /* at a time */
 };
+
+/* Of a step on `batch` samples, about. */
+static double
+seconds_of_step(const struct bp_training *t, size_t batch)
+{
+    return 6 * (double)t->net->parameters * (double)batch / 2e10;
+}
+
+/* Whether a step of a stream may be of any length. */
+static bool
+has_whole_blocks(const struct bp_training *t)
+{
+    return t->stream && t->stream->whole;
+}
 
 /* what is asked, as it is done */
 static struct applied
@@ -22,11 +37,13 @@ apply(const struct bp_training *t)
         .first_step = t->optimizer->steps,
     };
     const size_t panels = bp_panels(t->net, t->net->widest);
+    const double short_step = 0.02;
 
     a.method = bp_best_method(t, a.batch);
     a.in_place = a.method == &bp_batches && bp_is_sparse(&t->data.x) && !t->ranks && !t->settings.mixed;
     /* all of the order belongs to one step, and nothing else asks for it sooner */
     a.settles = a.method->settles && !t->stream && !t->data.weights && a.batch >= bp_samples_of(t);
+    a.halts = !t->ranks && (has_whole_blocks(t) || seconds_of_step(t, a.batch) > short_step);
     /* no more threads than can have a share */
     a.threads = a.method->one_thread
                     ? 1
@@ -38,13 +55,12 @@ static void
 start_clocks(struct run *run)
 {
     const struct bp_training *t = run->asked;
-    const double step_seconds = /* about, and rather too short */
-        6 * (double)t->net->parameters * (double)run->applied.batch / 2e10;
+    const double step_seconds = seconds_of_step(t, run->applied.batch);
     const double now = bp_seconds_now();
 
     run->clock.begun = run->clock.polled = run->clock.epoch_begun = now;
     run->stretches.begun = run->stretches.epoch_ended = now;
-    if (!t->stream || !t->stream->whole) /* else a step may be of any length */
+    if (!has_whole_blocks(t))
         run->clock.look_every =
             (size_t)(1.0 / (double)LOOK_SECONDS_INVERSE / (step_seconds + 1e-7));
 }
@@ -84,7 +100,8 @@ take(void **place, size_t count, size_t size)
 enum bp_status
 bp_run_open(struct run *run, const struct bp_training *t, struct bp_trained *trained)
 {
-    *run = (struct run){.asked = t, .trained = trained, .applied = apply(t)};
+    *run = (struct run){
+        .asked = t, .trained = trained, .applied = apply(t), .halt.poll = {bp_give_up_if_asked, run}};
     run->feed.data = t->data;
     run->feed.rates = t->rates;
     start_clocks(run);

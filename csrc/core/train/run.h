@@ -20,6 +20,7 @@ struct applied {
     bool in_place; /* on the vectors that users see, which are not packed */
     const struct method *method;
     bool settles; /* its step settles the order of samples: bp_settle_order() */
+    bool halts;   /* steps may last so long that they are given up on their way */
     uint64_t first_step; /* steps that the optimizer had done before this call */
 };
 
@@ -110,6 +111,7 @@ struct run {
     struct clock clock;
     struct stretches stretches;
     struct verdict verdict;
+    struct bp_halt halt; /* of a step, which then has moved nothing that stays */
     struct exchange exchange;
 };
 

@@ -20,6 +20,15 @@ bp_poll_if_due(void *context)
 }
 
 bool
+bp_give_up_if_asked(void *context)
+{
+    struct run *run = context;
+
+    run->verdict.stop |= bp_poll_if_due(run);
+    return run->verdict.stop;
+}
+
+bool
 bp_decided(const struct worker *worker)
 {
     bp_meet(worker->pass.team);

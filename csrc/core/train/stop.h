@@ -9,7 +9,18 @@
 bool
 bp_poll_if_due(void *run);
 
-/* The same, and looks at the clock only now and then. Thread 0 only. */
+/* For run->halt, whose context is a struct run: the verdict says then why training ends. Thread 0 only. */
+bool
+bp_give_up_if_asked(void *run);
+
+/* Whether a step was given up, for all of a team that has met since it looked whether to. */
+static inline bool
+bp_gave_up(const struct run *run)
+{
+    return atomic_load_explicit(&run->halt.halted, memory_order_relaxed);
+}
+
+/* The same as bp_poll_if_due(), and looks at the clock only now and then. Thread 0 only. */
 static inline bool
 bp_asked_to_stop(struct run *run)
 {

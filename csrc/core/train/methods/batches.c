@@ -8,6 +8,7 @@
 #include "core/train/feed.h"
 #include "core/train/methods/batch.h"
 #include "core/train/methods/method.h"
+#include "core/train/stop.h"
 #include "core/train/vectors.h"
 
 static bool
@@ -24,7 +25,15 @@ rows_of(size_t batch)
     return batch;
 }
 
-/* From all of the gradient, which it measures and may clip. */
+/* Whether the way back may be given up. Where it moves weights as it goes, what stays are those of the last epoch:
+ * other steps of this one would be lost. */
+static bool
+may_give_up(const struct run *run)
+{
+    return run->vectors.gradient || (run->steps == 0 && !run->applied.in_place);
+}
+
+/* From all of the gradient, which it measures and may clip; not where that was given up. */
 static void
 step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
 {
@@ -36,6 +45,8 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
                                           .gradient = gradient,
                                           .moving = bp_forgets(run->asked->optimizer)});
     bp_meet(pass->team);
+    if (bp_gave_up(run))
+        return;
     const double norm = bp_finish_gradient(pass, gradient, 1);
     worker->sums.norm += norm;
     rule->scale = bp_clip_scale(norm, run->asked->optimizer->clip_norm);
@@ -45,8 +56,9 @@ step_by_gradient(struct worker *worker, struct bp_optimizer_step *rule)
         bp_optimize_share(pass, rule, gradient, run->vectors.state);
 }
 
+/* All of a step; false where it ends training, or was given up. */
 static bool
-step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
+do_step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
 {
     struct run *run = worker->run;
     struct bp_pass *pass = &worker->pass;
@@ -59,10 +71,13 @@ step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *ne
     bp_fetch_in_backward(pass, &run->feed.data, *next);
     bp_forward(pass);
     bp_meet(pass->team);
-    if (!bp_turn_round(worker, *rows, plain ? -optimizer.rate : 1))
+    if (bp_gave_up(run) || !bp_turn_round(worker, *rows, plain ? -optimizer.rate : 1))
         return false;
-    if (pass->me == 0)
+    if (pass->me == 0) { /* the others do not ask, but look */
         bp_note_move(run);
+        if (!may_give_up(run))
+            pass->halt = NULL;
+    }
     struct bp_optimizer_step rule =
         bp_next_step(&optimizer, run->applied.first_step + worker->step);
     if (run->vectors.gradient)
@@ -76,8 +91,21 @@ step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *ne
                               .lazy = optimizer.lazy,
                           });
     bp_meet(pass->team);
+    if (bp_gave_up(run))
+        return false;
     bp_count_step(worker);
     return true;
+}
+
+static bool
+step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *next)
+{
+    struct run *run = worker->run;
+
+    worker->pass.halt = run->applied.halts ? &run->halt : NULL;
+    const bool going = do_step(worker, rows, next);
+    worker->pass.halt = NULL;
+    return going;
 }
 
 const struct method bp_batches = {

@@ -34,7 +34,6 @@ struct groups {
     bp_real *gradient;   /* their sum */
     size_t threads;
     bool lanes;
-    atomic_bool halted; /* training ends amid this step, as thread 0 says: nothing has moved */
 };
 
 /* A batch, by groups. */
@@ -141,18 +140,11 @@ factor_of(const struct bp_data *data, struct bp_rows rows, size_t n, const struc
     return batch->sign * bp_weight_of(data, rows, n) / batch->weight;
 }
 
-/* Whether training ends amid this step; thread 0 asks whether it is to. */
+/* Whether training ends amid this step, before anything has moved. */
 static bool
 halts(const struct worker *worker)
 {
-    struct run *run = worker->run;
-    struct groups *own = run->own;
-
-    if (worker->pass.me == 0 && (run->verdict.stop || bp_poll_if_due(run))) {
-        run->verdict.stop = true;
-        atomic_store_explicit(&own->halted, true, memory_order_relaxed);
-    }
-    return atomic_load_explicit(&own->halted, memory_order_relaxed);
+    return bp_halts(&worker->run->halt, worker->pass.me == 0);
 }
 
 /* The sums of the rows of a group, in panels: all at once, or a block at a time. */
