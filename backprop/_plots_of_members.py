@@ -44,7 +44,7 @@ def plot_bands(values: ArrayLike, *, label: str = "", number: int = 0, ax: Axes 
     ImportError
         If Matplotlib is missing.
     """
-    rows = np.asarray(as_array("values", values), np.float64)
+    rows = _numbers("values", values)
     if rows.ndim != 2:
         raise ValueError(f"values must have shape (epochs, members), got {rows.shape}")
     shown = np.full((5, len(rows)), np.nan)
@@ -84,11 +84,13 @@ def plot_parallel(
     ------
     ValueError
         If there are no settings, or they are not of all members.
+    TypeError
+        If they are no numbers.
     ImportError
         If Matplotlib is missing.
     """
-    ended = np.asarray(as_array("values", values), np.float64)
-    columns = {name: np.asarray(as_array(name, column), np.float64) for name, column in settings.items()}
+    ended = _numbers("values", values)
+    columns = {name: _numbers(name, column) for name, column in settings.items()}
     if ended.ndim != 1 or not columns or any(column.shape != ended.shape for column in columns.values()):
         shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items()) or "no settings"
         raise ValueError(f"settings and values must each have shape (members,), got {shapes}, {ended.shape}")
@@ -109,6 +111,13 @@ def plot_parallel(
     ax.set(yticks=[], ylim=(-0.12, 1.12))
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _numbers(what: str, values: ArrayLike) -> NDArray[np.float64]:
+    array = as_array(what, values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} must hold real numbers, got dtype {array.dtype}")
+    return np.asarray(array, np.float64)
 
 
 def _scaled(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], str, str]:

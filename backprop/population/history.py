@@ -110,7 +110,9 @@ class PopulationHistory(History):
 
         keys = keys or tuple(key for key in ("loss", "validation_loss") if key in self)
         for number, key in enumerate(keys):
-            ax = plot_bands(np.array(self[key]), label=key.replace("_", " "), number=number, ax=ax)
+            values = np.array(self[key])
+            values = values[:, np.newaxis] if values.ndim == 1 else values  # seconds are of all members
+            ax = plot_bands(values, label=key.replace("_", " "), number=number, ax=ax)
         assert ax is not None
         ax.set_xlabel("epoch")
         ax.legend()

@@ -503,6 +503,9 @@ def test_plots_of_many_members():
     assert {tuple(np.round(line[:2], 3)) for line in lines} >= {(0, 0), (1, 1), (0.606, 0.5)}
     with pytest.raises(ValueError, match=r"shape \(members,\), got lr \(2,\)"):
         history.plot_parallel({"lr": [1, 2]})
+    with pytest.raises(TypeError, match="activation must hold real numbers, got dtype <U4"):
+        history.plot_parallel({"activation": ["tanh", "relu", "relu", "tanh", "elu"]})
+    np.testing.assert_array_equal(history.plot("seconds").lines[0].get_ydata(), history["seconds"])
     with pytest.raises(ValueError, match=r"\(epochs, members\)"):
         bp.plots.plot_bands([1, 2])
     pyplot.close("all")
