@@ -183,6 +183,9 @@ class BackpropClassifier(ClassifierMixin, Estimator):
     def _judge(self, a: NDArray[np.float64], samples: Samples) -> None:
         known = np.isfinite(a).all(axis=1)
         self.oob_decision_function_ = self._labels.probabilities(a)
+        if not known.any():
+            self.oob_score_ = np.nan
+            return
         guessed = self._labels.decoded(a[known])
         weights = None if samples.weights is None else samples.weights[known]
         self.oob_score_ = float(accuracy_score(samples.y[known], guessed, sample_weight=weights))

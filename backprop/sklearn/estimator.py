@@ -178,9 +178,8 @@ class Estimator(Fitted):
         before = self.__dict__.copy()
         try:
             parameters.check(self, self._sums_of_squares)
-            if self.members > 1 and (incremental or self.warm_start):
-                anew = f"members={self.members} are trained anew"
-                raise ValueError(f"{anew}: partial_fit and warm_start are for members=1")
+            if self.members > 1 and self.warm_start:
+                raise ValueError(f"members={self.members} are trained anew; warm_start is for members=1")
             goes_on = self.__sklearn_is_fitted__() and (incremental or bool(self.warm_start))
             samples = self._validated(X, y, sample_weight, goes_on, incremental, classes)
             if self.members == 1:

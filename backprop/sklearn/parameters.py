@@ -127,12 +127,14 @@ def is_stochastic(estimator: Parameters) -> bool:
     Raises
     ------
     AttributeError
-        With a solver that needs all samples at once; in scikit-learn's words.
+        With a solver that needs all samples at once; in scikit-learn's words. Or with several members.
     """
     if estimator.solver in WHOLE_BATCH:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
+    if estimator.members > 1:
+        raise AttributeError(f"members={estimator.members} are trained anew; partial_fit is for members=1")
     return True
 
 

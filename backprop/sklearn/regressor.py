@@ -65,9 +65,9 @@ class BackpropRegressor(RegressorMixin, Estimator):
         also the standard deviation of what these predict."""
         if not return_std:
             return self._shaped(self._outputs_of(X))
-        if self.members == 1:
-            raise ValueError("return_std needs several members, got members=1")
         of_members = self._outputs_of_members(X)
+        if len(of_members) == 1:
+            raise ValueError("return_std needs several members, got members=1")
         return self._shaped(of_members.mean(axis=0)), self._shaped(of_members.std(axis=0))
 
     def _shaped(self, y: NDArray[Any]) -> NDArray[Any]:
@@ -77,7 +77,8 @@ class BackpropRegressor(RegressorMixin, Estimator):
         known = np.isfinite(a).all(axis=1)
         self.oob_prediction_ = self._shaped(a)
         weights = None if samples.weights is None else samples.weights[known]
-        self.oob_score_ = float(r2_score(samples.y[known], a[known], sample_weight=weights))
+        score = r2_score(samples.y[known], a[known], sample_weight=weights) if known.any() else np.nan
+        self.oob_score_ = float(score)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

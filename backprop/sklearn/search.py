@@ -151,7 +151,7 @@ class PopulationSearchCV(MetaEstimatorMixin, BaseEstimator):
         if self.halving is not None and whole_number("halving", self.halving) < 2:
             raise ValueError(f"halving must be at least 2, got {self.halving}")
         if y is None:
-            raise ValueError("y must be the labels or targets of X, got None")
+            raise ValueError("PopulationSearchCV requires y to be passed, but the target y is None")
         X, y = indexable(X, y)
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = [(np.asarray(train), np.asarray(test)) for train, test in splitter.split(X, y, groups)]

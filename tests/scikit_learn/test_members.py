@@ -62,6 +62,13 @@ def test_a_sample_in_all_bags_has_no_score():
     assert 0 < few.oob_score_ <= 1
 
 
+@pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR])
+def test_one_sample_is_in_all_bags(estimator):
+    with pytest.warns(UserWarning, match="1 samples are in the bags of all members"):
+        one = clone(estimator).fit(X[:1], Y[:1])
+    assert np.isnan(one.oob_score_)
+
+
 def test_the_deviation_of_the_members():
     together = clone(REGRESSOR).fit(XR, YR)
     mean, std = together.predict(XR, return_std=True)
@@ -71,7 +78,7 @@ def test_the_deviation_of_the_members():
     far = together.predict(XR + 100, return_std=True)[1]
     assert far.mean() > std.mean()
     with pytest.raises(ValueError, match="several members"):
-        clone(REGRESSOR).set_params(members=1).fit(XR, YR).predict(XR, return_std=True)
+        clone(REGRESSOR).set_params(members=1).fit(XR, YR).set_params(members=2).predict(XR, return_std=True)
     two = clone(REGRESSOR).fit(XR, np.column_stack([YR, -YR]))
     assert two.predict(XR, return_std=True)[1].shape == (80, 2)
 
@@ -110,9 +117,10 @@ def test_what_is_for_one_network():
     together = clone(CLASSIFIER).fit(X, Y)
     with pytest.raises(AttributeError, match=r"estimators_\[i\].network_"):
         _ = together.network_
-    with pytest.raises(ValueError, match="partial_fit and warm_start are for members=1"):
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as caught:
         together.partial_fit(X, Y)
-    with pytest.raises(ValueError, match="partial_fit and warm_start are for members=1"):
+    assert "members=7 are trained anew" in str(caught.value.__cause__)
+    with pytest.raises(ValueError, match="warm_start is for members=1"):
         clone(CLASSIFIER).set_params(warm_start=True).fit(X, Y)
     for wrong, error in ((0, ValueError), (2.5, TypeError)):
         with pytest.raises(error, match="members must be"):

@@ -223,7 +223,7 @@ def test_what_is_not_for_a_search(estimator, grid, given, error, text):
     [
         ({"weights": np.ones(91)}, TypeError, "groups and sample_weight, got 'weights'"),
         ({"sample_weight": np.ones(3)}, ValueError, r"shape \(91,\)|inconsistent"),
-        ({"y": None}, ValueError, "y must be the labels or targets of X, got None"),
+        ({"y": None}, ValueError, "requires y to be passed"),
     ],
 )
 def test_what_fit_does_not_take(given, error, text):
