@@ -242,6 +242,8 @@ class Network:
         alike: bool = False,  # whether they are likely to draw the same; the bits do not depend on it
         shuffle: bool = False,
         norms: bool = False,
+        # tol, most, best, waited, epochs, ended, kept, objective: csrc/core/population/population.h
+        patience: tuple[NDArray[Any], ...] | None = None,
         threads: int = 1,
         way: str = "fastest",  # or "one by one", "in lanes"; the bits are the same
     ) -> None: ...

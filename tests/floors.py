@@ -31,8 +31,8 @@ fit:       fit.threads fit.precision fit.progress fit.rates fit.streams fit.read
            fit.engine fit.loop fit
 face:      _explainable _exportable network rate_search
            population.members population.samples population.evaluate population.asked population.rates
-           population.plan population.patience population.history population.engine population.loop
-           population.files population.population population backprop
+           population.plan population.patience population.stopping population.history population.engine
+           population.loop population.files population.population population backprop
 sklearn:   sklearn.warn sklearn.labels sklearn.samples sklearn.scaling sklearn.parameters sklearn.stopping
            sklearn.halving sklearn.watching sklearn.training sklearn.fitted sklearn.bagging
            sklearn.estimator sklearn.classifier sklearn.regressor

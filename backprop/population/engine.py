@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backprop.population.plan import Plan
     from backprop.population.rates import MemberRates
     from backprop.population.samples import Samples
+    from backprop.population.stopping import Stopping
 
 # An optimizer's numbers as the engine has them in a row, and what they are where a rule has none.
 NUMBERS = {
@@ -68,7 +69,11 @@ class Engine:
         return len(self._figures)
 
     def train(
-        self, rates: MemberRates, training: NDArray[np.bool_], epochs: int
+        self,
+        rates: MemberRates,
+        training: NDArray[np.bool_],
+        epochs: int,
+        stopping: Stopping | None = None,
     ) -> tuple[dict[str, NDArray[np.float64]], float]:
         """Trains the members that are `training` for so many epochs.
 
@@ -77,19 +82,21 @@ class Engine:
         rates : MemberRates
         training : ndarray of bool, (members,)
         epochs : int
+        stopping : Stopping, optional
+            By which a member's training may end before.
 
         Returns
         -------
         dict of str to ndarray, (epochs, members)
-            The engine's figures that the history has; NaN of members that rest, and from the epoch on in
-            which one diverged.
+            The engine's figures that the history has; NaN of members that rest, from the epoch on in
+            which one diverged, and after the one with which one ended.
         float
             Seconds of an epoch, of all members together.
         """
         plan, members = self._plan, self._members
         shape = epochs, len(members)
         # The engine says what is not known of those it trains: so its threads share the work of new memory.
-        every = training.all() and len(self._first) == 1
+        every = training.all() and len(self._first) == 1 and stopping is None
         record = {name: np.empty(shape) if every else np.full(shape, np.nan) for name in self._figures}
         of_steps = None
         if rates.scheduled:
@@ -97,6 +104,7 @@ class Engine:
         else:
             self._numbers[:, 0] = rates.constant
         before = time.perf_counter()
+        patience = None if stopping is None else stopping.arrays(epochs)
         state = self._generators[0].state if self._generators and plan.shuffle == "shared" else None
         for group, first in enumerate(self._first):
             active = training & (self._groups == group)
@@ -125,11 +133,13 @@ class Engine:
                 alike=self._alike,
                 shuffle=bool(plan.shuffle),
                 norms=plan.norms,
+                patience=patience,
                 threads=plan.threads,
                 record=tuple(map(record.get, _core.figures)),
                 **self._arrays,
             )
-            members.diverged |= chosen & ~active
+            lost = chosen & ~active
+            members.diverged |= lost if stopping is None else lost & ~stopping.ended
         return record, (time.perf_counter() - before) / epochs
 
     def _drawn_from(self) -> Any:

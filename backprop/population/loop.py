@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from backprop.optimizers import Optimizer
     from backprop.population.members import Members
+    from backprop.population.stopping import Stopping
 
 NUMBERS_OF_RECORD = 1 << 22  # written in one call of the engine at most
 
@@ -33,9 +34,11 @@ def fit(
     *,
     progress: bool | None,
     resting: NDArray[np.bool_] | None = None,
+    stopping: Stopping | None = None,
     **settings: Any,
 ) -> PopulationHistory:
-    """`Population.fit`, which documents it; but members that are `resting` are left as they are."""
+    """`Population.fit`, which documents it; but members that are `resting` are left as they are, and
+    others may end by `stopping`."""
     plan = plan_of(population.prototype, len(population), x, y, optimizer, **settings)
     history = PopulationHistory(plan.keys, len(population))
     rest = np.zeros(len(population), np.bool_) if resting is None else resting
@@ -46,7 +49,7 @@ def fit(
     patience = Patience(plan.monitor, plan.patience, plan.min_delta, population.parameters)
     watched = is_watched() if progress is None else progress
     with Progress(bool(watched), plan.epochs) as bar:
-        _train(population, plan, history, patience, bar, ~rest)
+        _train(population, plan, history, patience, bar, ~rest, stopping)
     patience.finish(population.diverged)
     if plan.patience is not None:
         history.best_epoch = patience.best_epoch
@@ -63,6 +66,7 @@ def _train(
     patience: Patience,
     bar: Progress,
     training: NDArray[np.bool_],
+    stopping: Stopping | None,
 ) -> None:
     """All epochs of those that are `training`, in as few calls of the engine as those that look on allow."""
     members = len(population)
@@ -77,13 +81,16 @@ def _train(
             epochs = min(epochs, rates.epochs_at_a_time(plan.steps))
         before = plan.states.steps.copy()
         try:
-            trained = engine.train(rates, training, epochs)
+            trained = engine.train(rates, training, epochs, stopping)
         finally:
             plan.optimizer.join(members, plan.states)
         done += epochs
         _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
+        if stopping is not None:
+            history.stopped[training & stopping.ended] = "patience"
+            training &= ~stopping.ended
         if bar or one_by_one:
             last: dict[str, Any] = {"epoch": done} | {key: values[-1] for key, values in history.items()}
         if bar:

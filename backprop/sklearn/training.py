@@ -258,11 +258,11 @@ class _Together:
 
     def train(self, stage: int) -> None:
         """Up to the epoch after which this stage's competition is, if there is any; stage 0 is the last."""
-        first = self._jobs[0]
+        first, watch = self._jobs[0], self._watch
         until = first.epochs
         if stage > 0:
             until = 0 if first.contender is None else until // first.contender.factor**stage
-        if until <= self._epochs or not self._watch.training.any():
+        if until <= self._epochs or not watch.training.any():
             return
         x, y, weights, rows = self._samples
         fit(
@@ -285,9 +285,11 @@ class _Together:
             threads=self._threads,
             norms=False,
             progress=False,
-            callbacks=[self._watch],
-            resting=~self._watch.training,
+            callbacks=[watch] if watch.looks_on else (),
+            resting=~watch.training,
+            stopping=None if watch.looks_on else watch.rule,
         )
+        watch.after(self.population)
         self._epochs = until
 
     def scores(self) -> list[tuple[Contender, float]]:

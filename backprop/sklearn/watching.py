@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.layer import arrays_of
 from backprop.optimizers import SGD
+from backprop.population.stopping import Stopping
 from backprop.sklearn.parameters import rate_after
 from backprop.sklearn.stopping import LEAST_RATE
 
@@ -37,67 +38,75 @@ class MemberWatch:
     ----------
     training : ndarray of bool, (members,)
         Whose time has not come.
+    rule : Stopping
+        Which the engine may apply alone, unless the watch `looks_on`.
     """
 
     def __init__(self, watches: Sequence[Watch], population: Population, optimizer: Optimizer) -> None:
         self._watches, self._optimizer = watches, optimizer
-        members = len(watches)
-        self._tol = np.array([watch.estimator.tol for watch in watches], np.float64)
-        self._patience = np.array([watch.patience for watch in watches])
+        self.rule = Stopping(
+            np.array([watch.estimator.tol for watch in watches], np.float64),
+            np.array([watch.patience for watch in watches], np.float64),
+            population.parameters,
+        )
         self._rules = np.array([watch.estimator.learning_rate for watch in watches])
         self._verbose = any(watch.estimator.verbose for watch in watches)
-        self._waited = np.zeros(members, np.int64)
-        self._best = np.full(members, -np.inf)
         self._has_score = np.array([watch.score is not None for watch in watches])
-        self.training = np.ones(members, np.bool_)
-        self._losses: list[NDArray[np.float64]] = []  # of each epoch, (members,)
-        self._seen = np.zeros(members, np.int64)  # of these, the first ones of each member
+        self._sgd = isinstance(optimizer, SGD)
+        self.training = np.ones(len(watches), np.bool_)
         self._squares = np.empty_like(population.parameters)
         self._begun_penalty = penalties(population, self._squares)
-        self._begun_with, self._kept = list(population.parameters.copy()), list(population.parameters.copy())
-        self._sgd = isinstance(optimizer, SGD)
+        self._begun_with = population.parameters.copy()
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether it must be called after each epoch: the engine knows nothing of scores, text and rates."""
+        steers = self._sgd and bool((self._rules != "constant").any())
+        return self._verbose or steers or bool(self._has_score.any())
 
     def __call__(self, population: Population, record: dict[str, Any]) -> NDArray[np.bool_]:
         """Takes one epoch's record; which members are to stop."""
-        training = self.training & ~population.diverged
+        training, rule = self.training & ~population.diverged, self.rule
         losses = record["loss"] + self._begun_penalty
-        self._losses.append(losses)
-        self._seen += training
+        rule.objectives.append(losses[np.newaxis])
+        rule.epochs += training
         values = self._values(population, losses, training)
         with np.errstate(invalid="ignore"):
-            gained, better = values >= self._best + self._tol, training & (values > self._best)
-        self._waited = np.where(training, np.where(gained, 0, self._waited + 1), self._waited)
-        self._best[better] = values[better]
+            gained, better = values >= rule.best + rule.tol, training & (values > rule.best)
+        rule.waited[training] += 1
+        rule.waited[training & gained] = 0
+        rule.best[better] = values[better]
         self._keep(population.parameters, training, better)
         self._begun_penalty = penalties(population, self._squares)
-        stop = self._set_rates(training)
-        self.training = training & ~stop
-        return stop
+        rule.ended |= self._set_rates(training)
+        self.training = training & ~rule.ended
+        return rule.ended.copy()
 
     def _keep(self, parameters: NDArray[Any], training: NDArray[np.bool_], better: NDArray[np.bool_]) -> None:
         """Keeps the parameters of members that got better, and of all that train what they go on with."""
-        kept, begun_with = self._kept, self._begun_with
-        for i in np.flatnonzero(better & ~self._has_score).tolist():
-            kept[i], begun_with[i] = begun_with[i], kept[i]
-        for i in np.flatnonzero(better & self._has_score).tolist():
-            kept[i][:] = parameters[i]
+        for i in np.flatnonzero(better).tolist():
+            self.rule.kept[i] = (parameters if self._has_score[i] else self._begun_with)[i]
         for i in np.flatnonzero(training).tolist():
-            begun_with[i][:] = parameters[i]
+            self._begun_with[i] = parameters[i]
 
     def drop(self, members: NDArray[np.bool_]) -> None:
         """Ends the training of these, (members,)."""
-        self._stop(self.training & members)
+        self.rule.ended |= self.training & members
         self.training &= ~members
+
+    def after(self, population: Population) -> None:
+        """Notes whose training has ended where the engine applied the rule."""
+        self.training &= ~(population.diverged | self.rule.ended)
 
     def finish(self, population: Population) -> None:
         """Tells the watches what they would have seen and kept so far."""
-        losses = np.array(self._losses).reshape(-1, len(self._watches))
+        begun, rule = penalties(population, self._squares), self.rule
         for i, watch in enumerate(self._watches):
-            watch.losses = losses[: self._seen[i], i].tolist()
-            watch.begun_penalty = float(self._begun_penalty[i])
-            watch.waited, watch.best = int(self._waited[i]), float(self._best[i])
+            watch.losses, watch.stopped = rule.objectives_of(i), bool(rule.ended[i])
+            watch.begun_penalty = float(begun[i])
+            watch.waited, watch.best = int(rule.waited[i]), float(rule.best[i])
             if watch.best > -np.inf:
-                watch.parameters = self._kept[i]
+                watch.parameters = rule.kept[i]
 
     def _values(
         self, population: Population, losses: NDArray[np.float64], training: NDArray[np.bool_]
@@ -109,7 +118,7 @@ class MemberWatch:
         network = copy.deepcopy(population.prototype)
         for i in np.flatnonzero(training).tolist():
             watch = self._watches[i]
-            text = f"Iteration {self._seen[i]}, loss = {losses[i]:.8f}"
+            text = f"Iteration {self.rule.epochs[i]}, loss = {losses[i]:.8f}"
             if watch.score is not None:
                 network.parameters[:] = population.parameters[i]
                 values[i] = watch.score(network)
@@ -121,25 +130,20 @@ class MemberWatch:
 
     def _set_rates(self, training: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Sets the rates of the next epoch; whose patience has run out, (members,)."""
-        late = training & (self._waited > self._patience)
+        rule = self.rule
+        late = training & (rule.waited > rule.most)
         if not self._sgd:
-            self._stop(late)
             return late
         rates = np.array(self._optimizer.lr)
         for i in np.flatnonzero(training & ~late & (self._rules == "invscaling")).tolist():
             watch = self._watches[i]
-            rates[i] = rate_after(watch.estimator, watch.before + int(self._seen[i]) * watch.samples)
+            rates[i] = rate_after(watch.estimator, watch.before + int(rule.epochs[i]) * watch.samples)
         lowered = late & (self._rules == "adaptive") & (rates > LEAST_RATE)
         rates[lowered] /= 5
-        self._waited[lowered] = 0
+        rule.waited[lowered] = 0
         self._optimizer.lr = rates
         ended: NDArray[np.bool_] = late & ~lowered
-        self._stop(ended)
         return ended
-
-    def _stop(self, members: NDArray[np.bool_]) -> None:
-        for i in np.flatnonzero(members).tolist():
-            self._watches[i].stopped = True
 
 
 def penalties(population: Population, squares: NDArray[Any]) -> NDArray[np.float64]:

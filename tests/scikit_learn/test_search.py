@@ -10,7 +10,13 @@ from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, ShuffleSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    ParameterGrid,
+    RandomizedSearchCV,
+    ShuffleSplit,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -94,6 +100,43 @@ def test_a_grid_has_scikit_learns_scores(case):
     np.testing.assert_array_equal(mine.predict(x), theirs.predict(x))
     if "scoring" not in settings:
         assert mine.score(x, y) == theirs.score(x, y)
+
+
+ENDING = {
+    "side by side": (CLASSIFIER, RATES, {}),
+    "float32": (CLASSIFIER, RATES, {"dtype": "float32"}),
+    "alone": (clone(CLASSIFIER).set_params(hidden_layer_sizes=(150, 40)), {"alpha": [0.0, 3.0]}, {}),
+    "descent": (
+        clone(CLASSIFIER).set_params(solver="sgd", batch_size=10), {
+            "learning_rate": ["constant", "adaptive"], "learning_rate_init": [0.01, 0.5], "alpha": [0.0, 1.0]
+        }, {},
+    ),
+    "scores": (clone(CLASSIFIER).set_params(early_stopping=True), RATES, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDING)
+def test_trainings_end_as_alone(case):
+    """At different epochs, each with the curve, network, optimizer and generator of its own fit."""
+    estimator, grid, settings = ENDING[case]
+    estimator = clone(estimator).set_params(max_iter=150, tol=1e-3, n_iter_no_change=2, batch_size=4)
+    x = X.astype(settings.get("dtype", "float64"))
+    parts = [(x[rows], Y[rows], rows) for rows in (np.arange(60), np.arange(30, 90))]
+    every = list(ParameterGrid(grid))
+    trained, finished = train_candidates(estimator, every, parts, 120, {}, 2)
+    assert finished.all()
+    alone = [clone(estimator).set_params(**each).fit(x, y) for each in every for x, y, _ in parts]
+    for one, other in zip(trained, alone, strict=True):
+        assert (one.n_iter_, one.loss_curve_, one.t_) == (other.n_iter_, other.loss_curve_, other.t_)
+        np.testing.assert_array_equal(one.network_.parameters, other.network_.parameters)
+        assert one.network_.rng.bit_generator.state == other.network_.rng.bit_generator.state
+        assert one.optimizer_.steps == other.optimizer_.steps
+        for mine, theirs in zip(one.optimizer_.state, other.optimizer_.state, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        one.partial_fit(x, Y)
+        other.partial_fit(x, Y)
+        np.testing.assert_array_equal(one.network_.parameters, other.network_.parameters)
+    assert len({one.n_iter_ for one in trained}) > 2
 
 
 def test_drawn_settings_are_those_of_a_randomized_search():

@@ -12,7 +12,7 @@
 /* One member in its lane. */
 struct lane {
     size_t member;
-    bool alive; /* has not diverged */
+    bool alive; /* has not diverged, nor ended by itself */
     struct bp_optimizer optimizer;
     struct bp_optimizer_step rule; /* the last step's */
     const struct bp_data *data, *validation;

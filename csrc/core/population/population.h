@@ -44,6 +44,19 @@ enum bp_way {
     BP_IN_LANES /* wherever they can be, also where that is slower */
 };
 
+/* When a member's training ends by itself: its objective does not fall any more. [count] each; core/population/patience.h
+ * has the rule. No tol, no such end. */
+struct bp_patience {
+    const double *tol;  /* by how much the objective is to fall, */
+    const double *most; /* but for at most so many epochs in a row */
+    double *best;       /* the lowest objective, negative; -INFINITY before the first */
+    uint64_t *waited;   /* epochs in a row in which it did not fall so */
+    uint64_t *epochs;   /* that were trained */
+    uint8_t *ended;     /* 1 for those whose training has ended so; they are no longer active */
+    bp_real *kept;      /* [count][net->parameters]: parameters with the lowest objective */
+    double *objective;  /* [epochs of this call][count]; what is not trained is not written */
+};
+
 struct bp_population {
     const struct bp_network *net;
     struct bp_members members;
@@ -64,6 +77,7 @@ struct bp_population {
         bool one;                   /* for all: one order and one dropout an epoch */
         bool alike;                 /* a guess: all will draw the same; the bits do not depend on it */
     } random;
+    struct bp_patience patience; /* needs the record of losses */
     enum bp_way way;
     double *record[BP_FIGURES];  /* [epochs][members] each, or NULL where it is not wanted; NaN is written
                                     of members that are active, for the epoch in which one diverged and all later ones.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "load_block.h"
+#include "patience.h"
 
 /* Whether all lanes have the same optimizer, at the same step. */
 static bool
@@ -340,6 +341,31 @@ interrupt(struct block *block, size_t epoch)
     end_as_good(block, good, epoch);
 }
 
+/* Ends an epoch for members that may end by themselves: what stays of it is theirs, whether they go on or not. False
+ * where none goes on. */
+static bool
+judge_members(struct block *block, size_t epoch)
+{
+    const struct bp_population *p = block->population;
+    bool ended[BP_MOST_LANES] = {false}, going[BP_MOST_LANES] = {false};
+
+    for (size_t i = 0; i < block->count; i++) {
+        struct lane *lane = &block->lane[i];
+        if (!lane->alive)
+            continue;
+        const bp_real *before = bp_at(p->net, p->members.parameters, lane->member * p->net->parameters);
+        ended[i] = bp_ends_by_itself(p, lane->member, block->span.first + epoch, before);
+        going[i] = !ended[i];
+    }
+    bp_out_of_lanes(block, going, block->lanes.parameters, p->members.parameters);
+    if (memchr(ended, true, block->count))
+        end_as_now(block, ended);
+    for (size_t i = 0; i < block->count; i++)
+        if (ended[i])
+            block->lane[i].alive = block->all_alive = false;
+    return memchr(going, true, block->count);
+}
+
 enum bp_status
 bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *members, size_t count,
                const struct bp_random *same, struct bp_poll poll)
@@ -363,6 +389,8 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
             return BP_INTERRUPTED;
         }
         judge(block, epoch, all_finite ? NULL : finite);
+        if (bp_has_patience(block->population) && !judge_members(block, epoch))
+            break;
     }
     for (size_t i = 0; i < count; i++)
         alive[i] = block->lane[i].alive;

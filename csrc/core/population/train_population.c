@@ -1,10 +1,13 @@
 #include "train_population.h"
 
+#include <string.h>
+
 #include "core/base/memory.h"
 #include "core/base/tasks.h"
 #include "core/network/functions.h"
 #include "divide.h"
 #include "draws.h"
+#include "patience.h"
 #include "train_block.h"
 
 /* one span of epochs */
@@ -16,13 +19,35 @@ struct part {
     struct block *blocks; /* one for each thread */
 };
 
+/* An epoch after the other, after each of which the member may end by itself */
+static enum bp_status
+train_with_patience(const struct bp_population *p, struct bp_span span, size_t member, const struct bp_random *random,
+                    struct bp_poll poll)
+{
+    const size_t parameters = p->net->parameters, size = p->net->kernels->size;
+    const bp_real *now = bp_at(p->net, p->members.parameters, member * parameters);
+    const size_t end = span.first + span.epochs;
+    bp_real *before = bp_allocate(parameters, size);
+    enum bp_status status = before ? BP_OK : BP_NO_MEMORY;
+
+    for (size_t epoch = span.first; epoch < end && status == BP_OK; epoch++) {
+        memcpy(before, now, parameters * size);
+        status = bp_train_member(p, (struct bp_span){epoch, 1}, member, random, poll);
+        if (status != BP_OK || !p->members.active[member] || bp_ends_by_itself(p, member, epoch, before))
+            break;
+    }
+    bp_free(before);
+    return status;
+}
+
 static enum bp_status
 train_alone(const struct part *part, size_t member, const struct bp_random *same, struct bp_poll poll)
 {
-    const struct bp_random *own = part->population->random.of;
+    const struct bp_population *p = part->population;
+    const struct bp_random *random = same || !p->random.of ? same : &p->random.of[member];
 
-    return bp_train_member(part->population, part->span, member,
-                           same || !own ? same : &own[member], poll);
+    return bp_has_patience(p) ? train_with_patience(p, part->span, member, random, poll)
+                              : bp_train_member(p, part->span, member, random, poll);
 }
 
 /* The blocks come first, then members for whom there is none. */
@@ -98,15 +123,17 @@ train_span(struct part *part)
     return status;
 }
 
-/* Epochs that are trained together: all, unless the numbers that all draw would take too much memory. */
+/* Epochs that are trained together: all, unless the numbers that all draw would take too much memory, or lanes would
+ * be left to members that have ended. */
 static size_t
 epochs_together(const struct bp_population *p)
 {
-    enum { MOST_DRAWS = 1 << 24 };
+    enum { MOST_DRAWS = 1 << 24, WITH_PATIENCE = 5 };
     const size_t samples = bp_member_samples(p), epochs = p->settings.epochs;
     const size_t fitting = samples < MOST_DRAWS ? MOST_DRAWS / samples : 1;
+    const size_t most = p->random.one && fitting < epochs ? fitting : epochs;
 
-    return p->random.one && fitting < epochs ? fitting : epochs;
+    return bp_has_patience(p) && WITH_PATIENCE < most ? WITH_PATIENCE : most;
 }
 
 enum bp_status
