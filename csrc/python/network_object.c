@@ -221,7 +221,7 @@ bp_evaluate_samples(Network *self, const struct bp_samples *samples, bool target
         struct bp_pass pass = bp_pass_alone(net, &self->ws, self->parameters.at, &samples->data);
         pass.dropout = dropout;
         if (status == BP_OK)
-            bp_evaluate(pass, &samples->data, targets, results);
+            bp_evaluate(&pass, &samples->data, targets, results);
     }
     return bp_end(self, status);
 }

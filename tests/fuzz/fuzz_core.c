@@ -81,7 +81,7 @@ evaluate_on_thread(struct bp_team *team, size_t me, void *context)
 
     pass.team = team;
     pass.me = me;
-    bp_evaluate(pass, e->data, true, &own);
+    bp_evaluate(&pass, e->data, true, &own);
     if (me == 0)
         e->results = own;
 }

@@ -97,7 +97,7 @@ evaluate_part(void *context, size_t me, size_t i, struct bp_poll poll)
         own.classes = e->results->classes ? e->results->classes + first : NULL;
         own.losses = e->losses ? e->losses + first : NULL;
         ws->scratch.watch = &watch;
-        bp_evaluate(pass, &part, e->targets, &own);
+        bp_evaluate(&pass, &part, e->targets, &own);
     }
     atomic_fetch_add(&e->right, own.right);
     return watch.stopped ? BP_INTERRUPTED : BP_OK;

@@ -21,9 +21,10 @@ struct bp_results {
     bool *stop;
 };
 
-/* As many rows at a time as pass.ws has room for; pass.dropout->place is that of the first row. Every thread of pass.team calls it with a
- * `results` of its own, of which each gets all of the sums; the arrays may be shared. */
+/* As many rows at a time as pass->ws has room for; pass->dropout->place is that of the first row, and pass->rows is
+ * changed. Every thread of pass->team calls it with a `results` of its own, of which each gets all of the sums; the
+ * arrays may be shared. */
 void
-bp_evaluate(struct bp_pass pass, const struct bp_data *, bool targets, struct bp_results *);
+bp_evaluate(struct bp_pass *, const struct bp_data *, bool targets, struct bp_results *);
 
 #endif

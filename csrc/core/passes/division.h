@@ -34,10 +34,7 @@ bp_division_of(const struct bp_pass *pass, size_t l)
 static inline struct bp_pieces
 bp_divide_forward(const struct bp_pass *pass, const struct bp_division *division, size_t count, size_t grain)
 {
-    struct bp_pieces pieces = bp_divide(pass, count, grain);
-
-    pieces.groups = division->grid.rows;
-    return pieces;
+    return bp_divide_among(pass, count, grain, division->grid.rows, pass->me);
 }
 
 /* The inputs' panels [0, count), in pieces: pieces.group is the part of j to be summed. */
@@ -45,15 +42,14 @@ static inline struct bp_pieces
 bp_divide_backward(const struct bp_pass *pass, const struct bp_division *division, size_t count, size_t grain)
 {
     const struct bp_grid *grid = &division->grid;
-    struct bp_pieces pieces = bp_divide(pass, count, grain);
+    size_t me = pass->me;
 
     if (grid->columns > 1) {
         const size_t row = pass->me % grid->rows, share = pass->me / grid->rows;
         const size_t column = share / grid->mates, mate = share % grid->mates;
-        pieces.groups = grid->columns;
-        pieces.me = (row * grid->mates + mate) * grid->columns + column;
+        me = (row * grid->mates + mate) * grid->columns + column;
     }
-    return pieces;
+    return bp_divide_among(pass, count, grain, grid->columns, me);
 }
 
 /* Part `number` of `count` parts of a sum */

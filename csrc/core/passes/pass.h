@@ -41,18 +41,27 @@ bp_own_rows(const struct bp_pass *pass)
     return (struct bp_rows){NULL, first, last - first};
 }
 
-/* Panels [0, count), in pieces for the threads of the team: multiples of `grain`, which a product takes at a time. */
+/* Panels [0, count), in pieces for the threads of the team: multiples of `grain`, which a product takes at a time;
+ * once for each of `groups`, where this thread is number `me`. Written as a whole, as a struct that is changed and
+ * copied takes a good part of the time of a pass of the smallest networks. */
 static inline struct bp_pieces
-bp_divide(const struct bp_pass *pass, size_t count, size_t grain)
+bp_divide_among(const struct bp_pass *pass, size_t count, size_t grain, size_t groups, size_t me)
 {
     return (struct bp_pieces){
         .team = pass->team,
         .count = count,
         .threads = pass->threads,
-        .me = pass->me,
+        .me = me,
         .grain = grain,
-        .groups = 1,
+        .groups = groups,
     };
+}
+
+/* The same, once */
+static inline struct bp_pieces
+bp_divide(const struct bp_pass *pass, size_t count, size_t grain)
+{
+    return bp_divide_among(pass, count, grain, 1, pass->me);
 }
 
 /* Whether layer l's weights are divided among threads by outputs j while they are changed. Rows k

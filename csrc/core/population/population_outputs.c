@@ -33,14 +33,14 @@ ask_one(void *context, size_t me, size_t i, struct bp_poll poll)
     struct place *place = &asking->places[me];
     struct bp_watch watch = {.poll = poll, .asked = bp_seconds_now()};
     struct bp_results results = {0};
+    struct bp_pass pass = bp_pass_alone(net, &place->ws, place->parameters, data);
 
     memcpy(place->parameters, bp_const_at(net, asked->parameters, i * net->parameters),
            net->parameters * net->kernels->size);
     if (asked->outputs)
         results.outputs = bp_at(net, asked->outputs, i * data->x.rows * outputs);
     place->ws.scratch.watch = data->x.rows > ROWS ? &watch : NULL;
-    bp_evaluate(bp_pass_alone(net, &place->ws, place->parameters, data), data, asking->targets,
-                &results);
+    bp_evaluate(&pass, data, asking->targets, &results);
     if (bp_failed(net))
         return BP_FAILED;
     if (watch.stopped)

@@ -233,7 +233,7 @@ validate_share(void *context, size_t me)
     struct validating *v = context;
     struct bp_objective *o = v->objective;
     struct bp_results own = {.poll = poll_if_due, .context = o, .stop = &v->stop};
-    const struct bp_pass pass = {
+    struct bp_pass pass = {
         .net = o->asked->net,
         .ws = &o->held_out,
         .parameters = bp_reading(v->parameters, false),
@@ -243,7 +243,7 @@ validate_share(void *context, size_t me)
         .masked = o->asked->validation->mask.data != NULL,
     };
 
-    bp_evaluate(pass, o->asked->validation, true, &own);
+    bp_evaluate(&pass, o->asked->validation, true, &own);
     if (me == 0)
         v->results = own;
 }

@@ -52,7 +52,7 @@ validate(const struct worker *worker, struct bp_results *results)
     pass.masked = data.mask.data != NULL;
     pass.mixed = NULL;
     bp_meet(pass.team); /* thread 0 may change its mind in there */
-    bp_evaluate(pass, &data, true, results);
+    bp_evaluate(&pass, &data, true, results);
     return t->ranks || !run->verdict.stop; /* with ranks, it is exchanged with the figures */
 }
 
