@@ -265,7 +265,7 @@ class Population(KnownAttributes, Asked):
         target_mask : array_like of bool, of y's shape, optional
             False where a target is missing.
         threads : int, optional
-            By default one for each usable core, 16 at most, where there is enough to do. It changes the
+            By default one for each usable core where there is enough to do. It changes the
             speed, never the result.
         norms : bool
             Whether the history has the norms of the weights and of the gradient too, as in `Network.fit`.
