@@ -25,7 +25,8 @@ def _numbers(column: NDArray[Any]) -> list[Any]:
 class Columns(dict[str, list[Any]]):
     """A dict from a name to a list, to which a training adds arrays with `add_later`.
 
-    Their numbers become entries of the lists on the next call of any method of dict, so that nobody can tell.
+    Their numbers become entries of the lists on the next call of any method of dict, so that no Python code
+    can tell. C code of other packages that looks past these methods wants dict(columns).
     A training whose epochs take less time than making Python's numbers of its figures need not wait for that.
     """
 

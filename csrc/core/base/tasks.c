@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "sizes.h"
 #include "team.h"
 #include "turns.h"
 
@@ -88,7 +89,7 @@ work_on_thread(struct bp_team *team, size_t me, void *context)
 enum bp_status
 bp_do_tasks(const struct bp_tasks *tasks)
 {
-    const size_t threads = tasks->threads < tasks->count ? tasks->threads : tasks->count;
+    const size_t threads = bp_smaller(tasks->threads, tasks->count);
     struct work work = {.tasks = tasks, .busy = threads};
 
     if (threads == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 
 /* Buffers are laid out in one block of memory: first with NULL, which only adds up the size. */
 struct layout {
@@ -72,7 +73,7 @@ lay_out(struct block *block, struct layout *layout)
     const struct block_plan *plan = block->plan;
     const size_t size = net->kernels->size, panel = net->kernels->panel;
     const size_t inputs = net->layers[0].inputs, outputs = net->layers[net->count - 1].outputs;
-    const size_t panels = bp_panels(net, inputs > outputs ? inputs : outputs);
+    const size_t panels = bp_panels(net, bp_larger(inputs, outputs));
     struct loaded *loaded = &block->loaded;
 
     block->lane = take(layout, plan->group, sizeof(*block->lane));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 
 /* A number that is the same for members that are trained on the same rows, and seldom for others. */
 static uint32_t
@@ -61,8 +62,8 @@ fill_blocks(struct bp_member_division *d, const uint64_t *keys, size_t from, siz
 {
     const size_t group = d->plan.group;
 
-    while (from < end && (double)(end - from < group ? end - from : group) > cost) {
-        const size_t count = end - from < group ? end - from : group;
+    while (from < end && (double)bp_smaller(end - from, group) > cost) {
+        const size_t count = bp_smaller(end - from, group);
         d->first[d->blocks++] = (uint32_t)*placed;
         for (size_t i = 0; i < count; i++)
             d->members[(*placed)++] = (uint32_t)keys[from++];

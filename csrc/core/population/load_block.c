@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/base/sizes.h"
+
 /* Where a member's rows come from: `data`, in the order of `order` and of `chosen`, NULL for their own. */
 struct source {
     const struct bp_data *data;
@@ -212,7 +214,7 @@ load(struct block *block, const struct source *sources, bool own, size_t first, 
     if (first == 0)
         note_plain(block, sources, own);
     for (size_t n = 0; n < count; n += LOADED_ROWS) {
-        const size_t rows = count - n < LOADED_ROWS ? count - n : LOADED_ROWS;
+        const size_t rows = bp_smaller(count - n, LOADED_ROWS);
         load_x(block, sources, own, n, first + n, rows);
         load_y(block, sources, own, n, first + n, rows);
         if (weighted)

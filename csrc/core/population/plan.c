@@ -80,7 +80,7 @@ rows_of_part(const struct bp_population *p, const struct block_plan *plan)
 {
     enum { PASSING = 8192, LEAST = 16, TILE = 4 };
     const size_t rows = PASSING / vectors_of_sample(p, plan) / TILE * TILE;
-    const size_t most = rows < LEAST ? LEAST : rows;
+    const size_t most = bp_larger(rows, LEAST);
 
     if (plan->chain || p->data.of->weights || most >= plan->together)
         return plan->together;
@@ -153,7 +153,7 @@ plan_of(const struct bp_population *p, size_t vectors, bool sharing)
     enum { ROWS_TO_VALIDATE = 32 };
     struct bp_network net = *p->net;
     const size_t samples = bp_member_samples(p);
-    const size_t batch = p->settings.batch < samples ? p->settings.batch : samples;
+    const size_t batch = bp_smaller(p->settings.batch, samples);
     struct bp_optimizer optimizer = bp_optimizer_of_member(p, 0);
     net.penalized = bp_member_is_penalized(p, 0);
     const struct bp_training t = bp_training_of_member(p, (struct bp_span){0, 1}, 0, &net, &optimizer,
@@ -192,7 +192,7 @@ bp_plan_blocks(const struct bp_population *p, size_t active, size_t choices, str
 
     *plan = (struct block_plan){0};
     if (p->way == BP_ONE_BY_ONE || active == 0 ||
-        !can(p, p->settings.batch < samples ? p->settings.batch : samples))
+        !can(p, bp_smaller(p->settings.batch, samples)))
         return false;
     for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
         const size_t vectors = widths[i];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/base/tasks.h"
 #include "core/evaluate/outputs.h"
 #include "core/network/functions.h"
@@ -68,7 +69,7 @@ make_place(struct place *place, const struct bp_members_asked *asked)
 enum bp_status
 bp_ask_members(const struct bp_members_asked *asked)
 {
-    const size_t threads = asked->threads < asked->members ? asked->threads : asked->members;
+    const size_t threads = bp_smaller(asked->threads, asked->members);
     struct place *places = bp_allocate(threads, sizeof(*places));
     struct asking asking = {asked, places, asked->losses || asked->right};
     enum bp_status status = places ? BP_OK : BP_NO_MEMORY;

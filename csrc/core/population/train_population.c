@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/sizes.h"
 #include "core/base/tasks.h"
 #include "core/network/functions.h"
 #include "divide.h"
@@ -107,7 +108,7 @@ train_span(struct part *part)
     enum bp_status status = bp_divide_members(p, &part->division);
     const size_t blocks = part->division.blocks;
     const size_t tasks = status == BP_OK ? blocks + part->division.active - part->division.first[blocks] : 0;
-    const size_t threads = p->settings.threads < tasks ? p->settings.threads : tasks;
+    const size_t threads = bp_smaller(p->settings.threads, tasks);
     if (status == BP_OK)
         status = open_blocks(part, threads);
     if (status == BP_OK)
@@ -131,9 +132,9 @@ epochs_together(const struct bp_population *p)
     enum { MOST_DRAWS = 1 << 24, WITH_PATIENCE = 5 };
     const size_t samples = bp_member_samples(p), epochs = p->settings.epochs;
     const size_t fitting = samples < MOST_DRAWS ? MOST_DRAWS / samples : 1;
-    const size_t most = p->random.one && fitting < epochs ? fitting : epochs;
+    const size_t most = p->random.one ? bp_smaller(fitting, epochs) : epochs;
 
-    return bp_has_patience(p) && WITH_PATIENCE < most ? WITH_PATIENCE : most;
+    return bp_has_patience(p) ? bp_smaller(most, WITH_PATIENCE) : most;
 }
 
 enum bp_status
@@ -145,7 +146,7 @@ bp_train_population(const struct bp_population *p)
 
     for (size_t first = 0; first < p->settings.epochs && status == BP_OK; first += together) {
         const size_t left = p->settings.epochs - first;
-        part.span = (struct bp_span){first, left < together ? left : together};
+        part.span = (struct bp_span){first, bp_smaller(left, together)};
         status = train_span(&part);
     }
     bp_release_draws(&part.draws);

@@ -4,32 +4,25 @@
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "core/base/sizes.h"
 
 enum { P = BP_PANEL(double) };
-
-static size_t
-panels_of(size_t columns)
-{
-    return bp_quotient_up(columns, P);
-}
 
 size_t
 bp_matrix_stride(size_t order)
 {
-    return bp_size_product(panels_of(order) * P | 1, P);
+    return bp_size_product(bp_matrix_panels(order) * P | 1, P);
 }
 
 size_t
 bp_matrix_numbers(size_t order)
 {
-    return bp_size_product(panels_of(order), bp_matrix_stride(order));
+    return bp_size_product(bp_matrix_panels(order), bp_matrix_stride(order));
 }
 
 size_t
 bp_matrix_scratch(size_t order)
 {
-    return bp_size_product(panels_of(order), (size_t)BP_MATRIX_BLOCK * P);
+    return bp_size_product(bp_matrix_panels(order), (size_t)BP_MATRIX_BLOCK * P);
 }
 
 /* C[r][c] += Σ_s a[s][r] b[s][c] for rows and columns from `first` on, on and above the diagonal */
@@ -50,7 +43,7 @@ add_products(void *context, size_t me)
     const size_t left = m->order - p->first, band = left <= 128 ? P : 4 * P;
 
     for (size_t k = me * band; k < left; k += m->crew->threads * band) {
-        const size_t rows = left - k < band ? left - k : band;
+        const size_t rows = bp_smaller(left - k, band);
         m->kernels->outer(&(struct bp_outer){
             .rows = rows,
             .columns = left - k,
@@ -115,9 +108,9 @@ take_off(double *panel, const double *of_k, size_t first, size_t k)
 static bool
 factor_rows(const struct bp_matrix *m, size_t first, size_t last)
 {
-    for (size_t q = first / P; q < panels_of(m->order); q++) {
+    for (size_t q = first / P; q < bp_matrix_panels(m->order); q++) {
         double *panel = m->numbers + q * m->stride;
-        const size_t end = last < (q + 1) * P ? last : (q + 1) * P;
+        const size_t end = bp_smaller(last, (q + 1) * P);
         for (size_t k = first; k < end; k++) {
             const double *of_k = m->numbers + k / P * m->stride + k % P;
             take_off(panel, of_k, first, k);
@@ -141,7 +134,7 @@ negate_rows(const struct bp_matrix *m, size_t first, size_t last)
 {
     const size_t count = (last - first) * P;
 
-    for (size_t q = last / P; q < panels_of(m->order); q++) {
+    for (size_t q = last / P; q < bp_matrix_panels(m->order); q++) {
         const double *from = m->numbers + q * m->stride + first * P;
         double *to = m->scratch + (q - last / P) * (size_t)BP_MATRIX_BLOCK * P;
         for (size_t i = 0; i < count; i++)
@@ -155,7 +148,7 @@ bp_matrix_factor(const struct bp_matrix *m)
     const size_t block = m->order <= 2 * BP_MATRIX_BLOCK ? m->order : BP_MATRIX_BLOCK;
 
     for (size_t first = 0; first < m->order; first += block) {
-        const size_t last = m->order - first < block ? m->order : first + block;
+        const size_t last = bp_smaller(m->order, first + block);
         if (!factor_rows(m, first, last))
             return false;
         if (last == m->order)
@@ -180,9 +173,9 @@ bp_matrix_factor(const struct bp_matrix *m)
 static void
 solve_forward(const struct bp_matrix *u, size_t from, double *x)
 {
-    for (size_t q = from; q < panels_of(u->order); q++) {
+    for (size_t q = from; q < bp_matrix_panels(u->order); q++) {
         const double *panel = u->numbers + q * u->stride;
-        const size_t first = q * P, width = u->order - first < P ? u->order - first : P;
+        const size_t first = q * P, width = bp_smaller(u->order - first, P);
         double sums[P] = {0};
         for (size_t i = from * P; i < first; i++)
             for (size_t t = 0; t < P; t++)
@@ -199,9 +192,9 @@ solve_forward(const struct bp_matrix *u, size_t from, double *x)
 static void
 solve_backward(const struct bp_matrix *u, double *x)
 {
-    for (size_t q = panels_of(u->order); q-- > 0;) {
+    for (size_t q = bp_matrix_panels(u->order); q-- > 0;) {
         const double *panel = u->numbers + q * u->stride;
-        const size_t first = q * P, width = u->order - first < P ? u->order - first : P;
+        const size_t first = q * P, width = bp_smaller(u->order - first, P);
         double known[P] = {0};
         for (size_t t = width; t-- > 0;) {
             double value = x[first + t];

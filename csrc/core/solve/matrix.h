@@ -6,6 +6,7 @@
 #ifndef BP_MATRIX_H
 #define BP_MATRIX_H
 
+#include "core/base/sizes.h"
 #include "crew.h"
 #include "kernels/kernels.h"
 
@@ -18,6 +19,13 @@ struct bp_matrix {
 };
 
 enum { BP_MATRIX_BLOCK = 32 };
+
+/* The panels of so many columns. */
+static inline size_t
+bp_matrix_panels(size_t columns)
+{
+    return bp_quotient_up(columns, BP_PANEL(double));
+}
 
 /* The numbers of a matrix, SIZE_MAX where that does not fit; and of its scratch. */
 size_t

@@ -15,13 +15,7 @@ static size_t
 order_of(const struct bp_network *net)
 {
     const size_t count = bp_free_parameters(net);
-    return count > 0 ? count : 1;
-}
-
-static size_t
-panels_of(size_t columns)
-{
-    return bp_quotient_up(columns, P);
+    return bp_larger(count, 1);
 }
 
 struct bp_normal_shape
@@ -30,12 +24,11 @@ bp_normal_shape(const struct bp_network *net, size_t samples, bool primal)
     enum { NUMBERS = 1 << 17, LEAST = 32, MULTIPLE = 8 };
     const size_t outputs = net->layers[net->count - 1].outputs, count = order_of(net);
     const size_t fit = NUMBERS / count / MULTIPLE * MULTIPLE, most = bp_block_rows(net);
-    struct bp_normal_shape s = {.rows = fit < LEAST ? LEAST : fit < most ? fit : most};
+    struct bp_normal_shape s = {.rows = fit < LEAST ? LEAST : bp_smaller(fit, most)};
 
-    if (samples < s.rows)
-        s.rows = samples;
+    s.rows = bp_smaller(s.rows, samples);
     s.blocks = bp_quotient_up(samples, s.rows);
-    s.room = panels_of(s.rows) * P;
+    s.room = bp_matrix_panels(s.rows) * P;
     s.slots = bp_size_product(bp_size_product(s.blocks, outputs), s.room);
     s.dual = !primal && s.slots <= count / 4 * 3;
     s.order = s.dual ? s.slots : count;
@@ -55,7 +48,7 @@ place_nodes(const struct bp_network *net, size_t rows, size_t *places)
         const size_t nodes[] = {net->layers[l].inputs, net->layers[l].outputs};
         for (size_t i = 0; i < 2; i++) {
             places[2 * l + i] = end;
-            end += panels_of(rows) * (panels_of(nodes[i]) * P) * P;
+            end += bp_matrix_panels(rows) * (bp_matrix_panels(nodes[i]) * P) * P;
         }
     }
     return end;
@@ -71,7 +64,7 @@ bp_normal_init(struct bp_normal *n, struct bp_residuals *residuals, bool dual)
     const size_t numbers = bp_matrix_numbers(order);
 
     *n = (struct bp_normal){.residuals = residuals, .dual = dual};
-    n->turned_stride = bp_size_product(panels_of(count) * P | 1, P);
+    n->turned_stride = bp_size_product(bp_matrix_panels(count) * P | 1, P);
     n->panels_stride = (residuals->room | 1) * P;
     n->matrix = (struct bp_matrix){
         .kernels = net->kernels,
@@ -84,9 +77,9 @@ bp_normal_init(struct bp_normal *n, struct bp_residuals *residuals, bool dual)
     n->factor.numbers = bp_allocate(numbers, sizeof(double));
     n->factor.scratch = bp_allocate(bp_matrix_scratch(order), sizeof(double));
     n->turned =
-        bp_allocate(bp_size_product(panels_of(turned_rows), n->turned_stride), sizeof(double));
+        bp_allocate(bp_size_product(bp_matrix_panels(turned_rows), n->turned_stride), sizeof(double));
     if (!dual) {
-        const size_t panels = bp_size_product(panels_of(count), n->panels_stride);
+        const size_t panels = bp_size_product(bp_matrix_panels(count), n->panels_stride);
         n->panels = bp_allocate(bp_size_sum(panels, bp_size_product(P, P)), sizeof(double));
     }
     n->nodes_at = bp_allocate(bp_size_product(2, net->count), sizeof(*n->nodes_at));
@@ -114,7 +107,7 @@ bp_normal_free(struct bp_normal *n)
 static size_t
 turned_nodes(size_t nodes)
 {
-    return panels_of(nodes) * P * P;
+    return bp_matrix_panels(nodes) * P * P;
 }
 
 /* out[k][j][t] = a[k][t] delta[j][t]: P samples' derivatives by one layer's weights */
@@ -149,7 +142,7 @@ static void
 turn_jacobian(const struct bp_normal *n, const struct bp_pass *pass, double *out)
 {
     const struct bp_network *net = pass->net;
-    const size_t groups = panels_of(pass->rows); /* transpose fills pads with zeros */
+    const size_t groups = bp_matrix_panels(pass->rows); /* transpose fills pads with zeros */
 
     for (size_t l = net->restraint.lowest; l < net->count; l++) {
         const struct bp_layer *layer = &net->layers[l];

@@ -36,7 +36,7 @@ bp_objective_init(struct bp_objective *o, const struct bp_solving *asked, struct
     enum bp_status status = BP_OK;
 
     *o = (struct bp_objective){.asked = asked, .crew = crew};
-    o->rows = samples < rows ? samples : rows;
+    o->rows = bp_smaller(samples, rows);
     o->blocks = bp_quotient_up(samples, o->rows);
     o->groups = o->blocks < MOST_GROUPS ? o->blocks : MOST_GROUPS;
     for (size_t n = 0; n < samples; n++)
@@ -115,7 +115,7 @@ visit_block(struct bp_objective *o, const struct bp_sweep *sweep, size_t me, siz
     const size_t first = block * o->rows, left = asked->data.x.rows - first;
     struct bp_pass pass = bp_pass_alone(asked->net, &o->ws[me], sweep->parameters, &asked->data);
 
-    pass.rows = left < o->rows ? left : o->rows;
+    pass.rows = bp_smaller(left, o->rows);
     if (o->blocks > 1 || o->resident == NOTHING)
         bp_load_batch(&pass, &asked->data, &(struct bp_rows){NULL, first, pass.rows}, true);
     if (o->blocks > 1 || o->resident != sweep->point)
