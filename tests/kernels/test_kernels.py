@@ -5,6 +5,7 @@ import pytest
 import reference
 from conftest import assert_close, assert_same_bits
 
+import backprop as bp
 from backprop import kernels
 
 SHAPES = [(1,), (3,), (16,), (35,), (1, 1), (1, 5), (2, 16), (7, 33), (130, 3)]
@@ -129,6 +130,35 @@ def test_losses(name, shape, draw, dtype, roundoff):
     assert actual.dtype == np.dtype(dtype)
     # One of a, 1 - a and a - y may have lost a digit: 10 roundings for each one.
     assert_close(actual, expected, 10 * FUNCTION_ROUNDINGS * roundoff, name)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 16, 17, 100, 256, 257])
+def test_a_row_alone_has_the_bits_that_it_has_among_others(columns, draw, dtype):
+    """Many rows go through the lanes of vectors, one does not."""
+    special = [0, -0.0, 1e-40, np.finfo(dtype).max, 1, np.nan, np.inf, -np.inf]
+    rng = np.random.default_rng(columns)
+    far = rng.random((53, columns)) < np.linspace(0, 0.6, 53)[:, np.newaxis]
+    z, a, y = (draw(53, columns) * scale for scale in (50, 1, 1))
+    for numbers, most in ((z, 8), (a, 6), (y, 5)):
+        numbers[far] = rng.choice(special[:most], size=far.sum())
+    net = bp.Network(bp.Layer(columns, columns, "identity"), dtype=dtype)
+    net.layers[0].weights[:] = np.eye(columns)
+
+    def of_rows(n):
+        losses = [kernels.loss(name, np.abs(a[n]), np.abs(y[n])) for name in reference.LOSSES]
+        return [kernels.activation("softmax", z[n]), *losses, net.classify(np.nan_to_num(z[n]))]
+
+    with np.errstate(all="ignore"):
+        among = of_rows(slice(None))
+        for n in range(53):
+            for one, other in zip(of_rows(n), among, strict=True):
+                assert_same_bits(one_nan(one), one_nan(other[n]))
+
+
+def one_nan(numbers):
+    """Their bits, but for those of NaN, which are the processor's."""
+    numbers = np.asarray(numbers)
+    return np.where(np.isnan(numbers), np.nan, numbers).astype(numbers.dtype)
 
 
 def test_huber_on_both_sides_of_its_corner(dtype):

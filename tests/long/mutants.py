@@ -39,7 +39,7 @@ FIRST = {
     "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
     "math": ("instruction_sets",), "normal": ("instruction_sets", *SOLVERS),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
-    "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "sums": ("grouped_sums", "lanes", "groups"), "groups": ("groups", "lanes"),
+    "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "rows_in_lanes": ("kernels", "many_samples", "large_layers"), "sums": ("grouped_sums", "lanes", "groups"), "groups": ("groups", "lanes"),
     "many": ("many_samples", "grouped_sums"), "many_gradients": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums", "groups"),
     "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
     "population_online": ("populations",), "population": ("population", "populations"), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "divide": ("population",),
@@ -292,6 +292,13 @@ MUTANTS = [
         ("lanes: the bias of the first panel", "memcpy((REAL *)p->bias + j, out,", "memcpy((REAL *)p->bias, out,"),
         ("lanes: the bias forgets a panel", "sum[i] += NAME(load)(delta[i] + q * p->delta_stride + v * LANES);", "sum[i] += q == 0 ? NAME(set)(0) : NAME(load)(delta[i] + q * p->delta_stride + v * LANES);"),
         ("lanes: the bias of a node's neighbour", "NAME(nodes_from)(p->delta, p->columns, j + t, delta);", "NAME(nodes_from)(p->delta, p->columns, j, delta);"),
+    ),
+    *in_file(
+        "kernels/bodies/rows_in_lanes.inc",
+        ("rows: pads keep what was there", "pads * PANEL * sizeof(REAL)", "0 * sizeof(REAL)"),
+        ("rows: past the last one", "all, count * sizeof(*all)", "all, sizeof(all)"),
+        ("rows: a NaN is the first class", "turned, undecided, all)", "turned, 0, all)"),
+        ("rows: fused losses of outputs", "z ? z : a, stride", "a, stride"),
     ),
     *in_file(
         "kernels/bodies/lanes_loss.inc",

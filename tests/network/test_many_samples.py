@@ -88,9 +88,10 @@ def test_masks_of_a_wide_network(dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
-def test_classes_of_equals_and_of_nan(outputs, dtype):
+@pytest.mark.parametrize("hidden", [8, 40], ids=["lanes", "panels"])
+def test_classes_of_equals_and_of_nan(hidden, outputs, dtype):
     """The first of equal outputs; a sample with NaN is never right, whatever its label."""
-    net = make_network((3, 8, outputs), ("tanh", "sigmoid"), "squared_error", dtype)
+    net = make_network((3, hidden, outputs), ("tanh", "sigmoid"), "squared_error", dtype)
     x, _ = make_data(net, 600)
     net.layers[-1].weights[...] = 0
     net.layers[-1].bias[...] = 0
