@@ -63,7 +63,7 @@ class PopulationHistory(History):
         IndexError
             If there is no such member.
         """
-        trained = int(np.isfinite(self.to_dict()["loss"][:, i]).sum())
+        trained = sum(math.isfinite(losses[i]) for losses in self["loss"])
         history = History(tuple(self))
         for key, values in self.items():
             every: list[Any] = values[:trained]

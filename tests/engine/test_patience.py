@@ -1,5 +1,9 @@
 """Members that end by themselves in one call of the engine, as a rule in NumPy after each epoch has it."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 from populations import new_record
@@ -128,6 +132,26 @@ def test_an_objective_that_is_as_low_as_before_is_no_worse_with_tol_0():
         patience = new_patience(arguments["parameters"], 9, tol)
         net._train_population(**arguments, patience=patience)
         assert set(patience[5][arguments["steps"] > 0].tolist()) == {ended}
+
+
+@pytest.mark.parametrize("way", ["one by one", "in lanes"])
+def test_ctrl_c_leaves_members_that_have_ended_and_others_in_an_epoch(way):
+    net = bp.Network.dense(3, 40, 3, loss="cross_entropy", seed=1)
+    arguments, epochs = arguments_of(net, "float32", 0), 10**5  # minutes
+    patience = new_patience(arguments["parameters"], epochs, most=epochs)
+    patience[1][:5] = 0
+    arguments |= {"epochs": epochs, "record": new_record(MEMBERS, epochs), "patience": patience}
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        net._train_population(**arguments, way=way, threads=2)
+    whole, begun = np.divmod(arguments["steps"], 4)
+    done, ended = patience[4], patience[5]
+    assert np.isfinite(arguments["parameters"]).all()
+    assert ended.sum() >= 1
+    assert (done > 0).sum() > ended.sum()
+    assert (begun[ended] == 0).all()
+    np.testing.assert_array_equal(whole[ended], done[ended])
+    assert ((whole - done == 0) | ((whole - done == 1) & (begun == 0))).all()
 
 
 @pytest.mark.parametrize(
