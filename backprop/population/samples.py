@@ -102,10 +102,9 @@ def samples_of(
     if mask is not None and mask.shape != ys.shape:
         raise ValueError(f"target_mask must have the shape of y, {ys.shape}, got {mask.shape}")
     chosen = None if samples is None else _choice(samples, members, n, own_x or own_y)
-    used = slice(None) if chosen is None else np.unique(chosen)
     if finite:
-        check_finite(f"{what}x", xs[used])
-        check_finite(f"{what}y", ys[used], None if mask is None else mask[used])
+        _check_used(f"{what}x", xs, chosen, None)
+        _check_used(f"{what}y", ys, chosen, mask)
     weights = None if sample_weight is None else _weights(f"{what}sample_weight", sample_weight, members, n)
     if class_weight is not None:
         of_class = _weights_of_classes(class_weight, ys, (members, n, targets), own_y, chosen)
@@ -171,6 +170,17 @@ def _choice(samples: ArrayLike, members: int, n: int, own: bool) -> NDArray[np.u
     if rows.min() < 0 or rows.max() >= n:
         raise ValueError(f"samples must be row numbers from 0 to {n - 1}, got {rows.min()} to {rows.max()}")
     return np.ascontiguousarray(rows, dtype=np.uint32)
+
+
+def _check_used(
+    what: str, array: NDArray[Any], chosen: NDArray[np.uint32] | None, mask: NDArray[Any] | None
+) -> None:
+    """Checks that the rows that some member is trained on are finite, but where the mask is False."""
+    if chosen is not None:
+        used = np.zeros((len(array), *(array.ndim - 1) * (1,)), np.bool_)
+        used[chosen] = True
+        mask = np.broadcast_to(used, array.shape) if mask is None else mask & used
+    check_finite(what, array, mask)
 
 
 def _weights_of_classes(

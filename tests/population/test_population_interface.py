@@ -153,6 +153,14 @@ def test_rows_that_nobody_is_trained_on_may_be_anything():
     population, rows = make(), R.integers(0, 24, (5, 9))
     population.fit(wrong, np.vstack([Y, [[0, 0]]]), bp.SGD(0.1), samples=rows)
     assert not population.diverged.any()
+    rows[2, 3] = 24
+    with pytest.raises(ValueError, match=r"x must be finite, but x\[24, 0\] is nan"):
+        population.fit(wrong, np.vstack([Y, [[0, 0]]]), bp.SGD(0.1), samples=rows)
+    targets, known = np.vstack([Y, [[0, np.inf]]]), np.ones((25, 2), bool)
+    with pytest.raises(ValueError, match=r"y must be finite, but y\[24, 1\] is inf"):
+        population.fit(np.nan_to_num(wrong), targets, bp.SGD(0.1), samples=rows, target_mask=known)
+    known[24, 1] = False
+    population.fit(np.nan_to_num(wrong), targets, bp.SGD(0.1), samples=rows, target_mask=known)
 
 
 def test_one_order_for_all_is_the_first_members():
