@@ -106,8 +106,8 @@ gain_in(const struct gain *rows, size_t count, size_t nodes, bool is_long)
 
 /* How many times sooner a full block is done than its members one after the other, cautiously, as it was measured;
  * 0 where it is not. benchmarks/populations.py --grid measures it again. A network's numbers, a vector each, must come
- * from a cache fast enough. A sample that all have is not spread over the lanes, and alone softmax and its loss
- * take longer, as a row of few classes fills no vector. */
+ * from a cache fast enough. A sample that all have is not spread over the lanes, and softmax and its loss take the
+ * same powers of e there. */
 static double
 gain_of(const struct bp_population *p, const struct block_plan *plan, bool sharing)
 {
@@ -118,7 +118,7 @@ gain_of(const struct bp_population *p, const struct block_plan *plan, bool shari
     static const struct gain online[] = {{50, 3, 3}, {500, 1.7, 1.7}, {1500, 1.05, 1.25}, {3000, 0, 1.12}};
     enum { ROWS = sizeof(own) / sizeof(*own), ROWS_ONLINE = sizeof(online) / sizeof(*online) };
     enum { LONG = 16, MOST_PASSING = 16384 };
-    const double of_softmax = p->net->fused && p->net->loss == BP_CROSS_ENTROPY ? 1.15 : 1;
+    const double of_softmax = p->net->fused && p->net->loss == BP_CROSS_ENTROPY ? 1.05 : 1;
     const bool is_long = p->net->kernels->lanes >= LONG;
 
     if (vectors_passing(p, plan) > MOST_PASSING)
