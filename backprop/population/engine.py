@@ -97,7 +97,10 @@ class Engine:
         shape = epochs, len(members)
         # The engine says what is not known of those it trains: so its threads share the work of new memory.
         every = training.all() and len(self._first) == 1 and stopping is None
-        record = {name: np.empty(shape) if every else np.full(shape, np.nan) for name in self._figures}
+        whole = np.empty((len(self._figures), *shape))
+        if not every:
+            whole.fill(np.nan)
+        record = dict(zip(self._figures, whole, strict=True))
         of_steps = None
         if rates.scheduled:
             of_steps = rates.of_steps(training, plan.states.steps, epochs * plan.steps)

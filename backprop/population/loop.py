@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from backprop.population.members import Members
     from backprop.population.stopping import Stopping
 
-NUMBERS_OF_RECORD = 1 << 22  # written in one call of the engine at most
+NUMBERS_OF_RECORD = 1 << 21  # written in one call of the engine at most
 
 
 def fit(

@@ -67,7 +67,8 @@ lay_out_layers(struct block *block, struct layout *layout)
 static void
 lay_out(struct block *block, struct layout *layout)
 {
-    enum { SCRATCH_ROWS = 4 }; /* of W: kernels/bodies/population.inc */
+    enum { SCRATCH_ROWS = 4, /* of W: kernels/bodies/population.inc */
+           FEW_SAMPLES = 64 };
     const struct bp_population *p = block->population;
     const struct bp_network *net = p->net;
     const struct block_plan *plan = block->plan;
@@ -99,6 +100,8 @@ lay_out(struct block *block, struct layout *layout)
     block->lanes.sums.loss = take(layout, plan->group, sizeof(double));
     block->lanes.sums.step = take(layout, plan->group, sizeof(double));
     block->sums.right = take(layout, plan->group, sizeof(*block->sums.right));
+    if (plan->samples <= FEW_SAMPLES)
+        block->sums.parts = take(layout, plan->samples + 1, sizeof(*block->sums.parts));
     block->lanes.scratch = take(layout, bp_padded(net->widest) * SCRATCH_ROWS * plan->group + 4 * panel,
                                 size);
     for (size_t i = 0; p->settings.shuffle && i < (p->random.one ? 1 : plan->group); i++) {
@@ -129,6 +132,8 @@ bp_open_block(struct block *block, const struct bp_population *p, const struct b
         return BP_NO_MEMORY;
     layout = (struct layout){.memory = block->memory};
     lay_out(block, &layout);
+    for (size_t n = 0; block->sums.parts && n <= plan->samples; n++)
+        block->sums.parts[n] = (double)n / (double)plan->samples;
     return BP_OK;
 }
 

@@ -75,6 +75,8 @@ struct block {
     struct {
         double *weight; /* [group]: Σ w_n of the samples that were loaded for this epoch's sums */
         int64_t *right; /* [group]: lanes.sums.right, where it is wanted */
+        double *parts;  /* [samples + 1]: which part of the samples so many are, or NULL where they are many: a
+                           division for each member is a part of the smallest epochs */
         bool in_a_row;  /* lanes' members follow one another, and so do their figures */
     } sums;
     struct bp_span span;

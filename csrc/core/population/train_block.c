@@ -156,26 +156,27 @@ are_finite(size_t count, const double *x)
     return carried >> 63 == 0;
 }
 
-/* The means of the sums, of `samples`, where these are finite or `all` are wanted; else NaN. */
+/* The means of the sums, of `samples`, of lanes that are `wanted`, NULL for all; else NaN. */
 static void
 write_means(struct block *block, size_t epoch, enum bp_figure loss, enum bp_figure right, size_t samples,
-            bool all)
+            const bool *wanted)
 {
     const size_t row = block->span.first + epoch, first = block->lane[0].member;
     const double *sums = block->lanes.sums.loss, *weights = block->sums.weight;
     double *losses = bp_figure_of(block->population, loss, row);
     double *parts = bp_figure_of(block->population, right, row);
 
-    if (block->sums.in_a_row && block->all_alive && (all || are_finite(block->count, sums))) {
+    if (block->sums.in_a_row && block->all_alive && !wanted) {
+        const double *known = samples == block->plan->samples ? block->sums.parts : NULL;
         for (size_t i = 0; losses && i < block->count; i++)
             losses[first + i] = sums[i] / weights[i];
         for (size_t i = 0; parts && i < block->count; i++)
-            parts[first + i] = (double)block->sums.right[i] / (double)samples;
+            parts[first + i] = known ? known[block->sums.right[i]] : (double)block->sums.right[i] / (double)samples;
         return;
     }
     for (size_t i = 0; i < block->count; i++) {
         const struct lane *lane = &block->lane[i];
-        const bool known = lane->alive && (all || isfinite(sums[i]));
+        const bool known = lane->alive && (!wanted || wanted[i]);
         if (losses)
             losses[lane->member] = known ? sums[i] / weights[i] : NAN;
         if (parts)
@@ -323,7 +324,7 @@ validate(struct block *block, size_t epoch)
         if (bp_watch_stops(&block->watch))
             return false;
     }
-    write_means(block, epoch, BP_VALIDATION_LOSS, BP_VALIDATION_ACCURACY, rows, true);
+    write_means(block, epoch, BP_VALIDATION_LOSS, BP_VALIDATION_ACCURACY, rows, NULL);
     return true;
 }
 
@@ -381,7 +382,7 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
         for (size_t i = 0; i < count && !all_finite; i++)
             finite[i] = isfinite(losses[i]);
         if (going) {
-            write_means(block, epoch, BP_LOSS, BP_ACCURACY, block->plan->samples, false);
+            write_means(block, epoch, BP_LOSS, BP_ACCURACY, block->plan->samples, all_finite ? NULL : finite);
             going = !block->population->validation.of || validate(block, epoch);
         }
         if (!going) {
