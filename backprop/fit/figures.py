@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
@@ -49,5 +50,5 @@ def columns_of(record: NDArray[np.float64], names: Container[str]) -> dict[str, 
 
 def norms_of(parameters: NDArray[Any]) -> NDArray[np.float64]:
     """The 2-norm of each row, (rows,) of (rows, P), with bits that do not depend on the other rows."""
-    norms: NDArray[np.float64] = np.sqrt(np.square(parameters, dtype=np.float64).sum(axis=1))
-    return norms
+    # Not by sums along an axis: NumPy loses their exception where memory is short.
+    return np.array([math.sqrt(row.dot(row)) for row in parameters.astype(np.float64)])
