@@ -296,7 +296,7 @@ MUTANTS = [
     *in_file(
         "kernels/bodies/rows_in_lanes.inc",
         ("rows: pads keep what was there", "pads * PANEL * sizeof(REAL)", "0 * sizeof(REAL)"),
-        ("rows: past the last one", "all, count * sizeof(*all)", "all, sizeof(all)"),
+        ("rows: losses past the last one", "losses + n, all, count * sizeof(*all)", "losses + n, all, sizeof(all)"),
         ("rows: a NaN is the first class", "turned, undecided, all)", "turned, 0, all)"),
         ("rows: fused losses of outputs", "z ? z : a, stride", "a, stride"),
     ),
@@ -497,7 +497,7 @@ MUTANTS = [
     ),
     *in_file(
         "core/train/stop.c",
-        ("Ctrl-C amid a step is not looked for", "run->verdict.stop |= bp_poll_if_due(run);", ""),
+        ("Ctrl-C amid a step is not looked for", "return run->verdict.stop || bp_poll_if_due(context);", "return run->verdict.stop;"),
     ),
     *in_file(
         "core/train/open.c",

@@ -22,10 +22,9 @@ bp_poll_if_due(void *context)
 bool
 bp_give_up_if_asked(void *context)
 {
-    struct run *run = context;
+    const struct run *run = context;
 
-    run->verdict.stop |= bp_poll_if_due(run);
-    return run->verdict.stop;
+    return run->verdict.stop || bp_poll_if_due(context);
 }
 
 bool

@@ -9,7 +9,8 @@
 bool
 bp_poll_if_due(void *run);
 
-/* For run->halt, whose context is a struct run: the verdict says then why training ends. Thread 0 only. */
+/* For run->halt: whether training ends, or the caller asks for it. The verdict does not say so yet, as others may
+ * still read what it said before the step. Thread 0 only. */
 bool
 bp_give_up_if_asked(void *run);
 

@@ -105,6 +105,8 @@ step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *ne
     worker->pass.halt = run->applied.halts ? &run->halt : NULL;
     const bool going = do_step(worker, rows, next);
     worker->pass.halt = NULL;
+    if (worker->pass.me == 0 && bp_gave_up(run)) /* the others know, and do not read it */
+        run->verdict.stop = true;
     return going;
 }
 

@@ -360,6 +360,8 @@ step(struct worker *worker, const struct bp_rows *rows, const struct bp_rows *ne
         .moving = bp_forgets(&optimizer),
     };
     add_groups(worker, &batch);
+    if (pass->me == 0 && bp_gave_up(run))
+        run->verdict.stop = true;
     bp_meet(pass->team);
     if (run->verdict.stop || !add_up(worker, &batch))
         return false;
