@@ -109,7 +109,8 @@ def _rates_of(
     if not rates.scheduled:
         return np.broadcast_to(rates.constant.copy(), (epochs, len(before)))
     last_steps = [before + np.uint64((epoch + 1) * plan.steps - 1) for epoch in range(epochs)]
-    return np.stack([rates.of_steps(training, done, 1)[:, 0] for done in last_steps])
+    each = [rates.of_steps(training, done, 1)[..., 0] for done in last_steps]
+    return np.stack([np.broadcast_to(lr, before.shape) for lr in each])
 
 
 def _extend(

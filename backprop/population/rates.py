@@ -26,6 +26,7 @@ class MemberRates:
     def __init__(self, lr: Any, members: int) -> None:
         self._members = members
         each = lr if isinstance(lr, tuple) else None
+        self._is_one = callable(lr)
         self._schedules = each if each is not None else members * (lr,) if callable(lr) else None
         self._constant = None if self._schedules else np.broadcast_to(np.asarray(lr, np.float64), members)
 
@@ -43,7 +44,8 @@ class MemberRates:
     def of_steps(
         self, training: NDArray[np.bool_], done: NDArray[np.uint64], count: int
     ) -> NDArray[np.float64]:
-        """The rates of `count` steps after those `done`, (members,): (members, count), 0 where one rests.
+        """The rates of `count` steps after those `done`, (members,): (count,) where all that train have the
+        same ones, else (members, count), 0 where one rests.
 
         Raises
         ------
@@ -52,8 +54,11 @@ class MemberRates:
         """
         assert self._schedules is not None
         known: dict[tuple[int, int], NDArray[np.float64]] = {}  # a schedule is asked once for a step
+        members = np.flatnonzero(training).tolist()
+        if self._is_one and (done[members] == done[members[0]]).all():
+            return schedules.rates(self._schedules[0], int(done[members[0]]), count)
         rows = np.zeros((len(training), count))
-        for member in np.flatnonzero(training).tolist():
+        for member in members:
             schedule, first = self._schedules[member], int(done[member])
             key = id(schedule), first
             if not callable(schedule):

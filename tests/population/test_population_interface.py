@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import backprop as bp
 from backprop import _core
+from backprop.population.rates import MemberRates
 
 R = np.random.default_rng(0)
 X, Y = R.normal(size=(24, 3)), R.uniform(size=(24, 2))
@@ -404,6 +405,23 @@ def test_rates_may_be_changed_in_a_callback():
 
     history = population.fit(X, Y, optimizer, epochs=3, callbacks=[halve])
     np.testing.assert_array_equal(history["lr"], [[0.1] * 5, [0.05] * 5, [0.025] * 5])
+
+
+def test_one_schedule_is_of_each_members_own_steps():
+    """Also where some have done fewer of them, because they stopped."""
+    population, optimizer = make(), bp.SGD(bp.schedules.Exponential(0.5, 0.9))
+    nets, own = list(population), [bp.SGD(bp.schedules.Exponential(0.5, 0.9)) for _ in range(5)]
+    every, some = np.ones(5, bool), np.array([True, False, True, True, False])
+    rates = MemberRates(optimizer.lr, 5)
+    assert rates.of_steps(every, np.full(5, 7, np.uint64), 9).shape == (9,)
+    assert rates.of_steps(some, np.array([7, 0, 7, 7, 0], np.uint64), 9).shape == (9,)
+    assert rates.of_steps(every, np.array([7, 0, 7, 7, 0], np.uint64), 9).shape == (5, 9)
+    for stops in (some, ~every):
+        history = population.fit(X, Y, optimizer, epochs=3, batch_size=7, callbacks=[lambda *_, m=stops: m])
+        for i, net in enumerate(nets):
+            alone = net.fit(X, Y, own[i], epochs=1 if stops[i] else 3, batch_size=7)
+            np.testing.assert_array_equal(population.parameters[i], net.parameters)
+            assert history.of_member(i)["lr"] == alone["lr"]
 
 
 WRONG = [
