@@ -295,7 +295,6 @@ MUTANTS = [
     ),
     *in_file(
         "kernels/bodies/rows_in_lanes.inc",
-        ("rows: pads keep what was there", "pads * PANEL * sizeof(REAL)", "0 * sizeof(REAL)"),
         ("rows: losses past the last one", "losses + n, all, count * sizeof(*all)", "losses + n, all, sizeof(all)"),
         ("rows: a NaN is the first class", "turned, undecided, all)", "turned, 0, all)"),
         ("rows: fused losses of outputs", "z ? z : a, stride", "a, stride"),
