@@ -36,12 +36,12 @@ SOLVERS = ("solver_steps", "whole_batch", "beside_scipy", "weights_and_masks")
 FIRST = {
     "alone": ("weights_and_masks",),
     "vectors": ("sparse_fit",), "lazy": ("sparse_fit",), "sparse_layer": ("sparse_fit",), "sparse": ("sparse_fit", "sparse"),
-    "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options"),
+    "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options", "patience"), "patience": ("patience",),
     "math": ("instruction_sets",), "normal": ("instruction_sets", *SOLVERS),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "rows_in_lanes": ("kernels", "many_samples", "large_layers"), "sums": ("grouped_sums", "lanes", "groups"), "groups": ("groups", "lanes"),
     "many": ("many_samples", "grouped_sums"), "many_gradients": ("many_samples", "grouped_sums"), "rounded": ("precision",), "bf16_emulated": ("mixed", "precision"), "avx512_bf16": ("mixed",), "amx": ("mixed",), "grouping": ("grouped_sums", "groups"),
-    "train_block": ("populations",), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
+    "train_block": ("populations", "patience"), "load_block": ("populations",), "member": ("populations",), "population_steps": ("populations",),
     "population_online": ("populations",), "population": ("population", "populations"), "epoch": ("history",), "population_outputs": ("populations",), "block": ("populations",), "divide": ("population",),
     **dict.fromkeys(("lbfgs", "line_search", "levenberg", "bayesian", "evidence", "residuals", "matrix", "objective", "solve", "whole_batch", "solvers"), SOLVERS),
     "pace": ("pace",), "crowding": ("crowding",), "core": ("cores",), "pieces": ("pieces",), "team": ("pieces",),
@@ -586,6 +586,22 @@ MUTANTS = [
         ("an infinite loss is finite", "return carried >> 63 == 0;", "return carried >> 63 <= 1;"),
         ("sums of an epoch go on", "    memset(block->lanes.sums.loss, 0, group * sizeof(double));\n", ""),
         ("weights of an epoch go on", "    memset(block->sums.weight, 0, group * sizeof(double));\n", ""),
+    ),
+    *in_file(
+        "core/population/train_block.c",
+        ("a lane that has ended goes on", "block->lane[i].alive = block->all_alive = false;", "block->all_alive = false;"),
+        ("what has ended keeps what it began with", "        end_as_now(block, ended);\n    for", "        end_as_good(block, ended, epoch);\n    for"),
+    ),
+    *in_file(
+        "core/population/patience.c",
+        ("as low as before is no gain", "-objective >= own->best[i]", "-objective > own->best[i]"),
+        ("patience is one epoch shorter", "(double)own->waited[i] <= own->most[i]", "(double)own->waited[i] < own->most[i]"),
+        ("the first parameters are kept", "        own->best[i] = -objective;\n        memcpy", "        own->best[i] = -objective;\n        if (own->epochs[i] == 1)\n            memcpy"),
+        ("the penalty of the last layer", "penalty += 0.5", "penalty = 0.5"),
+    ),
+    *in_file(
+        "kernels/bodies/regularize.inc",
+        ("squares are added up in other parts", "enum { FEW = 128, SUMS = 8 };", "enum { FEW = 64, SUMS = 8 };"),
     ),
     *in_file(
         "core/population/block.c",
