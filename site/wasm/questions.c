@@ -81,9 +81,10 @@ enum bp_status bp_session_outputs(struct bp_session *self, size_t n, const doubl
 
     data.x.data = (const char *)x;
     data.x.rows = n;
-    if (status == BP_OK)
-        bp_evaluate(bp_pass_alone(&self->net, &self->ws, self->parameters, &data), &data, false,
-                    &results);
+    if (status == BP_OK) {
+        struct bp_pass pass = bp_pass_alone(&self->net, &self->ws, self->parameters, &data);
+        bp_evaluate(&pass, &data, false, &results);
+    }
     return status;
 }
 
@@ -97,7 +98,8 @@ const double *bp_session_measure(struct bp_session *self, size_t set, size_t fir
 
     if (bp_workspace_lay_out(&self->ws, &self->net, AT_A_TIME, 1, 0) != BP_OK)
         return NULL;
-    bp_evaluate(bp_pass_alone(&self->net, &self->ws, self->parameters, &data), &data, true, &results);
+    struct bp_pass pass = bp_pass_alone(&self->net, &self->ws, self->parameters, &data);
+    bp_evaluate(&pass, &data, true, &results);
     self->figures[0] = results.total / results.weight;
     self->figures[1] = bp_has_classes(&self->net, data.labels)
                            ? (double)results.right / (double)results.samples
