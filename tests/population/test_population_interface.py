@@ -303,6 +303,18 @@ def test_an_optimizer_is_of_a_population_or_of_a_network():
         bp.SGD([0.1, 0])
 
 
+def test_what_is_not_known_where_not_all_orders_are_drawn_at_once():
+    """Epochs of 2^24 samples are drawn for together: one member diverges in the first of these."""
+    x = np.ones((1 << 21, 1), np.float32)
+    y, lr = x / 2, np.array([0.01, 1e30, 0.02])
+    pop = bp.Population(bp.Network(bp.Layer(1, 1, "identity")), members=3, seed=1)
+    history = pop.fit(x, y, bp.SGD(lr), epochs=10, batch_size=1 << 19, shuffle="shared", threads=1)
+    assert pop.diverged.tolist() == [False, True, False]
+    losses = np.array(history["loss"])
+    assert np.isnan(losses[-3:, 1]).all()
+    assert np.isfinite(losses[:, [0, 2]]).all()
+
+
 @pytest.mark.parametrize("way", ["one by one", "in lanes"])
 def test_the_engine_says_what_is_not_known(way):
     """The record of those that are trained is written as a whole, NaN from where one diverges."""

@@ -1,5 +1,6 @@
 #include "train_population.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -137,18 +138,37 @@ epochs_together(const struct bp_population *p)
     return bp_has_patience(p) ? bp_smaller(most, WITH_PATIENCE) : most;
 }
 
+/* The record of a span for members that `were` active as the call began and diverged before the span: NaN. */
+static void
+write_no_figures(const struct bp_population *p, struct bp_span span, const uint8_t *were)
+{
+    for (enum bp_figure f = 0; f < BP_FIGURES; f++)
+        for (size_t epoch = span.first; epoch < span.first + span.epochs; epoch++) {
+            double *figures = bp_figure_of(p, f, epoch);
+            for (size_t i = 0; figures && i < p->members.count; i++)
+                if (were[i] && !p->members.active[i])
+                    figures[i] = NAN;
+        }
+}
+
 enum bp_status
 bp_train_population(const struct bp_population *p)
 {
     const size_t together = epochs_together(p);
     struct part part = {.population = p};
-    enum bp_status status = BP_OK;
+    uint8_t *were = bp_allocate(p->members.count, sizeof(*were));
+    enum bp_status status = were ? BP_OK : BP_NO_MEMORY;
 
+    if (were)
+        memcpy(were, p->members.active, p->members.count * sizeof(*were));
     for (size_t first = 0; first < p->settings.epochs && status == BP_OK; first += together) {
         const size_t left = p->settings.epochs - first;
         part.span = (struct bp_span){first, bp_smaller(left, together)};
+        if (first > 0 && !bp_has_patience(p))
+            write_no_figures(p, part.span, were);
         status = train_span(&part);
     }
+    bp_free(were);
     bp_release_draws(&part.draws);
     return status == BP_OK && bp_failed(p->net) ? BP_FAILED : status;
 }
