@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from backprop import _core
 from backprop.optimizers import SGD
 from backprop.sklearn.parameters import Parameters, patience, rate_after
 from backprop.solvers import WholeBatch
@@ -121,5 +120,5 @@ class Watch:
 
 def penalty(network: Network) -> float:
     """½ l2 Σ w² over all layers."""
-    squares = (float(np.square(layer.weights.T.reshape(-1)).sum()) for layer in network.layers)
+    squares = (_core.pairwise_squares(layer.weights.T) for layer in network.layers)  # T: as they are stored
     return sum(0.5 * layer.l2 * square for layer, square in zip(network.layers, squares, strict=True))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop import _core
 from backprop.layer import arrays_of
 from backprop.optimizers import SGD
 from backprop.population.stopping import Stopping
@@ -54,8 +55,7 @@ class MemberWatch:
         self._has_score = np.array([watch.score is not None for watch in watches])
         self._sgd = isinstance(optimizer, SGD)
         self.training = np.ones(len(watches), np.bool_)
-        self._squares = np.empty_like(population.parameters)
-        self._begun_penalty = penalties(population, self._squares)
+        self._begun_penalty = penalties(population)
         self._begun_with = population.parameters.copy()
 
     @property
@@ -77,7 +77,7 @@ class MemberWatch:
         rule.waited[training & gained] = 0
         rule.best[better] = values[better]
         self._keep(population.parameters, training, better)
-        self._begun_penalty = penalties(population, self._squares)
+        self._begun_penalty = penalties(population)
         rule.ended |= self._set_rates(training)
         self.training = training & ~rule.ended
         return rule.ended.copy()
@@ -100,7 +100,7 @@ class MemberWatch:
 
     def finish(self, population: Population) -> None:
         """Tells the watches what they would have seen and kept so far."""
-        begun, rule = penalties(population, self._squares), self.rule
+        begun, rule = penalties(population), self.rule
         for i, watch in enumerate(self._watches):
             watch.losses, watch.stopped = rule.objectives_of(i), bool(rule.ended[i])
             watch.begun_penalty = float(begun[i])
@@ -146,13 +146,10 @@ class MemberWatch:
         return ended
 
 
-def penalties(population: Population, squares: NDArray[Any]) -> NDArray[np.float64]:
-    """½ l2 Σ w² over all layers of each member, (members,), with the bits of `stopping.penalty`; `squares` is
-    room for as many numbers as there are parameters."""
+def penalties(population: Population) -> NDArray[np.float64]:
+    """½ l2 Σ w² over all layers of each member, (members,), with the bits of `stopping.penalty`."""
     total = np.zeros(len(population))
-    rooms = arrays_of(population.layers, squares)
-    arrays = arrays_of(population.layers, population.parameters)
-    for number, ((weights, _), (room, _)) in enumerate(zip(arrays, rooms, strict=True)):
-        stored = np.square(weights.swapaxes(-1, -2), out=room.swapaxes(-1, -2)).reshape(len(population), -1)
-        total += 0.5 * population.l2[:, number] * stored.sum(axis=1).astype(np.float64)
+    for number, (weights, _) in enumerate(arrays_of(population.layers, population.parameters)):
+        squares = [_core.pairwise_squares(of_member.T) for of_member in weights]
+        total += 0.5 * population.l2[:, number] * squares
     return total

@@ -325,7 +325,7 @@ struct bp_kernels {
         /* Σ m[r][j]², j < columns <= P, rows `row` apart; column by column, then over the columns */
         double (*sum_of_squares)(size_t rows, size_t columns, const bp_real *m, size_t row);
 
-        /* Σ x[i]², i < count, in the precision of x and in the order in which NumPy sums an array: pairwise */
+        /* Σ x[i]², i < count, in the precision of x and pairwise, as NumPy sums an array */
         double (*pairwise_squares)(size_t count, const bp_real *x);
 
         /* out[n][j] = 0 where the node is left out, else a[n][j] / (1 - rate): `rows` rows from

@@ -168,6 +168,7 @@ argument_names(PyObject *module, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"fma_peak", bp_fma_peak_function, METH_VARARGS, NULL},
+    {"pairwise_squares", bp_pairwise_squares_function, METH_O, NULL},
     {"products", bp_products_function, METH_VARARGS, NULL},
     {"arguments", argument_names, METH_NOARGS, NULL},
     {"_refuse_request", refuse_request, METH_O, NULL},

@@ -37,6 +37,9 @@ extern PyMethodDef bp_custom_methods[];
 /* fma_peak(dtype, seconds) */
 PyObject *bp_fma_peak_function(PyObject *module, PyObject *args);
 
+/* pairwise_squares(numbers) */
+PyObject *bp_pairwise_squares_function(PyObject *module, PyObject *numbers);
+
 /* Sets the exception for a status; returns NULL. The one table of them. */
 PyObject *bp_raise(enum bp_status status);
 
