@@ -154,6 +154,29 @@ def test_ctrl_c_leaves_members_that_have_ended_and_others_in_an_epoch(way):
     assert ((whole - done == 0) | ((whole - done == 1) & (begun == 0))).all()
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@pytest.mark.parametrize("way", ["one by one", "in lanes"])
+def test_handlers_run_between_epochs_that_are_short(way):
+    """Members are divided anew every few epochs, sooner than a signal is looked for again."""
+    net, calls = bp.Network.dense(3, 40, 3, loss="cross_entropy", seed=1), []
+    previous = signal.signal(signal.SIGALRM, lambda *_: calls.append(None))
+    try:
+        for epochs in (1000, 4000):
+            arguments = arguments_of(net, "float32", 0)
+            patience = new_patience(arguments["parameters"], epochs, most=epochs)
+            record = new_record(MEMBERS, epochs)
+            calls.clear()
+            signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+            net._train_population(**arguments, epochs=epochs, record=record, patience=patience, way=way)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if len(calls) > 5:
+                return
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    pytest.fail("handlers had to wait")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -156,6 +156,7 @@ bp_train_population(const struct bp_population *p)
 {
     const size_t together = epochs_together(p);
     struct part part = {.population = p};
+    struct bp_watch watch = {.poll = p->poll, .asked = bp_seconds_now()}; /* spans may be too short to ask */
     uint8_t *were = bp_allocate(p->members.count, sizeof(*were));
     enum bp_status status = were ? BP_OK : BP_NO_MEMORY;
 
@@ -167,6 +168,8 @@ bp_train_population(const struct bp_population *p)
         if (first > 0 && !bp_has_patience(p))
             write_no_figures(p, part.span, were);
         status = train_span(&part);
+        if (status == BP_OK && left > together && p->poll.ask && bp_watch_stops(&watch))
+            status = BP_INTERRUPTED;
     }
     bp_free(were);
     bp_release_draws(&part.draws);
