@@ -73,7 +73,7 @@ fill_blocks(struct bp_member_division *d, const uint64_t *keys, size_t from, siz
 
 /* Blocks of members with the same rows first, then of those that are left of each such run. */
 static void
-divide(struct bp_member_division *d, uint64_t *keys)
+divide(struct bp_member_division *d, uint64_t *keys, size_t threads)
 {
     size_t placed = 0, left = 0;
 
@@ -88,6 +88,9 @@ divide(struct bp_member_division *d, uint64_t *keys)
     d->first[d->blocks] = (uint32_t)placed;
     while (alone < left)
         d->members[placed++] = (uint32_t)keys[alone++];
+    const size_t whole = d->blocks - d->blocks % threads;
+    if (!bp_last_round_pays(&d->plan, d->active - d->first[whole], threads))
+        d->blocks = whole;
 }
 
 enum bp_status
@@ -104,7 +107,7 @@ bp_divide_members(const struct bp_population *p, struct bp_member_division *d)
     if (keys && d->members && d->first) {
         d->active = list_members(p, keys, &choices);
         (void)bp_plan_blocks(p, d->active, choices, &d->plan);
-        divide(d, keys);
+        divide(d, keys, p->settings.threads);
     }
     bp_free(keys);
     return keys && d->members && d->first ? BP_OK : BP_NO_MEMORY;

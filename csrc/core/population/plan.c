@@ -130,6 +130,12 @@ gain_of(const struct bp_population *p, const struct block_plan *plan, bool shari
     return of_softmax * gain_in(sharing ? shared : own, ROWS, plan->nodes, is_long);
 }
 
+bool
+bp_last_round_pays(const struct block_plan *plan, size_t left, size_t threads)
+{
+    return (double)bp_quotient_up(left, threads) >= plan->cost;
+}
+
 /* About how long it takes, a member alone taking 1. */
 static double
 time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
@@ -141,8 +147,10 @@ time_of(const struct bp_population *p, size_t active, struct block_plan *plan)
         return INFINITY;
     plan->cost = (double)plan->group / gain;
     plan->cost_apart = gain_apart == 0 ? INFINITY : (double)plan->group / gain_apart;
-    const size_t alone = (double)left > plan->cost ? 0 : left;
-    const size_t blocks = active / plan->group + (left > alone);
+    const size_t most = active / plan->group + ((double)left > plan->cost), whole = most - most % threads;
+    const size_t rest = active - bp_smaller(whole * plan->group, active);
+    const size_t blocks = bp_last_round_pays(plan, rest, threads) ? most : whole;
+    const size_t alone = active - bp_smaller(blocks * plan->group, active);
     return (double)bp_quotient_up(blocks, threads) * plan->cost + (double)bp_quotient_up(alone, threads);
 }
 

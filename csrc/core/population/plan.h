@@ -9,4 +9,9 @@
 bool
 bp_plan_blocks(const struct bp_population *, size_t active, size_t choices, struct block_plan *);
 
+/* The last round of blocks, fewer than there are threads, leaves some of them without work: whether it ends before all
+ * threads would have trained the members that are `left`, its own among them, one by one. */
+bool
+bp_last_round_pays(const struct block_plan *, size_t left, size_t threads);
+
 #endif
