@@ -244,6 +244,8 @@ class Network:
         norms: bool = False,
         # tol, most, best, waited, epochs, ended, kept, objective: csrc/core/population/population.h
         patience: tuple[NDArray[Any], ...] | None = None,
+        # figure, rises, spread, least, patience, target, before, best, best_epoch, epochs, ended, kept
+        monitor: tuple[Any, ...] | None = None,
         threads: int = 1,
         way: str = "fastest",  # or "one by one", "in lanes"; the bits are the same
     ) -> None: ...

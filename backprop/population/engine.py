@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backprop.population.members import Members
+    from backprop.population.patience import Patience
     from backprop.population.plan import Plan
     from backprop.population.rates import MemberRates
     from backprop.population.samples import Samples
@@ -64,6 +65,14 @@ class Engine:
         self._arrays = _arrays(plan, len(members))
 
     @property
+    def monitors(self) -> bool:
+        """Whether the engine can apply patience and target itself: from what it writes down, and not where
+        groups that it trains one after the other draw the same order."""
+        plan = self._plan
+        unknown = plan.norms or (plan.monitor == "accuracy" and plan.samples.mask is not None)
+        return not unknown and (plan.shuffle != "shared" or len(self._first) == 1)
+
+    @property
     def figures(self) -> int:
         """How many the engine writes down for a member and an epoch."""
         return len(self._figures)
@@ -74,8 +83,9 @@ class Engine:
         training: NDArray[np.bool_],
         epochs: int,
         stopping: Stopping | None = None,
+        patience: Patience | None = None,
     ) -> tuple[dict[str, NDArray[np.float64]], float]:
-        """Trains the members that are `training` for so many epochs.
+        """Trains the members that are `training` for so many epochs, or until all have ended.
 
         Parameters
         ----------
@@ -83,20 +93,22 @@ class Engine:
         training : ndarray of bool, (members,)
         epochs : int
         stopping : Stopping, optional
+        patience : Patience, optional
             By which a member's training may end before.
 
         Returns
         -------
         dict of str to ndarray, (epochs, members)
             The engine's figures that the history has; NaN of members that rest, from the epoch on in
-            which one diverged, and after the one with which one ended.
+            which one diverged, and after the one with which one ended. With `patience`, of the epochs
+            that were trained.
         float
             Seconds of an epoch, of all members together.
         """
         plan, members = self._plan, self._members
         shape = epochs, len(members)
         # The engine says what is not known of those it trains: so its threads share the work of new memory.
-        every = training.all() and len(self._first) == 1 and stopping is None
+        every = training.all() and len(self._first) == 1 and stopping is None and patience is None
         whole = np.empty((len(self._figures), *shape))
         if not every:
             whole.fill(np.nan)
@@ -107,7 +119,9 @@ class Engine:
         else:
             self._numbers[:, 0] = rates.constant
         before = time.perf_counter()
-        patience = None if stopping is None else stopping.arrays(epochs)
+        ended = stopping or patience
+        of_stopping = None if stopping is None else stopping.arrays(epochs)
+        of_patience = None if patience is None else patience.of_engine()
         state = self._generators[0].state if self._generators and plan.shuffle == "shared" else None
         for group, first in enumerate(self._first):
             active = training & (self._groups == group)
@@ -136,13 +150,17 @@ class Engine:
                 alike=self._alike,
                 shuffle=bool(plan.shuffle),
                 norms=plan.norms,
-                patience=patience,
+                patience=of_stopping,
+                monitor=of_patience,
                 threads=plan.threads,
                 record=tuple(map(record.get, _core.figures)),
                 **self._arrays,
             )
             lost = chosen & ~active
-            members.diverged |= lost if stopping is None else lost & ~stopping.ended
+            members.diverged |= lost if ended is None else lost & (ended.ended == 0)
+        if patience is not None:
+            epochs = int((patience.epochs + (training & members.diverged))[training].max())
+            record = {key: figures[:epochs] for key, figures in record.items()}
         return record, (time.perf_counter() - before) / epochs
 
     def _drawn_from(self) -> Any:

@@ -46,7 +46,7 @@ def fit(
     for callback in plan.callbacks:
         if hasattr(callback, "start"):
             callback.start(population, plan.keys)
-    patience = Patience(plan.monitor, plan.patience, plan.min_delta, population.parameters)
+    patience = Patience(plan, population.parameters)
     watched = is_watched() if progress is None else progress
     with Progress(bool(watched), plan.epochs) as bar:
         _train(population, plan, history, patience, bar, ~rest, stopping)
@@ -70,8 +70,9 @@ def _train(
 ) -> None:
     """All epochs of those that are `training`, in as few calls of the engine as those that look on allow."""
     members = len(population)
-    one_by_one = bool(plan.callbacks) or plan.patience is not None or plan.norms or plan.target > -np.inf
     engine = Engine(population, plan)
+    one_by_one = bool(plan.callbacks) or plan.norms or (patience.watches and not engine.monitors)
+    in_engine = patience if patience.watches and not one_by_one else None
     rates = MemberRates(plan.optimizer.lr, members)
     most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * engine.figures)
     done = 0
@@ -81,13 +82,19 @@ def _train(
             epochs = min(epochs, rates.epochs_at_a_time(plan.steps))
         before = plan.states.steps.copy()
         try:
-            trained = engine.train(rates, training, epochs, stopping)
+            trained = engine.train(rates, training, epochs, stopping, in_engine)
         finally:
             plan.optimizer.join(members, plan.states)
+        epochs = len(trained[0]["loss"])
         done += epochs
         _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
+        if in_engine is not None:
+            in_engine.done = done
+            for reason, ended in in_engine.reasons():
+                history.stopped[training & ended] = reason
+                training &= ~ended
         if stopping is not None:
             history.stopped[training & stopping.ended] = "patience"
             training &= ~stopping.ended

@@ -3,6 +3,7 @@
 #include "core/base/memory.h"
 #include "core/population/train_population.h"
 #include "generator.h"
+#include "member_ends.h"
 #include "member_samples.h"
 #include "member_vectors.h"
 #include "network_object.h"
@@ -21,7 +22,7 @@ struct given {
     struct {
         PyObject *object, *numbers, *rates, *penalties;
     } optimizer;
-    PyObject *chosen, *bit_generators, *record, *patience;
+    PyObject *chosen, *bit_generators, *record, *patience, *monitor;
     bool alike;
     const char *way;
     struct bp_settings settings;
@@ -51,6 +52,7 @@ static const struct bp_argument train_arguments[] = {
     {"shuffle", BP_ARG_FLAG, GIVEN(settings.shuffle), false, 0},
     {"norms", BP_ARG_FLAG, GIVEN(settings.norms), false, 0},
     {"patience", BP_ARG_OPTIONAL, GIVEN(patience), false, 0},
+    {"monitor", BP_ARG_OPTIONAL, GIVEN(monitor), false, 0},
     {"threads", BP_ARG_SIZE, GIVEN(settings.threads), false, 1},
     {"way", BP_ARG_TEXT, GIVEN(way), false, 0},
 };
@@ -300,46 +302,6 @@ read_record(struct call *call)
     return 0;
 }
 
-/* patience: a tuple of arrays (members,), but for kept (members, parameters) and objective (epochs, members) */
-static int
-read_patience(struct call *call, const Network *self)
-{
-    struct bp_population *p = &call->population;
-    PyObject *const tuple = call->given.patience;
-    const size_t members = p->members.count;
-    const struct {
-        const char *name;
-        int type;
-        size_t count;
-    } each[] = {
-        {"tol of patience", NPY_DOUBLE, members},
-        {"most of patience", NPY_DOUBLE, members},
-        {"best of patience", NPY_DOUBLE, members},
-        {"waited of patience", NPY_UINT64, members},
-        {"epochs of patience", NPY_UINT64, members},
-        {"ended of patience", NPY_BOOL, members},
-        {"kept of patience", bp_type_number(self->net.kernels->dtype), bp_size_product(members, self->net.parameters)},
-        {"objective of patience", NPY_DOUBLE, bp_size_product(members, p->settings.epochs)},
-    };
-    enum { ARRAYS = sizeof(each) / sizeof(*each) };
-    void *arrays[ARRAYS];
-
-    if (!tuple)
-        return 0;
-    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != ARRAYS || !p->record[BP_LOSS]) {
-        PyErr_Format(PyExc_ValueError, "patience must be a tuple of %d arrays, and losses be recorded", ARRAYS);
-        return -1;
-    }
-    for (size_t i = 0; i < ARRAYS; i++) {
-        arrays[i] = bp_memory_of(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), each[i].name, each[i].type, each[i].count);
-        if (!arrays[i])
-            return -1;
-    }
-    p->patience = (struct bp_patience){arrays[0], arrays[1], arrays[2], arrays[3],
-                                       arrays[4], arrays[5], arrays[6], arrays[7]};
-    return 0;
-}
-
 static int
 read_training(struct call *call, const Network *self)
 {
@@ -358,7 +320,8 @@ read_training(struct call *call, const Network *self)
     if (read_members(call, self) < 0 || read_data(call, self) < 0 ||
         read_optimizers(call, self) < 0)
         return -1;
-    if (read_record(call) < 0 || read_patience(call, self) < 0)
+    if (read_record(call) < 0 || bp_read_patience(call->given.patience, p) < 0 ||
+        bp_read_monitor(call->given.monitor, p) < 0)
         return -1;
     return read_generators(call, self);
 }

@@ -36,7 +36,7 @@ SOLVERS = ("solver_steps", "whole_batch", "beside_scipy", "weights_and_masks")
 FIRST = {
     "alone": ("weights_and_masks",),
     "vectors": ("sparse_fit",), "lazy": ("sparse_fit",), "sparse_layer": ("sparse_fit",), "sparse": ("sparse_fit", "sparse"),
-    "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options", "patience"), "patience": ("patience",),
+    "freedom": ("freedom",), "optimize": ("optimizers", "sparse_fit"), "optimizer": ("freedom", "optimizers"), "regularize": ("dropout", "fit_options", "patience"), "patience": ("patience",), "monitor": ("early_stopping",),
     "math": ("instruction_sets",), "normal": ("instruction_sets", *SOLVERS),
     "dropout": ("dropout",), "curvature": ("second_order",), "second_order": ("second_order",),
     "lanes": ("lanes", "grouped_sums", "many_samples"), "lanes_loss": ("lanes", "many_samples"), "rows_in_lanes": ("kernels", "many_samples", "large_layers"), "sums": ("grouped_sums", "lanes", "groups"), "groups": ("groups", "lanes"),
@@ -598,6 +598,15 @@ MUTANTS = [
         ("patience is one epoch shorter", "(double)own->waited[i] <= own->most[i]", "(double)own->waited[i] < own->most[i]"),
         ("the first parameters are kept", "        own->best[i] = -objective;\n        memcpy", "        own->best[i] = -objective;\n        if (own->epochs[i] == 1)\n            memcpy"),
         ("the penalty of the last layer", "penalty += 0.5", "penalty = 0.5"),
+    ),
+    *in_file(
+        "core/population/monitor.c",
+        ("what stays is better", "> own->least;", ">= own->least;"),
+        ("patience is one epoch longer", "now - own->best_epoch[i] >= own->patience", "now - own->best_epoch[i] > own->patience"),
+        ("the target is not reached where the loss equals it", "<= own->target", "< own->target"),
+        ("epochs of earlier calls do not count", "own->before + epoch + 1", "epoch + 1"),
+        ("the loss is looked at for R²", "1 - figure / own->spread[i]", "figure / own->spread[i]"),
+        ("the target counts before patience", "own->ended[i] == BP_GOES_ON && ", ""),
     ),
     *in_file(
         "kernels/bodies/regularize.inc",

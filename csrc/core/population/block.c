@@ -195,6 +195,23 @@ bp_out_of_lanes(const struct block *block, const bool *wanted, const bp_real *la
     move(block, wanted, members, (bp_real *)lanes);
 }
 
+bool
+bp_lanes_are_alike(const struct block *block)
+{
+    const struct bp_population *p = block->population;
+    const size_t first = block->lane[0].member;
+
+    for (size_t i = 1; i < block->count; i++) {
+        const size_t member = block->lane[i].member;
+        if (p->members.steps[member] != p->members.steps[first] ||
+            (p->numbers && memcmp(p->numbers + member * BP_MEMBER_NUMBERS,
+                                  p->numbers + first * BP_MEMBER_NUMBERS,
+                                  BP_MEMBER_NUMBERS * sizeof(double)) != 0))
+            return false;
+    }
+    return !p->rates.own;
+}
+
 size_t
 bp_leader_of(const struct block *block)
 {

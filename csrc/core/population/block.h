@@ -98,6 +98,10 @@ bp_into_lanes(const struct block *, const bp_real *members, bp_real *lanes);
 void
 bp_out_of_lanes(const struct block *, const bool *wanted, const bp_real *lanes, bp_real *members);
 
+/* Whether all lanes have the same optimizer, at the same step. */
+bool
+bp_lanes_are_alike(const struct block *);
+
 /* The first lane that is alive, or lane 0. */
 size_t
 bp_leader_of(const struct block *);

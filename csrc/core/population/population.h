@@ -57,6 +57,24 @@ struct bp_patience {
     double *objective;  /* [epochs of this call][count]; what is not trained is not written */
 };
 
+/* What ends a member's training besides: a figure that does not get better any more, or a loss that is low enough.
+ * [count] each; core/population/monitor.h has the rule. No ended, no such end. */
+struct bp_monitor {
+    enum bp_figure figure;
+    bool rises;           /* it is the better the larger it is */
+    const double *spread; /* 1 - figure / spread is looked at instead, R²; or NULL */
+    double least;         /* what is better by no more is not better */
+    uint64_t patience;    /* so many epochs in a row without a better one end it */
+    double target;        /* and so does a loss that is no larger */
+    uint64_t before;      /* epochs of this training before this call */
+    double *best;         /* the best figure so far */
+    uint64_t *best_epoch; /* the epoch that had it, from 1; 0 before the first */
+    uint64_t *epochs;     /* that were trained in this call */
+    uint8_t *ended;       /* an enum bp_end; those whose training has ended are no longer active */
+    bp_real *kept;        /* [count][net->parameters]: parameters after the best epoch; NULL: only the target counts */
+};
+enum bp_end { BP_GOES_ON, BP_OUT_OF_PATIENCE, BP_AT_TARGET };
+
 struct bp_population {
     const struct bp_network *net;
     struct bp_members members;
@@ -78,6 +96,7 @@ struct bp_population {
         bool alike;                 /* a guess: all will draw the same; the bits do not depend on it */
     } random;
     struct bp_patience patience; /* needs the record of losses */
+    struct bp_monitor monitor;   /* the same, and that of its figure */
     enum bp_way way;
     double *record[BP_FIGURES];  /* [epochs][members] each, or NULL where it is not wanted; NaN is written
                                     of members that are active, for the epoch in which one diverged and all later ones.
@@ -85,6 +104,13 @@ struct bp_population {
     struct bp_settings settings; /* threads: members are divided among them; no budget */
     struct bp_poll poll;
 };
+
+/* Whether the training of a member may end before the last epoch though it has not diverged. */
+static inline bool
+bp_may_end(const struct bp_population *p)
+{
+    return p->patience.ended || p->monitor.ended;
+}
 
 /* Samples of an epoch. */
 static inline size_t

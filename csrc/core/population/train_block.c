@@ -4,25 +4,8 @@
 #include <string.h>
 
 #include "load_block.h"
+#include "monitor.h"
 #include "patience.h"
-
-/* Whether all lanes have the same optimizer, at the same step. */
-static bool
-are_alike(const struct block *block)
-{
-    const struct bp_population *p = block->population;
-    const size_t first = block->lane[0].member;
-
-    for (size_t i = 1; i < block->count; i++) {
-        const size_t member = block->lane[i].member;
-        if (p->members.steps[member] != p->members.steps[first] ||
-            (p->numbers && memcmp(p->numbers + member * BP_MEMBER_NUMBERS,
-                                  p->numbers + first * BP_MEMBER_NUMBERS,
-                                  BP_MEMBER_NUMBERS * sizeof(double)) != 0))
-            return false;
-    }
-    return !p->rates.own;
-}
 
 /* Whether all lanes train on the same rows of the same samples. */
 static bool
@@ -105,7 +88,7 @@ begin(struct block *block, const uint32_t *members, size_t count, const struct b
     block->sums.in_a_row = true;
     for (size_t i = 0; i < count; i++)
         block->sums.in_a_row &= members[i] == members[0] + i;
-    block->alike = are_alike(block);
+    block->alike = bp_lanes_are_alike(block);
     block->loaded.same_rows = have_same_rows(block);
     put_penalties(block);
     bp_into_lanes(block, p->members.parameters, block->lanes.parameters);
@@ -342,23 +325,27 @@ interrupt(struct block *block, size_t epoch)
     end_as_good(block, good, epoch);
 }
 
-/* Ends an epoch for members that may end by themselves: what stays of it is theirs, whether they go on or not. False
- * where none goes on. */
+/* Ends an epoch for members that may end by themselves: what stays of it is theirs. False where none goes on. */
 static bool
 judge_members(struct block *block, size_t epoch)
 {
     const struct bp_population *p = block->population;
-    bool ended[BP_MOST_LANES] = {false}, going[BP_MOST_LANES] = {false};
+    const size_t row = block->span.first + epoch;
+    bool ended[BP_MOST_LANES] = {false}, going[BP_MOST_LANES] = {false}, better[BP_MOST_LANES] = {false};
 
     for (size_t i = 0; i < block->count; i++) {
         struct lane *lane = &block->lane[i];
         if (!lane->alive)
             continue;
         const bp_real *before = bp_at(p->net, p->members.parameters, lane->member * p->net->parameters);
-        ended[i] = bp_ends_by_itself(p, lane->member, block->span.first + epoch, before);
+        ended[i] = bp_has_monitor(p) ? bp_ends_by_monitor(p, lane->member, row, &better[i])
+                                     : bp_ends_by_itself(p, lane->member, row, before);
         going[i] = !ended[i];
     }
-    bp_out_of_lanes(block, going, block->lanes.parameters, p->members.parameters);
+    if (bp_has_patience(p)) /* which looks at the parameters that the next epoch begins with */
+        bp_out_of_lanes(block, going, block->lanes.parameters, p->members.parameters);
+    if (memchr(better, true, block->count))
+        bp_out_of_lanes(block, better, block->lanes.parameters, p->monitor.kept);
     if (memchr(ended, true, block->count))
         end_as_now(block, ended);
     for (size_t i = 0; i < block->count; i++)
@@ -390,7 +377,7 @@ bp_train_members_of(struct block *block, struct bp_span span, const uint32_t *me
             return BP_INTERRUPTED;
         }
         judge(block, epoch, all_finite ? NULL : finite);
-        if (bp_has_patience(block->population) && !judge_members(block, epoch))
+        if (bp_may_end(block->population) && !judge_members(block, epoch))
             break;
     }
     for (size_t i = 0; i < count; i++)

@@ -9,6 +9,7 @@
 #include "core/network/functions.h"
 #include "divide.h"
 #include "draws.h"
+#include "monitor.h"
 #include "patience.h"
 #include "train_block.h"
 
@@ -21,9 +22,25 @@ struct part {
     struct block *blocks; /* one for each thread */
 };
 
+/* Whether a member's training ends with an epoch that it began with parameters `before` */
+static bool
+ends(const struct bp_population *p, size_t member, size_t epoch, const bp_real *before)
+{
+    const size_t parameters = p->net->parameters, at = member * parameters;
+    bool better;
+
+    if (!bp_has_monitor(p))
+        return bp_ends_by_itself(p, member, epoch, before);
+    const bool ended = bp_ends_by_monitor(p, member, epoch, &better);
+    if (better)
+        memcpy(bp_at(p->net, p->monitor.kept, at), bp_at(p->net, p->members.parameters, at),
+               parameters * p->net->kernels->size);
+    return ended;
+}
+
 /* An epoch after the other, after each of which the member may end by itself */
 static enum bp_status
-train_with_patience(const struct bp_population *p, struct bp_span span, size_t member, const struct bp_random *random,
+train_until_it_ends(const struct bp_population *p, struct bp_span span, size_t member, const struct bp_random *random,
                     struct bp_poll poll)
 {
     const size_t parameters = p->net->parameters, size = p->net->kernels->size;
@@ -35,7 +52,7 @@ train_with_patience(const struct bp_population *p, struct bp_span span, size_t m
     for (size_t epoch = span.first; epoch < end && status == BP_OK; epoch++) {
         memcpy(before, now, parameters * size);
         status = bp_train_member(p, (struct bp_span){epoch, 1}, member, random, poll);
-        if (status != BP_OK || !p->members.active[member] || bp_ends_by_itself(p, member, epoch, before))
+        if (status != BP_OK || !p->members.active[member] || ends(p, member, epoch, before))
             break;
     }
     bp_free(before);
@@ -48,8 +65,8 @@ train_alone(const struct part *part, size_t member, const struct bp_random *same
     const struct bp_population *p = part->population;
     const struct bp_random *random = same || !p->random.of ? same : &p->random.of[member];
 
-    return bp_has_patience(p) ? train_with_patience(p, part->span, member, random, poll)
-                              : bp_train_member(p, part->span, member, random, poll);
+    return bp_may_end(p) ? train_until_it_ends(p, part->span, member, random, poll)
+                         : bp_train_member(p, part->span, member, random, poll);
 }
 
 /* The blocks come first, then members for whom there is none. */
@@ -125,17 +142,39 @@ train_span(struct part *part)
     return status;
 }
 
-/* Epochs that are trained together: all, unless the numbers that all draw would take too much memory, or lanes would
- * be left to members that have ended. */
+/* Epochs that are trained together at most: all, unless the numbers that all draw would take too much memory. Where
+ * members may end, orders that are one for all are drawn for an epoch at a time: the last one may be any. */
 static size_t
-epochs_together(const struct bp_population *p)
+most_together(const struct bp_population *p)
 {
-    enum { MOST_DRAWS = 1 << 24, WITH_PATIENCE = 5 };
+    enum { MOST_DRAWS = 1 << 24 };
     const size_t samples = bp_member_samples(p), epochs = p->settings.epochs;
     const size_t fitting = samples < MOST_DRAWS ? MOST_DRAWS / samples : 1;
-    const size_t most = p->random.one ? bp_smaller(fitting, epochs) : epochs;
 
-    return bp_has_patience(p) ? bp_smaller(most, WITH_PATIENCE) : most;
+    if (!p->random.one)
+        return epochs;
+    return bp_may_end(p) ? 1 : bp_smaller(fitting, epochs);
+}
+
+/* And where members may end: few, so that others take the lanes of those that have ended, but as many as are worth a
+ * division and a team of threads. `last` took `seconds`; 0 before the first. */
+static size_t
+next_together(const struct bp_population *p, size_t last, double seconds)
+{
+    enum { LEAST = 5 };
+    static const double worth = 5e-3;
+    const size_t most = most_together(p);
+
+    if (!bp_may_end(p))
+        return most;
+    return bp_smaller(most, last == 0 ? LEAST : seconds < worth ? 2 * last : last);
+}
+
+/* Whether any member goes on */
+static bool
+goes_on(const struct bp_population *p)
+{
+    return memchr(p->members.active, 1, p->members.count);
 }
 
 /* The record of a span for members that `were` active as the call began and diverged before the span: NaN. */
@@ -154,7 +193,7 @@ write_no_figures(const struct bp_population *p, struct bp_span span, const uint8
 enum bp_status
 bp_train_population(const struct bp_population *p)
 {
-    const size_t together = epochs_together(p);
+    size_t together = next_together(p, 0, 0);
     struct part part = {.population = p};
     struct bp_watch watch = {.poll = p->poll, .asked = bp_seconds_now()}; /* spans may be too short to ask */
     uint8_t *were = bp_allocate(p->members.count, sizeof(*were));
@@ -162,14 +201,18 @@ bp_train_population(const struct bp_population *p)
 
     if (were)
         memcpy(were, p->members.active, p->members.count * sizeof(*were));
-    for (size_t first = 0; first < p->settings.epochs && status == BP_OK; first += together) {
+    for (size_t first = 0; first < p->settings.epochs && status == BP_OK; first += part.span.epochs) {
         const size_t left = p->settings.epochs - first;
+        const double begun = bp_seconds_now();
+        if (bp_may_end(p) && !goes_on(p))
+            break;
         part.span = (struct bp_span){first, bp_smaller(left, together)};
-        if (first > 0 && !bp_has_patience(p))
+        if (first > 0 && !bp_may_end(p))
             write_no_figures(p, part.span, were);
         status = train_span(&part);
-        if (status == BP_OK && left > together && p->poll.ask && bp_watch_stops(&watch))
+        if (status == BP_OK && left > part.span.epochs && p->poll.ask && bp_watch_stops(&watch))
             status = BP_INTERRUPTED;
+        together = next_together(p, together, bp_seconds_now() - begun);
     }
     bp_free(were);
     bp_release_draws(&part.draws);
