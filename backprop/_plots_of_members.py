@@ -65,7 +65,7 @@ def plot_parallel(
     """Draws each member as a line through its settings, an upright axis for each, to its value at the right.
 
     An axis whose numbers are positive and span more than a factor of 50 is logarithmic. The colour is that of
-    the value; members whose value is not finite are left out.
+    the value; members whose value is not finite are left out, and a line has a gap where a setting is not.
 
     Parameters
     ----------
@@ -121,12 +121,13 @@ def _numbers(what: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _scaled(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], str, str]:
-    """Heights from 0 to 1, and what the lowest and the highest are."""
-    if column.size == 0:
+    """Heights from 0 to 1, NaN of what is not finite, and what the lowest and the highest are."""
+    column = np.where(np.isfinite(column), column, np.nan)
+    if np.isnan(column).all():
         return column, "", ""
-    low, high = float(column.min()), float(column.max())
+    low, high = float(np.nanmin(column)), float(np.nanmax(column))
     if low > 0 and high / low > MOST_ON_A_LINEAR_AXIS:
         heights = np.log(column / low) / math.log(high / low)
     else:
-        heights = (column - low) / (high - low) if high > low else np.full(column.shape, 0.5)
+        heights = (column - low) / (high - low) if high > low else 0.5 + 0 * column
     return heights, f"{low:.3g}", f"{high:.3g}"

@@ -549,6 +549,17 @@ def test_plots_of_many_members():
     pyplot.close("all")
 
 
+def test_a_line_has_a_gap_where_a_setting_is_not_finite():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    settings = {"l2": [0.0, np.nan, 2.0, 1.0], "clip": [np.inf] * 4, "batch": [8, 8, 8, np.inf]}
+    ax = bp.plots.plot_parallel(settings, [1.0, 2.0, 3.0, np.nan])
+    lines = [line.get_ydata() for line in ax.lines[:3]]  # the lowest value last
+    nan = np.nan
+    np.testing.assert_array_equal(lines, [[1, nan, 0.5, 1], [nan, nan, 0.5, 0.5], [0, nan, 0.5, 0]])
+    assert [text.get_text() for text in ax.texts] == ["0", "2", "", "", "8", "8", "1", "3"]
+    pyplot.close("all")
+
+
 def test_a_network_that_is_none_is_refused():
     with pytest.raises(TypeError, match="takes a Network, got int"):
         bp.Population(3, 2, 0)
