@@ -4,38 +4,21 @@
 #include "core/evaluate/outputs.h"
 #include "core/network/functions.h"
 #include "core/passes/alone.h"
-#include "core/train/step.h"
 #include "generator.h"
 #include "network_object.h"
-#include "optimizer_type.h"
 
-/* what the methods here are given, as far as they take it */
-struct given {
-    struct bp_given_samples samples;
-    PyObject *optimizer;
-};
-
-#define GIVEN(field) offsetof(struct given, field)
+#define GIVEN(field) offsetof(struct bp_given_samples, field)
 
 static const struct bp_argument arguments[] = {
-    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
-    {"y", BP_ARG_OBJECT, GIVEN(samples.y), true, 0},
-    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
-    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
-};
-static const struct bp_argument step_arguments[] = {
-    {"x", BP_ARG_OBJECT, GIVEN(samples.x), true, 0},
-    {"y", BP_ARG_OPTIONAL, GIVEN(samples.y), false, 0},
-    {"optimizer", BP_ARG_OBJECT, GIVEN(optimizer), true, 0},
-    {"dC_da", BP_ARG_OPTIONAL, GIVEN(samples.dC_da), false, 0},
-    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(samples.sample_weight), false, 0},
-    {"target_mask", BP_ARG_OPTIONAL, GIVEN(samples.target_mask), false, 0},
+    {"x", BP_ARG_OBJECT, GIVEN(x), true, 0},
+    {"y", BP_ARG_OBJECT, GIVEN(y), true, 0},
+    {"sample_weight", BP_ARG_OPTIONAL, GIVEN(sample_weight), false, 0},
+    {"target_mask", BP_ARG_OPTIONAL, GIVEN(target_mask), false, 0},
 };
 const struct bp_signature bp_classify_signature = {"Network.classify()", arguments, 1, 1};
 const struct bp_signature bp_loss_signature = BP_SIGNATURE("Network.loss()", arguments, 2);
 const struct bp_signature bp_losses_signature = BP_SIGNATURE("Network.losses()", arguments, 2);
 const struct bp_signature bp_accuracy_signature = {"Network.accuracy()", arguments, 2, 2};
-const struct bp_signature bp_step_signature = BP_SIGNATURE("Network.step()", step_arguments, 3);
 
 /* What is asked of all samples; the first three are arrays. */
 enum quantity { OUTPUTS, CLASSES, LOSSES, LOSS, ACCURACY };
@@ -110,10 +93,10 @@ done:
     PyObject *bp_network_##name(PyObject *self, PyObject *const *args, Py_ssize_t count,           \
                                 PyObject *names)                                                   \
     {                                                                                              \
-        struct given given = {0};                                                                  \
+        struct bp_given_samples given = {0};                                                       \
         if (bp_read_arguments(&bp_##name##_signature, args, count, names, &given) < 0)             \
             return NULL;                                                                           \
-        return evaluate(self, quantity, &given.samples);                                         \
+        return evaluate(self, quantity, &given);                                                   \
     }
 EVALUATING_METHOD(classify, CLASSES)
 EVALUATING_METHOD(loss, LOSS)
@@ -139,32 +122,6 @@ bp_network_has_classes(PyObject *object, PyObject *labels)
     return PyBool_FromLong(net->count > 0 && bp_has_classes(net, are_labels));
 }
 
-/* The step without the GIL, once all that it needs is there; *loss is C before it. */
-static enum bp_status
-step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optimizer,
-     const struct bp_dropout *dropout, double *loss)
-{
-    const struct bp_network *net = &self->net;
-    bp_real *gradient = NULL;
-    enum bp_status status;
-
-    Py_BEGIN_ALLOW_THREADS
-    status = bp_workspace_for(&self->ws, net, &samples->data, samples->data.x.rows, 1,
-                              dropout ? BP_DROPOUT : 0U);
-    if (status == BP_OK && !bp_is_plain(net, optimizer)) {
-        gradient = bp_allocate(bp_room(net), net->kernels->size);
-        status = gradient ? BP_OK : BP_NO_MEMORY;
-    }
-    if (status == BP_OK)
-        *loss = bp_step(net, &self->ws, self->parameters.at, &samples->data, optimizer, gradient,
-                        dropout);
-    if (status == BP_OK && bp_failed(net))
-        status = BP_FAILED;
-    bp_free(gradient);
-    Py_END_ALLOW_THREADS
-    return status;
-}
-
 /* Dropout's keys from a generator, a key for each layer, to be freed; NULL with an exception. */
 static uint64_t *
 draw_keys(Network *self, PyObject *rng)
@@ -187,8 +144,8 @@ draw_keys(Network *self, PyObject *rng)
 }
 
 /* The same from network.rng. */
-static uint64_t *
-draw_own_keys(Network *self)
+uint64_t *
+bp_draw_own_keys(Network *self)
 {
     PyObject *rng = PyObject_GetAttrString((PyObject *)self, "rng");
     uint64_t *keys = rng ? draw_keys(self, rng) : NULL;
@@ -264,7 +221,7 @@ keys_as_asked(Network *self, PyObject *rng)
         return NULL;
     }
     if (!rng || rng == Py_None)
-        return draw_own_keys(self);
+        return bp_draw_own_keys(self);
     PyObject *module = PyImport_ImportModule("numpy.random");
     PyObject *generator = module ? PyObject_CallMethod(module, "default_rng", "O", rng) : NULL;
     uint64_t *keys = generator ? draw_keys(self, generator) : NULL;
@@ -326,52 +283,4 @@ bp_network_call(PyObject *self, PyObject *args, PyObject *keywords)
         return NULL;
     }
     return outputs_as_asked((Network *)self, &given, &asked);
-}
-
-/* The step of an optimizer on samples that are read, with random numbers if the network has dropout: but for
- * derivatives, which are those of outputs without it. 0, or -1 with an exception. */
-static int
-step_with(Network *self, const struct bp_samples *samples, PyObject *optimizer, double *loss)
-{
-    struct bp_held_optimizer held;
-    struct bp_dropout dropout = {0};
-    uint64_t *keys = NULL;
-    enum bp_status status = BP_FAILED;
-
-    if (bp_hold_optimizer(&held, self->module, optimizer, &self->net) < 0)
-        return -1;
-    if (self->net.dropout && !samples->data.derivatives) {
-        keys = draw_own_keys(self);
-        if (!keys)
-            goto done;
-        dropout.keys = keys;
-    }
-    status = step(self, samples, &held.optimizer, keys ? &dropout : NULL, loss);
-    if (status == BP_OK)
-        bp_set_steps(optimizer, held.optimizer.steps);
-    else
-        bp_raise(status);
-done:
-    PyMem_Free(keys);
-    bp_release_optimizer(&held);
-    return status == BP_OK ? 0 : -1;
-}
-
-PyObject *
-bp_network_step(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    Network *self = (Network *)object;
-    struct given given = {0};
-    struct bp_samples samples;
-    PyObject *result = NULL;
-
-    if (bp_read_arguments(&bp_step_signature, args, count, names, &given) < 0)
-        return NULL;
-    if (bp_enter_with_targets(self, &samples, &given.samples) == 0) {
-        result = PyFloat_FromDouble(0); /* after the step there may be no memory for it */
-        if (result && step_with(self, &samples, given.optimizer, &((PyFloatObject *)result)->ob_fval) < 0)
-            Py_CLEAR(result);
-        bp_leave_with_samples(self, &samples);
-    }
-    return result;
 }

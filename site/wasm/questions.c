@@ -43,7 +43,7 @@ enum bp_status bp_session_step(struct bp_session *self, size_t first, size_t cou
 
     if (status == BP_OK)
         *loss = bp_step(&self->net, &self->ws, self->parameters, &data, &self->optimizer,
-                        self->gradient, NULL);
+                        self->gradient, NULL, NULL);
     return status;
 }
 

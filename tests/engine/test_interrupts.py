@@ -1,5 +1,6 @@
 """Ctrl-C during every loop over samples. Nothing measures a time: what is interrupted would take minutes."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -237,6 +238,48 @@ def stopped_amid_steps(alarm, rows, make_optimizer, given, threads, steps):
         alarm(stop, 0)
         assert net.parameters.tobytes() == after[optimizer.steps].tobytes()
     return stopped
+
+
+OF_STEPS = {
+    "descent": lambda: bp.SGD(0.1),
+    "momentum": lambda: bp.SGD(0.1, momentum=0.9),
+    "Adam, clipped": lambda: bp.Adam(1e-3, clip_norm=0.1),
+}
+
+
+@needs_timer
+@pytest.mark.parametrize("name", OF_STEPS)
+def test_a_handler_that_raises_amid_a_step_of_its_own_leaves_it_undone(alarm, name):
+    rng = np.random.default_rng(0)
+    for rows in (600, 1800, 5400):
+        x, y = rng.random((rows, 5), np.float32), rng.random((rows, 2), np.float32)
+        whole = amid_a_step(alarm, x, y, OF_STEPS[name], np.inf)[1]
+        undone = [amid_a_step(alarm, x, y, OF_STEPS[name], calls) for calls in (1, 2, 4, 7, 11, 16, 22)]
+        for steps, parameters, before in undone:
+            assert parameters == (whole if steps else before)
+        if sum(steps == 0 for steps, _, _ in undone) > 2:
+            return
+    pytest.fail("no handler ran amid a step")
+
+
+def amid_a_step(alarm, x, y, make_optimizer, calls):
+    """Steps that were done, the parameters after that and before; a handler raises when it ran so often."""
+    net = make_network((5, 1200, 1030, 2), ("tanh", "sigmoid", "sigmoid"), dtype="float32")
+    optimizer, before, ran = make_optimizer(), net.parameters.tobytes(), 0
+
+    def stop():
+        nonlocal ran
+        ran += 1
+        if ran == calls:
+            raise Stop
+
+    alarm(stop, 0.005, 0.005)
+    with contextlib.suppress(Stop):
+        net.step(x, y, optimizer)
+    alarm(stop, 0)
+    for state in optimizer.state if optimizer.steps == 0 else ():
+        assert not state.any()
+    return optimizer.steps, net.parameters.tobytes(), before
 
 
 def many(rows, what):

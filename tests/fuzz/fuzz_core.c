@@ -231,7 +231,7 @@ fuzz_step(struct bytes *bytes, const struct call *call)
     memset(keys, 7, net->count * sizeof(*keys));
     lay_out(&ws, net, call->rows, 1, with_mask(call, net->dropout ? BP_DROPOUT : 0));
     (void)bp_step(net, &ws, call->drawn->parameters, call->data, &optimizer, gradient,
-                  net->dropout ? &(struct bp_dropout){keys, draw(bytes, 0, 255)} : NULL);
+                  net->dropout ? &(struct bp_dropout){keys, draw(bytes, 0, 255)} : NULL, NULL);
     bp_workspace_free(&ws);
     free(keys);
     free(gradient);

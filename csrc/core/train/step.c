@@ -11,7 +11,7 @@
 double
 bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *parameters,
         const struct bp_data *data, struct bp_optimizer *optimizer, bp_real *gradient,
-        const struct bp_dropout *dropout)
+        const struct bp_dropout *dropout, struct bp_halt *halt)
 {
     struct bp_pass pass = bp_pass_alone(net, ws, parameters, data);
     const bool plain = bp_is_plain(net, optimizer);
@@ -22,6 +22,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
     pass.rows = data->x.rows;
     pass.sums = bp_grouping_of(net, pass.rows);
     pass.dropout = dropout;
+    pass.halt = halt;
     bp_forward_to_delta(&pass, data, 0, (plain ? -optimizer->rate : 1) / weight);
     for (size_t i = 0; i < pass.rows; i++)
         total += bp_weight_of(data, (struct bp_rows){0}, i) * ws->losses[i];
@@ -33,7 +34,7 @@ bp_step(const struct bp_network *net, struct bp_workspace *ws, bp_real *paramete
         bp_backward(&pass, &(struct bp_update){
                                .what = BP_STORE, .gradient = whole, .zeros = true,
                                .moving = bp_forgets(optimizer)});
-        if (bp_failed(net))
+        if (bp_failed(net) || bp_is_given_up(&pass))
             return total / weight;
         bp_mask_states(net, optimizer);
         if (net->penalized || isfinite(optimizer->clip_norm)) {

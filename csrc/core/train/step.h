@@ -9,10 +9,11 @@
  * place of targets. Takes parameters [bp_room] in storage order and runs on the caller's thread.
  * ws: room for all samples, with BP_DROPOUT where nodes are dropped, and BP_MASK where the data
  * have a mask; gradient: [bp_room] numbers, needed unless bp_is_plain; dropout: NULL leaves out
- * nothing. Moves nothing when a custom function fails. */
+ * nothing. Moves nothing when a custom function fails. halt: NULL, or whether it is given up
+ * on its way: parameters and optimizer->steps are of no use then, its state is as it was. */
 double
 bp_step(const struct bp_network *, struct bp_workspace *ws, bp_real *parameters,
         const struct bp_data *, struct bp_optimizer *, bp_real *gradient,
-        const struct bp_dropout *);
+        const struct bp_dropout *, struct bp_halt *halt);
 
 #endif
