@@ -126,13 +126,16 @@ def test_ctrl_c_leaves_finite_members_at_the_end_of_a_step(sizes):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, sizes[0])), rng.random((40, sizes[-1]))
     optimizer, before = bp.SGD(0.1), population.parameters.copy()
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        population.fit(x, y, optimizer, epochs=10**7, patience=10**6, monitor="loss", progress=False)
-    assert np.isfinite(population.parameters).all()
-    assert (optimizer.member_steps > 0).any()
-    moved = (population.parameters != before).any(axis=1)
-    np.testing.assert_array_equal(moved, optimizer.member_steps > 0)
+    for seconds in (0.2, 1, 5, 25):
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            population.fit(x, y, optimizer, epochs=10**7, patience=10**6, monitor="loss", progress=False)
+        moved = (population.parameters != before).any(axis=1)
+        np.testing.assert_array_equal(moved, optimizer.member_steps > 0)
+        assert np.isfinite(population.parameters).all()
+        if moved.any():
+            return
+    pytest.fail("no member took a step")
 
 
 def monitor_of(members, parameters):
