@@ -159,8 +159,10 @@ class Engine:
             lost = chosen & ~active
             members.diverged |= lost if ended is None else lost & (ended.ended == 0)
         if patience is not None:
-            epochs = int((patience.epochs + (training & members.diverged))[training].max())
-            record = {key: figures[:epochs] for key, figures in record.items()}
+            trained = int((patience.epochs + (training & members.diverged))[training].max())
+            if trained < epochs:  # the memory of the others is not kept
+                record = {key: figures[:trained].copy() for key, figures in record.items()}
+            epochs = trained
         return record, (time.perf_counter() - before) / epochs
 
     def _drawn_from(self) -> Any:
