@@ -66,7 +66,8 @@ const char bp_step_doc[] =
     "dC_da : array_like, (n, outputs), or (n,) for one output\n"
     "    dC_0/da of each sample's outputs, in the place of y; as for gradient.\n" WEIGHTS MASK
     "\nReturns\n-------\nfloat\n    C before the step; NaN with dC_da, where the loss is not known.\n\n" RAISES
-    "KeyboardInterrupt\n    On Ctrl-C; a step of more than some hundredths of a second is then left undone.\n";
+    "KeyboardInterrupt\n    On Ctrl-C; a step of more than some hundredths of a second is then left undone, but for\n"
+    "    what dropout has drawn from rng.\n";
 
 const char bp_jacobian_vector_doc[] =
     "jacobian_vector($self, x, v)\n--\n\n"
