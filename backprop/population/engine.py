@@ -163,6 +163,7 @@ class Engine:
             if trained < epochs:  # the memory of the others is not kept
                 record = {key: figures[:trained].copy() for key, figures in record.items()}
             epochs = trained
+            patience.done += epochs
         return record, (time.perf_counter() - before) / epochs
 
     def _drawn_from(self) -> Any:

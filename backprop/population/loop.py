@@ -73,6 +73,7 @@ def _train(
     engine = Engine(population, plan)
     one_by_one = bool(plan.callbacks) or plan.norms or (patience.watches and not engine.monitors)
     in_engine = patience if patience.watches and not one_by_one else None
+    ends = in_engine or stopping
     rates = MemberRates(plan.optimizer.lr, members)
     most = 1 if one_by_one or bar.budget < np.inf else NUMBERS_OF_RECORD // (members * engine.figures)
     done = 0
@@ -90,14 +91,9 @@ def _train(
         _extend(history, population, plan, trained, _rates_of(rates, plan, before, epochs, training))
         history.stopped[training & population.diverged] = "diverged"
         training &= ~population.diverged
-        if in_engine is not None:
-            in_engine.done = done
-            for reason, ended in in_engine.reasons():
-                history.stopped[training & ended] = reason
-                training &= ~ended
-        if stopping is not None:
-            history.stopped[training & stopping.ended] = "patience"
-            training &= ~stopping.ended
+        for reason, ended in () if ends is None else ends.reasons():
+            history.stopped[training & ended] = reason
+            training &= ~ended
         if bar or one_by_one:
             last: dict[str, Any] = {"epoch": done} | {key: values[-1] for key, values in history.items()}
         if bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,10 @@ class Stopping:
         self.objectives.append(np.full((epochs, len(self.best)), np.nan))
         state = self.best, self.waited, self.epochs, self.ended, self.kept
         return (self.tol, self.most, *state, self.objectives[-1])
+
+    def reasons(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Why the engine has ended the training of members, and of which."""
+        yield "patience", self.ended
 
     def objectives_of(self, member: int) -> list[float]:
         """One for each epoch in which it was trained."""

@@ -1,9 +1,6 @@
 #include "core/train/step.h"
 
 #include "core/base/memory.h"
-#include "core/network/functions.h"
-#include "core/passes/alone.h"
-#include "gil.h"
 #include "network_methods.h"
 #include "optimizer_type.h"
 
@@ -38,25 +35,25 @@ watch_stops(void *watch)
     return bp_watch_stops(watch);
 }
 
-/* bp_step, and the parameters of before where it was given up */
+/* bp_step, and the parameters of before where a handler interrupts it, as self->watch then says */
 static enum bp_status
 step_or_undo(Network *self, const struct bp_samples *samples, struct bp_optimizer *optimizer, bp_real *gradient,
-             const struct bp_dropout *dropout, struct bp_gil *gil, double *loss)
+             const struct bp_dropout *dropout, double *loss)
 {
     const struct bp_network *net = &self->net;
     const size_t bytes = bp_room(net) * net->kernels->size;
-    struct bp_watch watch = {{bp_poll_signals, gil}, bp_seconds_now(), false};
-    struct bp_halt halt = {.poll = {watch_stops, &watch}};
+    struct bp_halt halt = {.poll = {watch_stops, &self->watch}};
     bp_real *const before = bp_allocate(bytes, 1);
 
     if (!before)
         return BP_NO_MEMORY;
     memcpy(before, self->parameters.at, bytes);
+    self->watch = (struct bp_watch){.poll = {bp_poll_signals, &self->gil}, .asked = bp_seconds_now()};
     *loss = bp_step(net, &self->ws, self->parameters.at, &samples->data, optimizer, gradient, dropout, &halt);
-    if (halt.halted)
+    if (self->watch.stopped)
         memcpy(self->parameters.at, before, bytes);
     bp_free(before);
-    return halt.halted ? BP_INTERRUPTED : BP_OK;
+    return BP_OK;
 }
 
 /* The step without the GIL, once all that it needs is there; *loss is C before it. */
@@ -67,23 +64,20 @@ step(Network *self, const struct bp_samples *samples, struct bp_optimizer *optim
     const struct bp_network *net = &self->net;
     const size_t rows = samples->data.x.rows;
     bp_real *gradient = NULL;
-    struct bp_gil gil;
 
-    bp_give_up_gil(&gil);
+    bp_give_up_gil(&self->gil);
+    self->watch = (struct bp_watch){0};
     enum bp_status status = bp_workspace_for(&self->ws, net, &samples->data, rows, 1, dropout ? BP_DROPOUT : 0U);
     if (status == BP_OK && !bp_is_plain(net, optimizer)) {
         gradient = bp_allocate(bp_room(net), net->kernels->size);
         status = gradient ? BP_OK : BP_NO_MEMORY;
     }
     if (status == BP_OK && is_long(net, rows))
-        status = step_or_undo(self, samples, optimizer, gradient, dropout, &gil, loss);
+        status = step_or_undo(self, samples, optimizer, gradient, dropout, loss);
     else if (status == BP_OK)
         *loss = bp_step(net, &self->ws, self->parameters.at, &samples->data, optimizer, gradient, dropout, NULL);
-    if (status == BP_OK && bp_failed(net))
-        status = BP_FAILED;
     bp_free(gradient);
-    bp_take_gil(&gil);
-    return status;
+    return bp_end(self, status);
 }
 
 /* The step of an optimizer on samples that are read, with random numbers if the network has dropout: but for

@@ -105,13 +105,6 @@ struct bp_population {
     struct bp_poll poll;
 };
 
-/* Whether the training of a member may end before the last epoch though it has not diverged. */
-static inline bool
-bp_may_end(const struct bp_population *p)
-{
-    return p->patience.ended || p->monitor.ended;
-}
-
 /* Samples of an epoch. */
 static inline size_t
 bp_member_samples(const struct bp_population *p)

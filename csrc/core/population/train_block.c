@@ -3,9 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ends.h"
 #include "load_block.h"
-#include "monitor.h"
-#include "patience.h"
 
 /* Whether all lanes train on the same rows of the same samples. */
 static bool
@@ -338,8 +337,7 @@ judge_members(struct block *block, size_t epoch)
         if (!lane->alive)
             continue;
         const bp_real *before = bp_at(p->net, p->members.parameters, lane->member * p->net->parameters);
-        ended[i] = bp_has_monitor(p) ? bp_ends_by_monitor(p, lane->member, row, &better[i])
-                                     : bp_ends_by_itself(p, lane->member, row, before);
+        ended[i] = bp_ends(p, lane->member, row, before, &better[i]);
         going[i] = !ended[i];
     }
     if (bp_has_patience(p)) /* which looks at the parameters that the next epoch begins with */

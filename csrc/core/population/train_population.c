@@ -9,8 +9,7 @@
 #include "core/network/functions.h"
 #include "divide.h"
 #include "draws.h"
-#include "monitor.h"
-#include "patience.h"
+#include "ends.h"
 #include "train_block.h"
 
 /* one span of epochs */
@@ -22,38 +21,28 @@ struct part {
     struct block *blocks; /* one for each thread */
 };
 
-/* Whether a member's training ends with an epoch that it began with parameters `before` */
-static bool
-ends(const struct bp_population *p, size_t member, size_t epoch, const bp_real *before)
-{
-    const size_t parameters = p->net->parameters, at = member * parameters;
-    bool better;
-
-    if (!bp_has_monitor(p))
-        return bp_ends_by_itself(p, member, epoch, before);
-    const bool ended = bp_ends_by_monitor(p, member, epoch, &better);
-    if (better)
-        memcpy(bp_at(p->net, p->monitor.kept, at), bp_at(p->net, p->members.parameters, at),
-               parameters * p->net->kernels->size);
-    return ended;
-}
-
 /* An epoch after the other, after each of which the member may end by itself */
 static enum bp_status
 train_until_it_ends(const struct bp_population *p, struct bp_span span, size_t member, const struct bp_random *random,
                     struct bp_poll poll)
 {
-    const size_t parameters = p->net->parameters, size = p->net->kernels->size;
+    const size_t parameters = p->net->parameters, bytes = parameters * p->net->kernels->size;
     const bp_real *now = bp_at(p->net, p->members.parameters, member * parameters);
     const size_t end = span.first + span.epochs;
-    bp_real *before = bp_allocate(parameters, size);
-    enum bp_status status = before ? BP_OK : BP_NO_MEMORY;
+    const bool looks_back = bp_has_patience(p);
+    bp_real *before = looks_back ? bp_allocate(bytes, 1) : NULL;
+    enum bp_status status = looks_back && !before ? BP_NO_MEMORY : BP_OK;
+    bool ended = false, better;
 
-    for (size_t epoch = span.first; epoch < end && status == BP_OK; epoch++) {
-        memcpy(before, now, parameters * size);
+    for (size_t epoch = span.first; epoch < end && status == BP_OK && !ended; epoch++) {
+        if (looks_back)
+            memcpy(before, now, bytes);
         status = bp_train_member(p, (struct bp_span){epoch, 1}, member, random, poll);
-        if (status != BP_OK || !p->members.active[member] || ends(p, member, epoch, before))
+        if (status != BP_OK || !p->members.active[member])
             break;
+        ended = bp_ends(p, member, epoch, before, &better);
+        if (better)
+            memcpy(bp_at(p->net, p->monitor.kept, member * parameters), now, bytes);
     }
     bp_free(before);
     return status;
