@@ -4,7 +4,8 @@
 csrc/core/population/plan.c says of when lanes are worth while: the time one after the other over that in
 lanes, and over that of the way that is chosen. ``--jax`` compares with JAX, an epoch in lax.scan and networks
 in vmap, both with one thread and one order for all: set JAX_PLATFORMS=cpu, and run it on one processor
-(taskset -c 0).
+(taskset -c 0). ``--patience`` compares fits of as many epochs with early stopping, which never comes, and
+without.
 """
 
 import itertools
@@ -171,5 +172,21 @@ def grid():
     print("least of what is chosen", np.sort(chosen)[:10].round(2))
 
 
+def with_patience():
+    """Seconds of a fit without early stopping, and how many times as long it takes with it; in turn."""
+    shapes = (((2, 3, 1), 1, 4, 3000), ((4, 16, 1), 8, 200, 300), ((10, 32, 32, 1), 32, 1000, 40))
+    for (sizes, batch, samples, epochs), threads in itertools.product(shapes, (1, 2)):
+        rng, best = np.random.default_rng(0), {}
+        x, y = (rng.random((samples, nodes)).astype("f4") for nodes in (sizes[0], sizes[-1]))
+        given = {"epochs": epochs, "batch_size": batch, "threads": threads, "progress": False}
+        for _, patience in itertools.product(range(ROUNDS), (None, epochs)):
+            population = bp.Population.dense(*sizes, members=MEMBERS, seed=0)
+            begun = time.perf_counter()
+            population.fit(x, y, bp.SGD(0.01), validation=(x, y), patience=patience, **given)
+            best[patience] = min(time.perf_counter() - begun, best.get(patience, np.inf))
+        name = f"{'-'.join(map(str, sizes))}, {samples} samples, {threads} threads"
+        print(f"{name}: {best[None]:.3f} s, {best[epochs] / best[None]:.2f} x", flush=True)
+
+
 if __name__ == "__main__":
-    {"--grid": grid, "--jax": against_jax}.get(sys.argv[-1], compare)()
+    {"--grid": grid, "--jax": against_jax, "--patience": with_patience}.get(sys.argv[-1], compare)()
